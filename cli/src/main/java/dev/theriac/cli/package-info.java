@@ -1,0 +1,2 @@
+/** The {@code theriac} command. */
+package dev.theriac.cli;

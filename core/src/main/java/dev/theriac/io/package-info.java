@@ -1,0 +1,2 @@
+/** File formats: safetensors, npz, checkpoints. */
+package dev.theriac.io;

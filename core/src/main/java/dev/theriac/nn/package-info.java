@@ -1,0 +1,2 @@
+/** Layers and modules. */
+package dev.theriac.nn;

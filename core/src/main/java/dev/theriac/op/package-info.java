@@ -1,0 +1,2 @@
+/** The operation families: records of what is computed, and their gradients. */
+package dev.theriac.op;

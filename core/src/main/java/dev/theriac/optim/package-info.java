@@ -1,0 +1,2 @@
+/** Optimisers, learning-rate schedules, gradient clipping. */
+package dev.theriac.optim;

@@ -1,0 +1,2 @@
+/** Off-heap tensors: storage, layout, dtypes, scopes, the memory pool, and automatic differentiation. */
+package dev.theriac.tensor;

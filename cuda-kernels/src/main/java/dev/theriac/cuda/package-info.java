@@ -1,0 +1,2 @@
+/** The CUDA back end. */
+package dev.theriac.cuda;

@@ -1,0 +1,2 @@
+/** Tokenizers, decoder families, the KV cache, generation. */
+package dev.theriac.llm;

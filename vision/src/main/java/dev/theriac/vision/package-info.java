@@ -1,0 +1,2 @@
+/** Images, preprocessing, the ViT encoder, projectors. */
+package dev.theriac.vision;
