@@ -1,2 +1,5 @@
-/** Off-heap tensors: storage, layout, dtypes, scopes, the memory pool, and automatic differentiation. */
+/**
+ * Off-heap tensors: storage, layout, dtypes, scopes, the memory pool, and automatic
+ * differentiation.
+ */
 package dev.theriac.tensor;
