@@ -1,0 +1,333 @@
+package dev.theriac.backend;
+
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntConsumer;
+
+/**
+ * The process-wide worker pool on which every CPU operation runs.
+ *
+ * <p>An operation cuts its work into tasks <em>by shape, never by thread count</em>, and hands them
+ * to {@link #parallelFor(int, IntConsumer)}. The calling thread takes part; the others are daemon
+ * platform threads that claim tasks from one counter, spin for some tens of microseconds when there
+ * are none, and then park. A preempted worker therefore holds up the one task that it has claimed
+ * and nothing else, and a region never waits for a worker that has not woken up.
+ *
+ * <p>The number of threads comes from the system property {@value #THREADS_PROPERTY} (default: the
+ * available processors) and can be changed at run time with {@link #setThreads(int)}. It changes
+ * how fast a result arrives, never the result: task bodies see only their task index.
+ *
+ * <p>All methods may be called from any thread, virtual threads included. One region runs in
+ * parallel at a time: a call made inside a task body, and a call made while another thread's region
+ * is running, execute their tasks in index order on the calling thread. A warm call allocates
+ * nothing.
+ */
+public final class Workers {
+
+  /** Name of the system property that sets the number of threads: a whole number, at least 1. */
+  public static final String THREADS_PROPERTY = "theriac.threads";
+
+  /** Work on the half-open range {@code [from, to)}; see {@link #parallelRange}. */
+  @FunctionalInterface
+  public interface RangeBody {
+    /** Processes the elements {@code from} (inclusive) to {@code to} (exclusive). */
+    void run(long from, long to);
+  }
+
+  private static final int MAX_THREADS = 1024;
+  private static final long SPIN_NANOS = 40_000;
+  private static final int SPINS_PER_CLOCK_READ = 32;
+  private static final int PROCESSORS = Runtime.getRuntime().availableProcessors();
+  private static final long INDEX_MASK = 0xffff_ffffL;
+
+  /**
+   * The region's number in the upper half, the next unclaimed task in the lower one. Claiming is a
+   * compare-and-set of both at once, so a worker that wakes up late can never take a task of a
+   * later region for one of the region whose body it has read.
+   */
+  private static final AtomicLong TICKET = new AtomicLong();
+
+  private static final AtomicInteger COMPLETED = new AtomicInteger();
+  private static final AtomicReference<Thread> OWNER = new AtomicReference<>();
+
+  // Written by the owner before it publishes a ticket, read by workers after they have read one.
+  private static IntConsumer body;
+  private static int tasks;
+  private static int helpers;
+
+  private static volatile boolean ownerParked;
+  private static int failedTask;
+  private static Throwable failure;
+
+  private static volatile int threads;
+  private static volatile Worker[] pool = new Worker[0];
+
+  private Workers() {}
+
+  /** Returns the number of threads that take part in a region, the caller included. */
+  public static int threads() {
+    int n = threads;
+    if (n == 0) {
+      synchronized (Workers.class) {
+        if (threads == 0) {
+          threads = fromProperty();
+        }
+        n = threads;
+      }
+    }
+    return n;
+  }
+
+  /**
+   * Sets the number of threads that take part in the regions that start from now on, the caller
+   * included. Results do not depend on it.
+   *
+   * @throws IllegalArgumentException if {@code count} is not within 1..1024
+   */
+  public static synchronized void setThreads(int count) {
+    if (count < 1 || count > MAX_THREADS) {
+      throw new IllegalArgumentException(
+          "Workers.setThreads: " + count + " threads; give a number from 1 to " + MAX_THREADS);
+    }
+    threads = count;
+  }
+
+  /**
+   * Runs {@code body} once for every task index in {@code [0, tasks)} and returns when all have
+   * finished. Everything the bodies wrote is visible to the caller afterwards.
+   *
+   * <p>If bodies throw, the exception of the lowest failing task index is thrown here, whatever the
+   * number of threads. Tasks above that index may or may not have run.
+   *
+   * @throws IllegalArgumentException if {@code tasks} is negative
+   */
+  public static void parallelFor(int tasks, IntConsumer body) {
+    if (tasks < 0) {
+      throw new IllegalArgumentException("Workers.parallelFor: negative task count " + tasks);
+    }
+    int others = Math.min(threads(), tasks) - 1;
+    if (others < 1 || Thread.currentThread() instanceof Worker || !acquire()) {
+      for (int task = 0; task < tasks; task++) {
+        body.accept(task);
+      }
+      return;
+    }
+    Throwable thrown;
+    try {
+      thrown = runRegion(tasks, others, body);
+    } finally {
+      Workers.body = null;
+      OWNER.set(null);
+    }
+    if (thrown != null) {
+      throw Workers.<RuntimeException>unchecked(thrown);
+    }
+  }
+
+  /**
+   * Cuts {@code [0, size)} into consecutive ranges of {@code grain} elements (the last may be
+   * shorter) and runs {@code body} on each. The ranges depend on the two numbers alone.
+   *
+   * @throws IllegalArgumentException if {@code size} is negative, {@code grain} is not positive, or
+   *     there would be more than 2^31-1 ranges
+   */
+  public static void parallelRange(long size, long grain, RangeBody body) {
+    if (size < 0 || grain < 1) {
+      throw new IllegalArgumentException(
+          "Workers.parallelRange: size " + size + ", grain " + grain + "; need size >= 0, grain >= 1");
+    }
+    if (size <= grain) {
+      if (size > 0) {
+        body.run(0, size);
+      }
+      return;
+    }
+    long ranges = (size - 1) / grain + 1;
+    if (ranges > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "Workers.parallelRange: " + ranges + " ranges of " + grain + "; raise the grain");
+    }
+    parallelFor(
+        (int) ranges,
+        task -> body.run(task * grain, Math.min(size, task * grain + grain)));
+  }
+
+  private static boolean acquire() {
+    Thread self = Thread.currentThread();
+    return OWNER.get() == null && OWNER.compareAndSet(null, self);
+  }
+
+  private static Throwable runRegion(int count, int others, IntConsumer work) {
+    Worker[] workers = workers(others);
+    body = work;
+    tasks = count;
+    helpers = others;
+    failedTask = Integer.MAX_VALUE;
+    failure = null;
+    COMPLETED.set(0);
+    long ticket = ((TICKET.get() >>> 32) + 1) << 32;
+    TICKET.set(ticket);
+    for (int i = 0; i < others; i++) {
+      if (workers[i].parked) {
+        LockSupport.unpark(workers[i]);
+      }
+    }
+    claimAndRun(ticket, count, work);
+    awaitCompletion(count);
+    // Closed before the fields above change: a worker that has read this ticket and then fields of
+    // the next region finds no task left to claim.
+    TICKET.set(ticket | INDEX_MASK);
+    return failure;
+  }
+
+  /** Runs tasks of the region of {@code ticket} until none is left unclaimed. */
+  private static void claimAndRun(long ticket, int count, IntConsumer work) {
+    long region = ticket >>> 32;
+    for (; ; ) {
+      long seen = TICKET.get();
+      if (seen >>> 32 != region || (seen & INDEX_MASK) >= count) {
+        return;
+      }
+      if (!TICKET.compareAndSet(seen, seen + 1)) {
+        Thread.onSpinWait();
+        continue;
+      }
+      int task = (int) (seen & INDEX_MASK);
+      try {
+        work.accept(task);
+      } catch (Throwable t) {
+        recordFailure(task, t);
+      }
+      if (COMPLETED.incrementAndGet() == count && ownerParked) {
+        LockSupport.unpark(OWNER.get());
+      }
+    }
+  }
+
+  private static synchronized void recordFailure(int task, Throwable thrown) {
+    if (task < failedTask) {
+      failedTask = task;
+      failure = thrown;
+    }
+  }
+
+  private static void awaitCompletion(int count) {
+    if (COMPLETED.get() == count || spinUntilComplete(count)) {
+      return;
+    }
+    ownerParked = true;
+    while (COMPLETED.get() != count) {
+      LockSupport.park(Workers.class);
+      Thread.onSpinWait(); // park returns at once in an interrupted thread, whose flag stays set
+    }
+    ownerParked = false;
+  }
+
+  private static boolean spinUntilComplete(int count) {
+    long start = System.nanoTime();
+    do {
+      for (int i = 0; i < SPINS_PER_CLOCK_READ; i++) {
+        if (COMPLETED.get() == count) {
+          return true;
+        }
+        Thread.onSpinWait();
+      }
+    } while (threads <= PROCESSORS && System.nanoTime() - start < SPIN_NANOS);
+    return false;
+  }
+
+  private static Worker[] workers(int count) {
+    Worker[] current = pool;
+    if (current.length >= count) {
+      return current;
+    }
+    Worker[] grown = new Worker[count];
+    System.arraycopy(current, 0, grown, 0, current.length);
+    for (int i = current.length; i < count; i++) {
+      grown[i] = new Worker(i);
+      grown[i].start();
+    }
+    pool = grown;
+    return grown;
+  }
+
+  private static int fromProperty() {
+    String text = System.getProperty(THREADS_PROPERTY);
+    if (text == null || text.isBlank()) {
+      return PROCESSORS;
+    }
+    try {
+      int count = Integer.parseInt(text.strip());
+      if (count >= 1 && count <= MAX_THREADS) {
+        return count;
+      }
+    } catch (NumberFormatException e) {
+      // reported below, together with numbers out of range
+    }
+    throw new IllegalArgumentException(
+        "system property "
+            + THREADS_PROPERTY
+            + "="
+            + text
+            + " is not a number from 1 to "
+            + MAX_THREADS
+            + "; leave it out to use all "
+            + PROCESSORS
+            + " processors");
+  }
+
+  @SuppressWarnings("unchecked")
+  private static <T extends Throwable> T unchecked(Throwable thrown) throws T {
+    throw (T) thrown;
+  }
+
+  private static final class Worker extends Thread {
+
+    private final int index;
+    private volatile boolean parked;
+
+    Worker(int index) {
+      super(null, null, "theriac-worker-" + (index + 1), 0, false);
+      this.index = index;
+      setDaemon(true);
+    }
+
+    @Override
+    public void run() {
+      long last = 0;
+      for (; ; ) {
+        long ticket = awaitTicket(last);
+        last = ticket >>> 32;
+        int count = tasks;
+        IntConsumer work = body;
+        // If these fields belong to a later region already, claiming fails and the loop comes round.
+        if (index < helpers && work != null) {
+          claimAndRun(ticket, count, work);
+        }
+      }
+    }
+
+    /** Waits for a region other than {@code last}: spins for a while, then parks. */
+    private long awaitTicket(long last) {
+      for (; ; ) {
+        long start = System.nanoTime();
+        do {
+          for (int i = 0; i < SPINS_PER_CLOCK_READ; i++) {
+            long ticket = TICKET.get();
+            if (ticket >>> 32 != last) {
+              return ticket;
+            }
+            Thread.onSpinWait();
+          }
+        } while (threads <= PROCESSORS && System.nanoTime() - start < SPIN_NANOS);
+        parked = true;
+        if (TICKET.get() >>> 32 == last) {
+          LockSupport.park(Workers.class);
+        }
+        parked = false;
+      }
+    }
+  }
+}
