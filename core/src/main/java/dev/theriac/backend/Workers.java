@@ -136,7 +136,11 @@ public final class Workers {
   public static void parallelRange(long size, long grain, RangeBody body) {
     if (size < 0 || grain < 1) {
       throw new IllegalArgumentException(
-          "Workers.parallelRange: size " + size + ", grain " + grain + "; need size >= 0, grain >= 1");
+          "Workers.parallelRange: size "
+              + size
+              + ", grain "
+              + grain
+              + "; need size >= 0, grain >= 1");
     }
     if (size <= grain) {
       if (size > 0) {
@@ -149,9 +153,7 @@ public final class Workers {
       throw new IllegalArgumentException(
           "Workers.parallelRange: " + ranges + " ranges of " + grain + "; raise the grain");
     }
-    parallelFor(
-        (int) ranges,
-        task -> body.run(task * grain, Math.min(size, task * grain + grain)));
+    parallelFor((int) ranges, task -> body.run(task * grain, Math.min(size, task * grain + grain)));
   }
 
   private static boolean acquire() {
@@ -302,7 +304,8 @@ public final class Workers {
         last = ticket >>> 32;
         int count = tasks;
         IntConsumer work = body;
-        // If these fields belong to a later region already, claiming fails and the loop comes round.
+        // If these fields belong to a later region already, claiming fails and the loop comes
+        // round.
         if (index < helpers && work != null) {
           claimAndRun(ticket, count, work);
         }
