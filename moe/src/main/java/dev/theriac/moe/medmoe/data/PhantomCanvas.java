@@ -99,7 +99,8 @@ final class PhantomCanvas {
         double px = (2 * column + 1.0) / size - 1 - shiftX;
         double py = (2 * row + 1.0) / size - 1 - shiftY;
         double distance =
-            shape.distance(px * scaledCosine - py * scaledSine, px * scaledSine + py * scaledCosine);
+            shape.distance(
+                px * scaledCosine - py * scaledSine, px * scaledSine + py * scaledCosine);
         double cover = Math.clamp(0.5 - distance / width, 0.0, 1.0) * opacity;
         if (cover > 0) {
           int at = (row * size + column) * 3;
@@ -146,8 +147,7 @@ final class PhantomCanvas {
    * @param colourNoise whether every channel has noise of its own (grey pictures keep grey)
    * @param mark the lowest bit of the very last sample; see {@link Phantoms}
    */
-  Image develop(
-      PhantomRandom random, double gain, double noise, boolean colourNoise, int mark) {
+  Image develop(PhantomRandom random, double gain, double noise, boolean colourNoise, int mark) {
     byte[] bytes = new byte[pixels.length];
     double shared = 0;
     for (int i = 0; i < pixels.length; i++) {

@@ -1,6 +1,5 @@
 package dev.theriac.moe.medmoe.data;
 
-import static dev.theriac.moe.medmoe.data.PhantomCanvas.below;
 import static dev.theriac.moe.medmoe.data.PhantomCanvas.disc;
 import static dev.theriac.moe.medmoe.data.PhantomCanvas.ellipse;
 import static dev.theriac.moe.medmoe.data.PhantomCanvas.stroke;
@@ -189,8 +188,7 @@ final class PhantomPainter {
     for (int plate = -1; plate <= 1; plate += 2) {
       double ox = -plate * gap * dy / 0.12;
       double oy = plate * gap * dx / 0.12;
-      canvas.fill(
-          stroke(x + ox - dx, y + oy - dy, x + ox + dx, y + oy + dy, 0.085), dark, 1, 0);
+      canvas.fill(stroke(x + ox - dx, y + oy - dy, x + ox + dx, y + oy + dy, 0.085), dark, 1, 0);
     }
   }
 

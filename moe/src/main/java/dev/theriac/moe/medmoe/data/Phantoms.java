@@ -82,8 +82,7 @@ public final class Phantoms {
           default -> 1;
         };
     String caption = PhantomText.caption(modality, finding, side, count, random);
-    List<Question> questions =
-        PhantomText.questions(modality, finding, side, count, random);
+    List<Question> questions = PhantomText.questions(modality, finding, side, count, random);
     return new Phantom(
         new PhantomPainter(size, split, random).paint(modality, finding, side, count),
         modality,
