@@ -1,0 +1,264 @@
+package dev.theriac.cli;
+
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideOutsideOfPackages;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.GeneralCodingRules.ACCESS_STANDARD_STREAMS;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/**
+ * The arrows between modules and packages, over the class files of every module but the benchmarks.
+ */
+class ArchitectureTest {
+  /**
+   * Tensors, operations and back ends need one another: a tensor's methods run operations, which
+   * call kernels.
+   */
+  private static final String[] FOUNDATION = {
+    "dev.theriac.tensor..", "dev.theriac.op..", "dev.theriac.backend.."
+  };
+
+  private static final String[] UPPER_CORE = {
+    "dev.theriac.nn..", "dev.theriac.optim..", "dev.theriac.io..", "dev.theriac.train.."
+  };
+
+  private static final String[] CORE = {
+    "dev.theriac.tensor..",
+    "dev.theriac.op..",
+    "dev.theriac.backend..",
+    "dev.theriac.nn..",
+    "dev.theriac.optim..",
+    "dev.theriac.io..",
+    "dev.theriac.train.."
+  };
+
+  private static final String COMMAND_LINE = "dev.theriac.cli..";
+
+  private static JavaClasses theriac;
+
+  @BeforeAll
+  static void read() {
+    theriac =
+        new ClassFileImporter()
+            .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+            .importPackages("dev.theriac");
+  }
+
+  @Test
+  void theRulesSeeEveryModule() {
+    assertThat(theriac)
+        .extracting(c -> c.getPackageName())
+        .contains("dev.theriac.backend", "dev.theriac.cli")
+        .anyMatch(p -> p.startsWith("dev.theriac.vision"))
+        .anyMatch(p -> p.startsWith("dev.theriac.llm"))
+        .anyMatch(p -> p.startsWith("dev.theriac.moe"));
+  }
+
+  @Test
+  void coreDependsOnTheJdkAlone() {
+    classes()
+        .that()
+        .resideInAnyPackage(CORE)
+        .should()
+        .onlyDependOnClassesThat(
+            resideInAnyPackage(CORE)
+                .or(resideInAnyPackage("java..", "jdk..", "com.sun.management..")))
+        .check(theriac);
+  }
+
+  @Test
+  void tensorsOperationsAndBackEndsKnowNothingAboveThem() {
+    noClasses()
+        .that()
+        .resideInAnyPackage(FOUNDATION)
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(UPPER_CORE)
+        .check(theriac);
+  }
+
+  @Test
+  void layersOptimisersFilesAndTrainingFormNoCycle() {
+    slices()
+        .matching("dev.theriac.(nn|optim|io|train)..")
+        .should()
+        .beFreeOfCycles()
+        .allowEmptyShould(true)
+        .check(theriac);
+  }
+
+  @Test
+  void kernelsKnowNothingOfAutograd() {
+    noClasses()
+        .that()
+        .resideInAnyPackage("dev.theriac.backend..", "dev.theriac.cuda..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("dev.theriac.op..")
+        .check(theriac);
+  }
+
+  @Test
+  void visionDoesNotDependOnTheOtherModules() {
+    noClasses()
+        .that()
+        .resideInAPackage("dev.theriac.vision..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(
+            "dev.theriac.llm..", "dev.theriac.moe..", "dev.theriac.cuda..", COMMAND_LINE)
+        .check(theriac);
+  }
+
+  @Test
+  void languageModelsDoNotDependOnTheOtherModules() {
+    noClasses()
+        .that()
+        .resideInAPackage("dev.theriac.llm..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(
+            "dev.theriac.vision..", "dev.theriac.moe..", "dev.theriac.cuda..", COMMAND_LINE)
+        .check(theriac);
+  }
+
+  @Test
+  void theCudaBackEndIsReachedThroughServiceLoaderAlone() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("dev.theriac.cuda..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("dev.theriac.cuda..")
+        .check(theriac);
+  }
+
+  @Test
+  void theMoeEngineKnowsNothingOfMedMoe() {
+    noClasses()
+        .that(
+            resideInAnyPackage("dev.theriac.moe..")
+                .and(resideOutsideOfPackages("dev.theriac.moe.medmoe..")))
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("dev.theriac.moe.medmoe..")
+        .allowEmptyShould(true)
+        .check(theriac);
+  }
+
+  @Test
+  void nothingDependsOnTheCommandLine() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage(COMMAND_LINE)
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(COMMAND_LINE, "picocli..", "me.tongfei..", "org.knowm..")
+        .check(theriac);
+  }
+
+  @Test
+  void onlyTheVectorBackEndNamesTheVectorApi() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("dev.theriac.backend.vector..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("jdk.incubator..")
+        .check(theriac);
+  }
+
+  @Test
+  void theVectorBackEndIsLoadedByName() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("dev.theriac.backend.vector..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("dev.theriac.backend.vector..")
+        .check(theriac);
+  }
+
+  @Test
+  void librariesWriteNothingToTheConsole() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage(COMMAND_LINE)
+        .should(ACCESS_STANDARD_STREAMS)
+        .orShould()
+        .callMethod(System.class, "console")
+        .check(theriac);
+  }
+
+  @Test
+  void librariesNeverEndTheJvm() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage(COMMAND_LINE)
+        .should()
+        .callMethod(System.class, "exit", int.class)
+        .orShould()
+        .callMethod(Runtime.class, "exit", int.class)
+        .orShould()
+        .callMethod(Runtime.class, "halt", int.class)
+        .check(theriac);
+  }
+
+  @Test
+  void librariesLogThroughSystemLogger() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage(COMMAND_LINE)
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("org.slf4j..", "java.util.logging..", "org.apache.logging..")
+        .check(theriac);
+  }
+
+  /**
+   * Results do not depend on the run: randomness comes from a seed and a stream, threads from the
+   * worker pool.
+   */
+  @Test
+  void nothingIsRandomOrParallelOnItsOwn() {
+    noClasses()
+        .should()
+        .dependOnClassesThat()
+        .haveFullyQualifiedName("java.util.concurrent.ThreadLocalRandom")
+        .orShould()
+        .callMethod(Math.class, "random")
+        .orShould()
+        .callConstructor(java.util.Random.class)
+        .orShould()
+        .callMethod(java.util.Collection.class, "parallelStream")
+        .orShould()
+        .callMethod(java.util.stream.BaseStream.class, "parallel")
+        .check(theriac);
+  }
+
+  /** Without module descriptors nothing else keeps a package in one jar. */
+  @Test
+  void noPackageIsSplitBetweenModules() {
+    var places = new TreeMap<String, TreeSet<String>>();
+    for (var type : theriac) {
+      String file = "/" + type.getName().replace('.', '/') + ".class";
+      String uri = type.getSource().orElseThrow().getUri().toString();
+      places
+          .computeIfAbsent(type.getPackageName(), _ -> new TreeSet<>())
+          .add(uri.substring(0, uri.length() - file.length()));
+    }
+    assertThat(places)
+        .hasSizeGreaterThan(5)
+        .allSatisfy((_, modules) -> assertThat(modules).hasSize(1));
+  }
+}
