@@ -1,0 +1,81 @@
+package dev.theriac.backend;
+
+import dev.theriac.backend.scalar.ScalarBackend;
+import dev.theriac.tensor.Device;
+import java.lang.reflect.InvocationTargetException;
+import java.util.function.Supplier;
+
+/**
+ * Chooses the back end, once: vector code where the JVM can run it well, scalar code otherwise with
+ * one warning that names the remedy. {@code theriac.backend} = auto (default), scalar, or vector
+ * (then a reason not to use vectors is an error).
+ */
+public final class Backends {
+  private static final System.Logger LOG = System.getLogger("dev.theriac.backend");
+  private static final ScopedValue<Backend> OVERRIDE = ScopedValue.newInstance();
+  private static final String VECTOR = "dev.theriac.backend.vector.VectorBackend";
+
+  private Backends() {}
+
+  private static final class Default {
+    static final Choice CHOICE = choose(System.getProperty("theriac.backend", "auto"));
+  }
+
+  /**
+   * The CPU back end in use and, when it is not the vector one, why.
+   *
+   * @param backend what runs
+   * @param reason empty when vectors are in use
+   */
+  public record Choice(Backend backend, String reason) {}
+
+  /** The CPU back end of this JVM and why it was taken. */
+  public static Choice cpu() {
+    return Default.CHOICE;
+  }
+
+  /** The back end for tensors on {@code device}. */
+  public static Backend of(Device device) {
+    if (OVERRIDE.isBound() && OVERRIDE.get().device().equals(device)) return OVERRIDE.get();
+    if (device.equals(Device.CPU)) return Default.CHOICE.backend;
+    throw new IllegalStateException("no back end for device " + device + " is loaded");
+  }
+
+  /** Runs {@code body} with another back end for its device on this thread. */
+  public static <T> T with(Backend backend, Supplier<T> body) {
+    return ScopedValue.where(OVERRIDE, backend).call(body::get);
+  }
+
+  /** The scalar back end: plain loops, the oracle of every other. */
+  public static Backend scalar() {
+    return ScalarBackend.INSTANCE;
+  }
+
+  private static Choice choose(String wanted) {
+    if (!wanted.equals("auto") && !wanted.equals("scalar") && !wanted.equals("vector")) {
+      throw new IllegalArgumentException(
+          "theriac.backend=%s is not one of auto, scalar, vector".formatted(wanted));
+    }
+    if (wanted.equals("scalar")) {
+      return new Choice(ScalarBackend.INSTANCE, "theriac.backend=scalar");
+    }
+    String reason = VectorSupport.missing();
+    Throwable cause = null;
+    if (reason == null) {
+      try {
+        return new Choice(
+            (Backend) Class.forName(VECTOR).getDeclaredConstructor().newInstance(), "");
+      } catch (InvocationTargetException e) {
+        cause = e.getCause();
+      } catch (ReflectiveOperationException | LinkageError e) {
+        cause = e;
+      }
+      reason = "the vector back end failed to load: " + cause;
+    }
+    if (wanted.equals("vector")) {
+      throw new IllegalStateException("theriac.backend=vector, but " + reason, cause);
+    }
+    LOG.log(System.Logger.Level.WARNING, "slow scalar kernels in use: " + reason);
+    return new Choice(ScalarBackend.INSTANCE, reason);
+  }
+}

@@ -1,0 +1,32 @@
+package dev.theriac.backend;
+
+import dev.theriac.tensor.Strided;
+
+/**
+ * Normalisation over the last dimension. F32, contiguous; x, y, grad, dx [N, D]; w, b, dw, db [D].
+ */
+public interface NormKernels {
+  /**
+   * y = (x - mean) * rstd * w + b, variance biased (divided by D); mean and rstd [N] are written.
+   */
+  void layerNorm(Strided x, Strided w, Strided b, float eps, Strided y, Strided mean, Strided rstd);
+
+  /**
+   * Gradients; dw and db (summed over rows in a fixed order) and dx may be null when not wanted.
+   */
+  void layerNormGradient(
+      Strided x,
+      Strided w,
+      Strided mean,
+      Strided rstd,
+      Strided grad,
+      Strided dx,
+      Strided dw,
+      Strided db);
+
+  /** y = x * rstd * w with rstd = 1 / sqrt(mean(x^2) + eps); rstd [N] is written. */
+  void rmsNorm(Strided x, Strided w, float eps, Strided y, Strided rstd);
+
+  /** Gradients; dx or dw may be null when not wanted. */
+  void rmsNormGradient(Strided x, Strided w, Strided rstd, Strided grad, Strided dx, Strided dw);
+}

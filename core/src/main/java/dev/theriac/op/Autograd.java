@@ -1,0 +1,191 @@
+package dev.theriac.op;
+
+import dev.theriac.backend.Backends;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Storage;
+import dev.theriac.tensor.Strided;
+import dev.theriac.tensor.Tensor;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Supplier;
+
+/**
+ * Reverse-mode differentiation. Operations record themselves while gradients are on and an input
+ * asks for one; {@link #backward} walks the record from the youngest tensor to the oldest, so that
+ * every sum of gradients has one fixed order, and frees each activation as soon as it has been
+ * used.
+ */
+public final class Autograd {
+  private static final ScopedValue<Boolean> ENABLED = ScopedValue.newInstance();
+
+  private Autograd() {}
+
+  /** Whether operations of this thread are being recorded. */
+  public static boolean enabled() {
+    return ENABLED.orElse(true);
+  }
+
+  /** Runs {@code body} without recording. */
+  public static <T> T noGrad(Supplier<T> body) {
+    return ScopedValue.where(ENABLED, false).call(body::get);
+  }
+
+  /** Runs {@code body} with recording on, as recomputation needs inside a no-grad region. */
+  static <T> T withGrad(Supplier<T> body) {
+    return ScopedValue.where(ENABLED, true).call(body::get);
+  }
+
+  /** Wraps an operation's output, recording the operation if a gradient will have to pass. */
+  public static Tensor result(Strided output, Op op) {
+    Tensor t = Tensor.wrap(output);
+    boolean needed = enabled() && op.inputs().stream().anyMatch(Tensor::requiresGrad);
+    if (needed) t.setOp(op);
+    else op.saved().forEach(Tensor::close);
+    return t;
+  }
+
+  /**
+   * Gradients of {@code root} with respect to all leaves that require one.
+   *
+   * @param grad gradient arriving at root, of its shape; null means 1, for a root of one element
+   * @throws IllegalStateException when part of the graph was used by an earlier backward pass
+   */
+  public static Gradients backward(Tensor root, Tensor grad) {
+    if (!root.requiresGrad()) {
+      throw new IllegalStateException(
+          "backward: no input of this tensor requires a gradient, or it was made without"
+              + " recording");
+    }
+    if (grad == null && root.size() != 1) {
+      throw new IllegalArgumentException(
+          "backward: shape %s is not a scalar; pass the gradient that arrives at it"
+              .formatted(root.layout()));
+    }
+    if (grad != null && !grad.layout().sameShape(root.layout())) {
+      throw new IllegalArgumentException(
+          "backward: gradient of shape %s for an output of shape %s"
+              .formatted(grad.layout(), root.layout()));
+    }
+    return noGrad(() -> {
+      try (Scope scope = Scope.open()) {
+        Pass pass = new Pass();
+        Tensor start = grad == null ? Tensor.full(1, root.dtype(), root.shape()) : grad;
+        Gradients found = pass.run(root, start);
+        found.leaves().forEach(leaf -> scope.keep(found.get(leaf)));
+        return found;
+      }
+    });
+  }
+
+  private static List<Tensor> recorded(Tensor root) {
+    Set<Tensor> seen = Collections.newSetFromMap(new IdentityHashMap<>());
+    List<Tensor> nodes = new ArrayList<>();
+    ArrayDeque<Tensor> open = new ArrayDeque<>();
+    open.push(root);
+    seen.add(root);
+    while (!open.isEmpty()) {
+      Tensor t = open.pop();
+      if (t.op() == null) continue;
+      if (t.op() instanceof FreedOp freed) {
+        throw new IllegalStateException(
+            "backward: the graph of %s was already used and freed; run the forward pass again"
+                .formatted(freed.name()));
+      }
+      nodes.add(t);
+      for (Tensor input : t.op().inputs()) {
+        if (input.requiresGrad() && seen.add(input)) open.push(input);
+      }
+    }
+    nodes.sort(Comparator.comparingLong(Tensor::id).reversed());
+    return nodes;
+  }
+
+  /**
+   * One backward pass: pending gradients, how many of them use each storage, which storages the
+   * pass made (and so may free) and which hold sums (and so may be added to in place).
+   */
+  private static final class Pass implements GradientSink {
+    private final Map<Tensor, Tensor> grads = new IdentityHashMap<>();
+    private final Map<Storage, Integer> users = new IdentityHashMap<>();
+    private final Set<Storage> made = Collections.newSetFromMap(new IdentityHashMap<>());
+    private final Set<Storage> sums = Collections.newSetFromMap(new IdentityHashMap<>());
+
+    Gradients run(Tensor root, Tensor start) {
+      List<Tensor> nodes = recorded(root);
+      hold(start);
+      grads.put(root, start);
+      for (Tensor node : nodes) {
+        Tensor grad = grads.remove(node);
+        Op op = node.op();
+        if (grad != null) {
+          try (Scope temporaries = Scope.open()) {
+            GradientRules.apply(op, node, grad, this);
+            temporaries.keepIf(this::isPending);
+          }
+          drop(grad);
+        }
+        node.setOp(new FreedOp(op.name()));
+        op.saved().forEach(Tensor::close);
+        boolean view = op.inputs().stream().anyMatch(input -> input.storage() == node.storage());
+        if (node != root && !node.isRetained() && !view) node.close();
+      }
+      return new Gradients(leafGrads());
+    }
+
+    private Map<Tensor, Tensor> leafGrads() {
+      Map<Tensor, Tensor> out = new IdentityHashMap<>();
+      // A gradient that is a view, or shared with another leaf, becomes a tensor of its own.
+      grads.forEach((leaf, grad) -> {
+        boolean own = users.get(grad.storage()) == 1 && grad.layout().isContiguous();
+        out.put(leaf, own ? grad : ShapeFunctions.copy(grad));
+      });
+      return out;
+    }
+
+    @Override
+    public void add(Tensor input, Tensor grad) {
+      if (!wants(input)) return;
+      if (!grad.layout().sameShape(input.layout())) {
+        throw new IllegalStateException(
+            "gradient of shape %s for an input of shape %s"
+                .formatted(grad.layout(), input.layout()));
+      }
+      Tensor old = grads.get(input);
+      if (old == null) {
+        hold(grad);
+        grads.put(input, grad);
+      } else if (sums.contains(old.storage()) && users.get(old.storage()) == 1) {
+        Backends.of(old.device())
+            .elementwise()
+            .accumulate(old.strided(), grad.contiguous().strided());
+      } else {
+        Tensor sum = old.add(grad);
+        hold(sum);
+        sums.add(sum.storage());
+        grads.put(input, sum);
+        drop(old);
+      }
+    }
+
+    private boolean isPending(Storage storage) {
+      return users.containsKey(storage) && made.add(storage);
+    }
+
+    private void hold(Tensor t) {
+      users.merge(t.storage(), 1, Integer::sum);
+    }
+
+    private void drop(Tensor t) {
+      if (users.merge(t.storage(), -1, Integer::sum) == 0) {
+        users.remove(t.storage());
+        if (made.remove(t.storage())) t.close();
+      }
+    }
+  }
+}

@@ -1,0 +1,34 @@
+package dev.theriac.op;
+
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Tensor;
+
+/** Softmax and log-softmax over the last dimension. */
+public final class Softmax {
+  private Softmax() {}
+
+  /** exp(x - max) / sum; a row of -infinity gives zeros. */
+  public static Tensor softmax(Tensor x) {
+    Tensor in = rows("softmax", x);
+    Tensor out = Tensor.empty("softmax", DType.F32, in.shape());
+    Check.backend("softmax", in).softmax().softmax(in.strided(), out.strided());
+    return shaped(Autograd.result(out.strided(), new SoftmaxOp.Plain(in)), x);
+  }
+
+  /** x - max - log(sum(exp(x - max))). */
+  public static Tensor logSoftmax(Tensor x) {
+    Tensor in = rows("logSoftmax", x);
+    Tensor out = Tensor.empty("logSoftmax", DType.F32, in.shape());
+    Check.backend("logSoftmax", in).softmax().logSoftmax(in.strided(), out.strided());
+    return shaped(Autograd.result(out.strided(), new SoftmaxOp.Log(in)), x);
+  }
+
+  private static Tensor rows(String op, Tensor x) {
+    Check.that(x.rank() >= 1 && x.size(-1) > 0, "%s: shape %s has no classes", op, x.layout());
+    return Check.f32(op, x).reshape(x.size() / x.size(-1), x.size(-1)).contiguous();
+  }
+
+  private static Tensor shaped(Tensor y, Tensor x) {
+    return Elementwise.cast(x.rank() == 2 ? y : y.reshape(x.shape()), x.dtype());
+  }
+}

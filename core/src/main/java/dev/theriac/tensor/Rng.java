@@ -1,0 +1,78 @@
+package dev.theriac.tensor;
+
+/**
+ * An explicit source of randomness: a seed, a stream and a position, all three of which a
+ * checkpoint can store. Not thread-safe: give each user its own {@link #split}.
+ */
+public final class Rng {
+  private final long seed;
+  private final long stream;
+  private long position;
+
+  public Rng(long seed, long stream, long position) {
+    this.seed = seed;
+    this.stream = stream;
+    this.position = position;
+  }
+
+  public Rng(long seed) {
+    this(seed, 0, 0);
+  }
+
+  public long seed() {
+    return seed;
+  }
+
+  public long stream() {
+    return stream;
+  }
+
+  /** Words drawn so far; part of the state to save. */
+  public long position() {
+    return position;
+  }
+
+  /** An independent generator with the same seed and another stream. */
+  public Rng split(long newStream) {
+    return new Rng(seed, newStream, 0);
+  }
+
+  /** Reserves {@code words} positions and returns the first: for kernels that draw in parallel. */
+  public long reserve(long words) {
+    long at = position;
+    position += words;
+    return at;
+  }
+
+  public int nextInt() {
+    return Philox.word(seed, stream, position++);
+  }
+
+  /** Uniform in [0, bound), without modulo bias worth speaking of (64-bit multiply). */
+  public int nextInt(int bound) {
+    return (int) ((nextInt() & 0xffffffffL) * bound >>> 32);
+  }
+
+  /** Uniform in [0, 1). */
+  public float nextFloat() {
+    return Philox.uniform(nextInt());
+  }
+
+  /** Standard normal by Box-Muller in StrictMath, so that every machine gets the same bits. */
+  public double nextGaussian() {
+    double u = ((nextInt() >>> 8) + 1) * 0x1p-24;
+    double v = (nextInt() >>> 8) * 0x1p-24;
+    return StrictMath.sqrt(-2 * StrictMath.log(u)) * StrictMath.cos(2 * StrictMath.PI * v);
+  }
+
+  /** Fisher-Yates shuffle of 0..n-1. */
+  public int[] permutation(int n) {
+    int[] p = new int[n];
+    for (int i = 0; i < n; i++) {
+      int j = nextInt(i + 1);
+      p[i] = p[j];
+      p[j] = i;
+    }
+    return p;
+  }
+}

@@ -1,0 +1,27 @@
+package dev.theriac.tensor;
+
+/**
+ * Bytes on a device, shared by every view of a tensor. A storage is freed once, by its scope, by
+ * {@link Tensor#close()}, by the backward pass or by the garbage collector; any later use is an
+ * error that says who freed it.
+ */
+public abstract class Storage {
+  /** Position in the owning scope's list; kept here so that leaving a scope costs O(1). */
+  int scopeIndex = -1;
+
+  Scope scope;
+
+  public abstract Device device();
+
+  /** Capacity in bytes; may exceed what the tensor needs. */
+  public abstract long byteSize();
+
+  /** True until freed. */
+  public abstract boolean isAlive();
+
+  /** Frees the bytes; a second call does nothing. {@code why} is shown by errors of later uses. */
+  public abstract void free(String why);
+
+  /** Hands the storage to the garbage collector: called when it leaves its outermost scope. */
+  abstract void collectable();
+}
