@@ -19,6 +19,19 @@ import dev.theriac.tensor.Device;
 public final class ScalarBackend implements Backend {
   public static final ScalarBackend INSTANCE = new ScalarBackend();
 
+  private final ElementwiseKernels elementwise = new ScalarElementwise();
+  private final ReduceKernels reduce = new ScalarReduce();
+  private final IndexKernels index = new ScalarIndex();
+  private final MatmulKernels matmul = new ScalarMatmul();
+  private final NormKernels norm = new ScalarNorm();
+  private final SoftmaxKernels softmax = new ScalarSoftmax();
+  private final AttentionKernels attention = new ScalarAttention();
+  private final RopeKernels rope = new ScalarRope();
+  private final PatchKernels patch = new ScalarPatch();
+  private final LossKernels loss = new ScalarLoss();
+  private final GroupedKernels grouped = new ScalarGrouped();
+  private final OptimKernels optim = new ScalarOptim();
+
   private ScalarBackend() {}
 
   @Override
@@ -33,61 +46,61 @@ public final class ScalarBackend implements Backend {
 
   @Override
   public ElementwiseKernels elementwise() {
-    throw new UnsupportedOperationException("elementwise");
+    return elementwise;
   }
 
   @Override
   public ReduceKernels reduce() {
-    throw new UnsupportedOperationException("reduce");
+    return reduce;
   }
 
   @Override
   public IndexKernels index() {
-    throw new UnsupportedOperationException("index");
+    return index;
   }
 
   @Override
   public MatmulKernels matmul() {
-    throw new UnsupportedOperationException("matmul");
+    return matmul;
   }
 
   @Override
   public NormKernels norm() {
-    throw new UnsupportedOperationException("norm");
+    return norm;
   }
 
   @Override
   public SoftmaxKernels softmax() {
-    throw new UnsupportedOperationException("softmax");
+    return softmax;
   }
 
   @Override
   public AttentionKernels attention() {
-    throw new UnsupportedOperationException("attention");
+    return attention;
   }
 
   @Override
   public RopeKernels rope() {
-    throw new UnsupportedOperationException("rope");
+    return rope;
   }
 
   @Override
   public PatchKernels patch() {
-    throw new UnsupportedOperationException("patch");
+    return patch;
   }
 
   @Override
   public LossKernels loss() {
-    throw new UnsupportedOperationException("loss");
+    return loss;
   }
 
   @Override
   public GroupedKernels grouped() {
-    throw new UnsupportedOperationException("grouped");
+    return grouped;
   }
 
   @Override
   public OptimKernels optim() {
-    throw new UnsupportedOperationException("optim");
+    return optim;
   }
 }
