@@ -44,6 +44,18 @@ public final class Image {
     return new Image(width, height, channels, null, samples.clone());
   }
 
+  /** As {@link #of8} for callers inside this package that give the array away. */
+  static Image wrap8(int width, int height, int channels, byte[] samples) {
+    requireShape(width, height, channels, samples.length);
+    return new Image(width, height, channels, samples, null);
+  }
+
+  /** As {@link #of16} for callers inside this package that give the array away. */
+  static Image wrap16(int width, int height, int channels, short[] samples) {
+    requireShape(width, height, channels, samples.length);
+    return new Image(width, height, channels, null, samples);
+  }
+
   private static void requireShape(int width, int height, int channels, int length) {
     if (width < 1 || height < 1) {
       throw new IllegalArgumentException(

@@ -47,10 +47,10 @@ class PhantomsTest {
 
   @Test
   void trainingAndTestSetsShareNoPictureWhateverTheirSeeds() {
-    Set<Image> train = images(Phantoms.train(3, 1200));
-    assertThat(train).hasSize(1200);
-    assertThat(images(Phantoms.test(3, 400))).hasSize(400).doesNotContainAnyElementsOf(train);
-    assertThat(images(Phantoms.test(4, 400))).doesNotContainAnyElementsOf(train);
+    Set<Image> train = images(Phantoms.train(3, 600));
+    assertThat(train).hasSize(600);
+    assertThat(images(Phantoms.test(3, 200))).hasSize(200).doesNotContainAnyElementsOf(train);
+    assertThat(images(Phantoms.test(4, 200))).doesNotContainAnyElementsOf(train);
     assertThat(train).allMatch(image -> lastBit(image) == 0);
     assertThat(images(Phantoms.test(3, 50))).allMatch(image -> lastBit(image) == 1);
   }
@@ -58,7 +58,7 @@ class PhantomsTest {
   @Test
   void yesAndNoAreBalancedForEveryClosedQuestion() {
     Map<String, int[]> counts = new HashMap<>();
-    for (Phantom phantom : Phantoms.train(5, 6000, 16)) {
+    for (Phantom phantom : Phantoms.train(5, 4000, 16)) {
       for (Question question : phantom.questions()) {
         if (question.type() == AnswerType.CLOSED) {
           int yes = question.answer().equals("yes") ? 1 : 0;
