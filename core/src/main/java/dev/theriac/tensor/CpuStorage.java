@@ -94,4 +94,9 @@ public final class CpuStorage extends Storage {
   void collectable() {
     CLEANER.register(this, body);
   }
+
+  @Override
+  void expectCollection() {
+    if (body.site != null) body.site.expected = true;
+  }
 }

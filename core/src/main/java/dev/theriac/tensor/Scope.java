@@ -83,6 +83,21 @@ public final class Scope implements AutoCloseable {
     else parent.add(storage);
   }
 
+  /**
+   * Takes a tensor out of every scope: it lives until it is closed or unreachable, which is no
+   * leak. For parameters, optimiser state and other tensors that outlive the code that makes them.
+   */
+  public static Tensor persist(Tensor tensor) {
+    Storage storage = tensor.storage();
+    if (storage.scope != null) {
+      storage.scope.checkThread();
+      forget(storage);
+      storage.collectable();
+    }
+    storage.expectCollection();
+    return tensor;
+  }
+
   /** Moves every storage for which {@code wanted} holds to the enclosing scope. */
   public void keepIf(Predicate<Storage> wanted) {
     checkThread();

@@ -24,4 +24,7 @@ public abstract class Storage {
 
   /** Hands the storage to the garbage collector: called when it leaves its outermost scope. */
   abstract void collectable();
+
+  /** Being freed by the garbage collector is what this storage is meant for, not a leak. */
+  abstract void expectCollection();
 }

@@ -1,0 +1,31 @@
+package dev.theriac.nn;
+
+import dev.theriac.op.Elementwise;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Tensor;
+
+/**
+ * Inverted dropout while training, identity otherwise. Its generator is part of the run's state.
+ */
+public final class Dropout extends Module {
+  private final double probability;
+  private Rng rng;
+
+  public Dropout(double probability, Rng rng) {
+    this.probability = probability;
+    this.rng = rng;
+  }
+
+  public Tensor forward(Tensor x) {
+    return isTraining() ? Elementwise.dropout(x, probability, rng) : x;
+  }
+
+  /** Position of the generator, for checkpoints and recomputation. */
+  public long position() {
+    return rng.position();
+  }
+
+  public void seek(long position) {
+    rng = new Rng(rng.seed(), rng.stream(), position);
+  }
+}

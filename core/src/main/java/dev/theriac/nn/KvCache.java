@@ -1,0 +1,86 @@
+package dev.theriac.nn;
+
+import dev.theriac.backend.Backends;
+import dev.theriac.tensor.Layout;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
+
+/**
+ * Keys and values of the positions that a decoder has seen, for each layer [B, capacity, G, D].
+ * Rows may have different lengths: a row's next position is written behind its own last one. Not
+ * thread-safe.
+ */
+public final class KvCache implements AutoCloseable {
+  private final Tensor[] keys;
+  private final Tensor[] values;
+  private final long[] lengths;
+  private final long capacity;
+
+  public KvCache(int layers, int batch, long capacity, long kvHeads, long headDim) {
+    keys = new Tensor[layers];
+    values = new Tensor[layers];
+    for (int i = 0; i < layers; i++) {
+      keys[i] = Scope.persist(Tensor.zeros(batch, capacity, kvHeads, headDim));
+      values[i] = Scope.persist(Tensor.zeros(batch, capacity, kvHeads, headDim));
+    }
+    lengths = new long[batch];
+    this.capacity = capacity;
+  }
+
+  /** Positions held for each row; advanced by {@link #advance} once every layer has appended. */
+  public long[] lengths() {
+    return lengths.clone();
+  }
+
+  /** Longest row. */
+  public long length() {
+    long max = 0;
+    for (long l : lengths) max = Math.max(max, l);
+    return max;
+  }
+
+  public long capacity() {
+    return capacity;
+  }
+
+  /**
+   * Keys and values to attend to after appending {@code key} and {@code value} [B, T, G, D] of one
+   * layer: everything up to the longest row, as views.
+   */
+  public Pair append(int layer, Tensor key, Tensor value) {
+    long count = key.size(1);
+    for (int b = 0; b < lengths.length; b++) {
+      if (lengths[b] + count > capacity) {
+        throw new IllegalStateException(
+            "KV cache: %d positions and %d new ones exceed the capacity of %d"
+                .formatted(lengths[b], count, capacity));
+      }
+      write(keys[layer], key, b, count);
+      write(values[layer], value, b, count);
+    }
+    long seen = length() + count;
+    return new Pair(keys[layer].slice(1, 0, seen), values[layer].slice(1, 0, seen));
+  }
+
+  private void write(Tensor cache, Tensor source, int row, long count) {
+    Layout from = source.layout().slice(0, row, row + 1);
+    Layout to = cache.layout().slice(0, row, row + 1).slice(1, lengths[row], lengths[row] + count);
+    Backends.of(cache.device())
+        .elementwise()
+        .copy(source.strided().with(from), cache.strided().with(to));
+  }
+
+  /** Moves each row on by the number of its new positions that are not padding. */
+  public void advance(long[] counts) {
+    for (int b = 0; b < lengths.length; b++) lengths[b] += counts[b];
+  }
+
+  @Override
+  public void close() {
+    for (Tensor t : keys) t.close();
+    for (Tensor t : values) t.close();
+  }
+
+  /** Keys and values [B, S, G, D]. */
+  public record Pair(Tensor key, Tensor value) {}
+}

@@ -1,0 +1,31 @@
+package dev.theriac.nn;
+
+import dev.theriac.op.Matmul;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Tensor;
+
+/** y = x W^T + b with weight [out, in] and bias [out]. */
+public final class Linear extends Module {
+  private final Parameter weight;
+  private final Parameter bias;
+
+  /** Weights normal with the given standard deviation, bias 0. */
+  public Linear(long in, long out, boolean withBias, Rng rng, double std) {
+    weight = parameter("weight", Tensor.randn(rng, std, out, in));
+    bias = withBias ? parameter("bias", Tensor.zeros(out)) : null;
+  }
+
+  /** [..., in] to [..., out]. */
+  public Tensor forward(Tensor x) {
+    return Matmul.linear(x, weight.value(), bias == null ? null : bias.value());
+  }
+
+  public Parameter weight() {
+    return weight;
+  }
+
+  /** The bias, or null. */
+  public Parameter bias() {
+    return bias;
+  }
+}

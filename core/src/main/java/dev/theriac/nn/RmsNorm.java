@@ -1,0 +1,19 @@
+package dev.theriac.nn;
+
+import dev.theriac.op.Norm;
+import dev.theriac.tensor.Tensor;
+
+/** Root mean square normalisation over the last dimension (Zhang and Sennrich). */
+public final class RmsNorm extends Module {
+  private final Parameter weight;
+  private final double eps;
+
+  public RmsNorm(long dim, double eps) {
+    this.eps = eps;
+    weight = parameter("weight", Tensor.ones(dim));
+  }
+
+  public Tensor forward(Tensor x) {
+    return Norm.rmsNorm(x, weight.value(), eps);
+  }
+}

@@ -1,0 +1,82 @@
+package dev.theriac.nn;
+
+import dev.theriac.op.Attention;
+import dev.theriac.op.Rope;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Tensor;
+
+/**
+ * Multi-head self-attention with optional grouped key-value heads, rotary positions and a cache.
+ * Projections are named q_proj, k_proj, v_proj and as the configuration names the last one.
+ */
+public final class SelfAttention extends Module {
+  private final Config config;
+  private final Linear query;
+  private final Linear key;
+  private final Linear value;
+  private final Linear output;
+
+  /**
+   * @param dim width of the model
+   * @param heads query heads
+   * @param kvHeads key-value heads; divides {@code heads}
+   * @param headDim width of a head
+   * @param qkvBias whether the three input projections have a bias
+   * @param outputBias whether the output projection has one
+   * @param outputName name of the output projection: out_proj (CLIP), dense (Phi), o_proj
+   * @param causal hides later positions
+   * @param rotaryDims rotated dimensions of a head; 0 for none
+   * @param ropeTheta base of the rotary frequencies
+   */
+  public record Config(
+      long dim,
+      int heads,
+      int kvHeads,
+      int headDim,
+      boolean qkvBias,
+      boolean outputBias,
+      String outputName,
+      boolean causal,
+      int rotaryDims,
+      double ropeTheta) {}
+
+  public SelfAttention(Config config, Rng rng, double std, double outputStd) {
+    this.config = config;
+    long inner = (long) config.heads * config.headDim;
+    long kvInner = (long) config.kvHeads * config.headDim;
+    query = part("q_proj", new Linear(config.dim, inner, config.qkvBias, rng, std));
+    key = part("k_proj", new Linear(config.dim, kvInner, config.qkvBias, rng, std));
+    value = part("v_proj", new Linear(config.dim, kvInner, config.qkvBias, rng, std));
+    output =
+        part(config.outputName, new Linear(inner, config.dim, config.outputBias, rng, outputStd));
+  }
+
+  /**
+   * @param x [B, T, dim]
+   * @param positions I64 [B, T], used when there are rotary dimensions; may be null otherwise
+   * @param lengths I64 [B]: keys from lengths[b] on are padding; null for none
+   * @param cache keys and values seen before, or null
+   * @param layer this layer's index in the cache
+   */
+  public Tensor forward(Tensor x, Tensor positions, Tensor lengths, KvCache cache, int layer) {
+    long batch = x.size(0);
+    long count = x.size(1);
+    Tensor q = query.forward(x).reshape(batch, count, config.heads, config.headDim);
+    Tensor k = key.forward(x).reshape(batch, count, config.kvHeads, config.headDim);
+    Tensor v = value.forward(x).reshape(batch, count, config.kvHeads, config.headDim);
+    if (config.rotaryDims > 0) {
+      q = Rope.rope(q, positions, config.rotaryDims, config.ropeTheta);
+      k = Rope.rope(k, positions, config.rotaryDims, config.ropeTheta);
+    }
+    boolean causal = config.causal;
+    if (cache != null) {
+      KvCache.Pair seen = cache.append(layer, k, v);
+      k = seen.key();
+      v = seen.value();
+      // A single new position sees all that its row holds: lengths alone hide what is not its own.
+      causal = causal && count > 1;
+    }
+    Tensor out = Attention.attention(q, k, v, lengths, causal);
+    return output.forward(out.reshape(batch, count, (long) config.heads * config.headDim));
+  }
+}
