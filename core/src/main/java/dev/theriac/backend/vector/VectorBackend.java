@@ -1,0 +1,112 @@
+package dev.theriac.backend.vector;
+
+import dev.theriac.backend.AttentionKernels;
+import dev.theriac.backend.Backend;
+import dev.theriac.backend.Backends;
+import dev.theriac.backend.ElementwiseKernels;
+import dev.theriac.backend.GroupedKernels;
+import dev.theriac.backend.IndexKernels;
+import dev.theriac.backend.LossKernels;
+import dev.theriac.backend.MatmulKernels;
+import dev.theriac.backend.NormKernels;
+import dev.theriac.backend.OptimKernels;
+import dev.theriac.backend.PatchKernels;
+import dev.theriac.backend.ReduceKernels;
+import dev.theriac.backend.RopeKernels;
+import dev.theriac.backend.SoftmaxKernels;
+import dev.theriac.tensor.Device;
+import java.util.Locale;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * The SIMD CPU back end. {@link Backends} loads it by name, so that a JVM without the vector module
+ * never sees it.
+ */
+public final class VectorBackend implements Backend {
+  private final Backend scalar = Backends.scalar();
+
+  /**
+   * @throws UnsupportedOperationException on an x86 CPU without AVX2, where the compiler has no
+   *     instruction for most of what the kernels use and scalar code is faster
+   */
+  public VectorBackend() {
+    String arch = System.getProperty("os.arch").toLowerCase(Locale.ROOT);
+    int bits = FloatVector.SPECIES_PREFERRED.vectorBitSize();
+    if (bits < 256 && (arch.equals("amd64") || arch.equals("x86_64"))) {
+      throw new UnsupportedOperationException(
+          "the CPU, or -XX:UseAVX, allows vectors of "
+              + bits
+              + " bits only; 256 (AVX2) are needed");
+    }
+  }
+
+  @Override
+  public String name() {
+    return "vector-" + Lanes.SPECIES.vectorBitSize();
+  }
+
+  @Override
+  public Device device() {
+    return Device.CPU;
+  }
+
+  @Override
+  public ElementwiseKernels elementwise() {
+    return scalar.elementwise();
+  }
+
+  @Override
+  public ReduceKernels reduce() {
+    return scalar.reduce();
+  }
+
+  @Override
+  public IndexKernels index() {
+    return scalar.index();
+  }
+
+  @Override
+  public MatmulKernels matmul() {
+    return scalar.matmul();
+  }
+
+  @Override
+  public NormKernels norm() {
+    return scalar.norm();
+  }
+
+  @Override
+  public SoftmaxKernels softmax() {
+    return scalar.softmax();
+  }
+
+  @Override
+  public AttentionKernels attention() {
+    return scalar.attention();
+  }
+
+  @Override
+  public RopeKernels rope() {
+    return scalar.rope();
+  }
+
+  @Override
+  public PatchKernels patch() {
+    return scalar.patch();
+  }
+
+  @Override
+  public LossKernels loss() {
+    return scalar.loss();
+  }
+
+  @Override
+  public GroupedKernels grouped() {
+    return scalar.grouped();
+  }
+
+  @Override
+  public OptimKernels optim() {
+    return scalar.optim();
+  }
+}
