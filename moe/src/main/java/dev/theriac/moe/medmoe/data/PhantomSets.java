@@ -1,0 +1,67 @@
+package dev.theriac.moe.medmoe.data;
+
+import dev.theriac.moe.medmoe.prompt.Conversation;
+import dev.theriac.moe.medmoe.prompt.ImageTokens;
+import dev.theriac.moe.medmoe.prompt.Role;
+import dev.theriac.moe.medmoe.prompt.Turn;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Phantoms as the data sets of the three stages, the router's training and the evaluation. */
+public final class PhantomSets {
+  private PhantomSets() {}
+
+  /** One sample per phantom: picture and caption. For {@code ALIGN}. */
+  public static Dataset captions(List<Phantom> phantoms) {
+    List<Sample> samples = new ArrayList<>();
+    for (Phantom phantom : phantoms) {
+      Conversation caption = Conversation.of(ImageTokens.MARK, phantom.caption());
+      samples.add(sample("phantom-" + samples.size(), phantom, caption, null));
+    }
+    return Dataset.of(samples);
+  }
+
+  /**
+   * One sample per phantom: all its questions, one after the other, in one conversation. Learns
+   * more per picture than {@link #questions}. For {@code INSTRUCT} and {@code MOE}.
+   */
+  public static Dataset conversations(List<Phantom> phantoms) {
+    List<Sample> samples = new ArrayList<>();
+    for (Phantom phantom : phantoms) {
+      List<Turn> turns = new ArrayList<>();
+      for (Question question : phantom.questions()) {
+        String text = question.text();
+        turns.add(new Turn(Role.USER, turns.isEmpty() ? Conversation.imageFirst(text) : text));
+        turns.add(new Turn(Role.ASSISTANT, question.answer()));
+      }
+      samples.add(sample("phantom-" + samples.size(), phantom, new Conversation(turns), null));
+    }
+    return Dataset.of(samples);
+  }
+
+  /**
+   * One sample per question, the picture in front. For {@code INSTRUCT}, {@code MOE}, the router
+   * and the evaluation.
+   */
+  public static Dataset questions(List<Phantom> phantoms) {
+    List<Sample> samples = new ArrayList<>();
+    for (int i = 0; i < phantoms.size(); i++) {
+      Phantom phantom = phantoms.get(i);
+      for (int q = 0; q < phantom.questions().size(); q++) {
+        Question question = phantom.questions().get(q);
+        samples.add(
+            sample(
+                "phantom-" + i + "-" + q,
+                phantom,
+                Conversation.aboutImage(question.text(), question.answer()),
+                question.type()));
+      }
+    }
+    return Dataset.of(samples);
+  }
+
+  private static Sample sample(String id, Phantom phantom, Conversation text, AnswerType type) {
+    ImageSource image = new ImageSource.InMemory(phantom.image());
+    return new Sample(id, image, phantom.modality(), text, type);
+  }
+}
