@@ -1,0 +1,103 @@
+package dev.theriac.llm;
+
+import dev.theriac.nn.Embedding;
+import dev.theriac.nn.KvCache;
+import dev.theriac.nn.LayerNorm;
+import dev.theriac.nn.Linear;
+import dev.theriac.nn.Module;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A causal decoder of the Phi-2 or StableLM-2 family with an untied head. Parameter paths are those
+ * of Hugging Face checkpoints without the prefix {@code model.}: {@code embed_tokens.weight},
+ * {@code layers.N...}, {@code final_layernorm} or {@code norm}, {@code lm_head.weight}.
+ */
+public final class Decoder extends Module {
+  private final DecoderConfig config;
+  private final Embedding embedding;
+  private final List<DecoderLayer> layers = new ArrayList<>();
+  private final LayerNorm finalNorm;
+  private final Linear head;
+
+  public Decoder(DecoderConfig config, Rng rng) {
+    this.config = config;
+    embedding =
+        part(
+            "embed_tokens",
+            new Embedding(config.vocabulary(), config.dim(), rng, config.initStd()));
+    for (int i = 0; i < config.layers(); i++) {
+      layers.add(part("layers." + i, new DecoderLayer(config, i, rng)));
+    }
+    String norm = config.family() == DecoderConfig.Family.PHI ? "final_layernorm" : "norm";
+    finalNorm = part(norm, new LayerNorm(config.dim(), config.normEps()));
+    head =
+        part(
+            "lm_head", new Linear(config.dim(), config.vocabulary(), false, rng, config.initStd()));
+  }
+
+  public DecoderConfig config() {
+    return config;
+  }
+
+  public List<DecoderLayer> layers() {
+    return List.copyOf(layers);
+  }
+
+  /** I64 ids [...] to vectors [..., dim]. */
+  public Tensor embed(Tensor ids) {
+    return embedding.forward(ids);
+  }
+
+  /**
+   * What a pass over the blocks gives.
+   *
+   * @param hidden after the final norm, [B, T, dim]
+   * @param hiddenStates when asked for: the input, then the output of each block, the last one
+   *     after the final norm (as transformers returns them); else empty
+   * @param sides what each block's feed-forward returned beside its output; null where dense
+   */
+  public record Output(
+      Tensor hidden, List<Tensor> hiddenStates, List<FeedForward.SideOutput> sides) {}
+
+  /**
+   * Runs the blocks.
+   *
+   * @param x embedded input [B, T, dim]
+   * @param positions I64 [B, T]
+   * @param lengths I64 [B], keys (cached and new) that each row really has; null for all
+   * @param cache earlier keys and values, extended by this call (advance it afterwards); or null
+   * @param allStates whether to return every block's output
+   */
+  public Output forward(
+      Tensor x, Tensor positions, Tensor lengths, KvCache cache, boolean allStates) {
+    if (x.rank() != 3 || x.size(2) != config.dim()) {
+      throw new IllegalArgumentException(
+          "decoder: input %s, [B, T, %d] is wanted".formatted(x.layout(), config.dim()));
+    }
+    List<Tensor> states = new ArrayList<>();
+    List<FeedForward.SideOutput> sides = new ArrayList<>();
+    Tensor h = x;
+    for (int i = 0; i < layers.size(); i++) {
+      if (allStates) states.add(h);
+      FeedForward.Output out = layers.get(i).forward(h, positions, lengths, cache, i);
+      h = out.value();
+      sides.add(out.side());
+    }
+    Tensor last = finalNorm.forward(h);
+    if (allStates) states.add(last);
+    return new Output(last, states, sides);
+  }
+
+  /** [..., dim] to logits [..., vocabulary]. */
+  public Tensor logits(Tensor hidden) {
+    return head.forward(hidden);
+  }
+
+  /** An empty cache for {@code batch} rows of up to {@code capacity} positions. */
+  public KvCache cache(int batch, long capacity) {
+    return new KvCache(config.layers(), batch, capacity, config.kvHeads(), config.headDim());
+  }
+}

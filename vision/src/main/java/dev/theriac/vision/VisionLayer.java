@@ -1,0 +1,48 @@
+package dev.theriac.vision;
+
+import dev.theriac.backend.UnaryKind;
+import dev.theriac.nn.LayerNorm;
+import dev.theriac.nn.Mlp;
+import dev.theriac.nn.Module;
+import dev.theriac.nn.SelfAttention;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Tensor;
+
+/** A pre-norm block: x1 = x + Attn(LN1(x)), x2 = x1 + MLP(LN2(x1)), full attention, quick-GELU. */
+final class VisionLayer extends Module {
+  private final SelfAttention attention;
+  private final LayerNorm norm1;
+  private final Mlp mlp;
+  private final LayerNorm norm2;
+
+  VisionLayer(VisionConfig config, Rng rng) {
+    double std = config.initStd();
+    double outputStd = std / Math.sqrt(2.0 * config.layers());
+    int headDim = config.dim() / config.heads();
+    var shape =
+        new SelfAttention.Config(
+            config.dim(),
+            config.heads(),
+            config.heads(),
+            headDim,
+            true,
+            true,
+            "out_proj",
+            false,
+            0,
+            0);
+    attention = part("self_attn", new SelfAttention(shape, rng, std, outputStd));
+    norm1 = part("layer_norm1", new LayerNorm(config.dim(), config.normEps()));
+    mlp =
+        part(
+            "mlp",
+            new Mlp(
+                config.dim(), config.intermediate(), UnaryKind.QUICK_GELU, rng, std, outputStd));
+    norm2 = part("layer_norm2", new LayerNorm(config.dim(), config.normEps()));
+  }
+
+  Tensor forward(Tensor x) {
+    Tensor x1 = x.add(attention.forward(norm1.forward(x), null, null, null, 0));
+    return x1.add(mlp.forward(norm2.forward(x1)));
+  }
+}
