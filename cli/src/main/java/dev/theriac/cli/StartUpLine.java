@@ -1,12 +1,20 @@
 package dev.theriac.cli;
 
+import dev.theriac.backend.Backends;
+import dev.theriac.backend.Workers;
+
 /** The one line that says what is running on what. */
 final class StartUpLine {
   private StartUpLine() {}
 
-  /** Version, JDK and processors. */
+  /** Version, Java, back end with its vector width, threads. */
   static String text() {
-    return "theriac %s, Java %s, %d processors"
-        .formatted(Version.number(), Runtime.version(), Runtime.getRuntime().availableProcessors());
+    return "theriac %s, Java %s, back end %s, %d %s"
+        .formatted(
+            Version.number(),
+            Runtime.version(),
+            Backends.cpu().backend().name(),
+            Workers.threads(),
+            Workers.threads() == 1 ? "thread" : "threads");
   }
 }

@@ -23,7 +23,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     scope = ScopeType.INHERIT,
     versionProvider = Version.class,
-    subcommands = {},
+    subcommands = {DoctorCommand.class},
     footer = {
       "",
       "As the first argument, --show-command prints the java command that would run.",

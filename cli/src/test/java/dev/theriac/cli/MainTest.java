@@ -33,4 +33,13 @@ class MainTest {
     assertThat(run("--quite")).isEqualTo(2);
     assertThat(err.toString()).contains("--quite", "--quiet");
   }
+
+  @Test
+  void doctorSaysWhatRunsAndWhatDoesNot() {
+    assertThat(run("doctor")).isZero();
+    assertThat(out.toString())
+        .contains("CPU back end   " + dev.theriac.backend.Backends.cpu().backend().name())
+        .contains("cuda back end  not used: ");
+    assertThat(err.toString()).isEmpty();
+  }
 }

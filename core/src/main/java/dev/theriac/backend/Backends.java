@@ -38,7 +38,14 @@ public final class Backends {
   public static Backend of(Device device) {
     if (OVERRIDE.isBound() && OVERRIDE.get().device().equals(device)) return OVERRIDE.get();
     if (device.equals(Device.CPU)) return Default.CHOICE.backend;
-    throw new IllegalStateException("no back end for device " + device + " is loaded");
+    throw new IllegalStateException("no back end for device " + device + ": " + whyNone(device));
+  }
+
+  private static String whyNone(Device device) {
+    for (BackendProvider provider : BackendProvider.all()) {
+      if (provider.name().equals(device.type())) return provider.availability().toString();
+    }
+    return "add the jar that has it (theriac-" + device.type() + ") to the class path";
   }
 
   /** Runs {@code body} with another back end for its device on this thread. */
