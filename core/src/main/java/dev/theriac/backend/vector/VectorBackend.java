@@ -24,6 +24,7 @@ import jdk.incubator.vector.FloatVector;
  */
 public final class VectorBackend implements Backend {
   private final Backend scalar = Backends.scalar();
+  private final ElementwiseKernels elementwise = new VectorElementwise(scalar.elementwise());
 
   /**
    * @throws UnsupportedOperationException on an x86 CPU without AVX2, where the compiler has no
@@ -52,7 +53,7 @@ public final class VectorBackend implements Backend {
 
   @Override
   public ElementwiseKernels elementwise() {
-    return scalar.elementwise();
+    return elementwise;
   }
 
   @Override

@@ -1,0 +1,392 @@
+package dev.theriac.backend.vector;
+
+import static dev.theriac.backend.vector.Lanes.BYTES;
+import static dev.theriac.backend.vector.Lanes.LENGTH;
+
+import dev.theriac.backend.BinaryKind;
+import dev.theriac.backend.CompareKind;
+import dev.theriac.backend.ElementwiseKernels;
+import dev.theriac.backend.Odometer;
+import dev.theriac.backend.UnaryKind;
+import dev.theriac.backend.Workers;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Host;
+import dev.theriac.tensor.Strided;
+
+/**
+ * Elementwise kernels. Contiguous operands are read in place; others pass through scratch that
+ * stays in the first-level cache, and a repeating operand (a bias) is brought there once per task.
+ */
+final class VectorElementwise implements ElementwiseKernels {
+  /** Elements of a task: 10 to 20 microseconds of work, below which a second thread costs more. */
+  private static final long GRAIN = 1 << 15;
+
+  /** Elements brought to scratch at a time. */
+  private static final int PIECE = 1024;
+
+  private static final float GELU_SLOPE = 1.5957691216057308f; // 2 sqrt(2 / pi)
+  private static final float GELU_CUBIC = GELU_SLOPE * 0.044715f;
+  private static final float QUICK = 1.702f;
+
+  private final ElementwiseKernels scalar;
+
+  VectorElementwise(ElementwiseKernels scalar) {
+    this.scalar = scalar;
+  }
+
+  @Override
+  public void unary(UnaryKind kind, Strided x, Strided out) {
+    if (kind == UnaryKind.LOG || kind == UnaryKind.SIN || kind == UnaryKind.COS) {
+      scalar.unary(kind, x, out);
+    } else {
+      map(kind, 0, 0, x, out);
+    }
+  }
+
+  @Override
+  public void affine(Strided x, float mul, float add, Strided out) {
+    map(null, mul, add, x, out);
+  }
+
+  /** A function of one element; the affine one where {@code kind} is null. */
+  private static void map(UnaryKind kind, float mul, float add, Strided x, Strided out) {
+    long n = out.size();
+    long px = x.address();
+    long po = out.address();
+    if (!x.isContiguous()) {
+      Workers.parallelRange(
+          n,
+          GRAIN,
+          (from, to) -> {
+            long scratch = Workspace.get(Workspace.TASK, 4L * PIECE);
+            Staged in = new Staged(from, to, x);
+            for (long i = from; i < to; i += PIECE) {
+              int m = (int) Math.min(PIECE, to - i);
+              in.next(scratch, m);
+              map(kind, mul, add, scratch, po + 4 * i, m);
+            }
+          });
+    } else if (n <= GRAIN) {
+      map(kind, mul, add, px, po, (int) n);
+    } else {
+      Workers.parallelRange(
+          n,
+          GRAIN,
+          (from, to) -> map(kind, mul, add, px + 4 * from, po + 4 * from, (int) (to - from)));
+    }
+  }
+
+  private static void map(UnaryKind kind, float mul, float add, long x, long y, int n) {
+    int whole = n & -LENGTH;
+    if (whole > 0) loop(kind, mul, add, x, y, whole);
+    if (whole == n) return;
+    long t = Tails.vectors(1);
+    Tails.copy(x + 4L * whole, t, n - whole);
+    loop(kind, mul, add, t, t, LENGTH);
+    Tails.copy(t, y + 4L * whole, n - whole);
+  }
+
+  private static void loop(UnaryKind kind, float mul, float add, long x, long y, int n) {
+    switch (kind) {
+      case null -> UnaryLoops.affine(x, y, n, mul, add);
+      case NEG -> UnaryLoops.neg(x, y, n);
+      case ABS -> UnaryLoops.abs(x, y, n);
+      case EXP -> UnaryLoops.exp(x, y, n);
+      case SQRT -> UnaryLoops.sqrt(x, y, n);
+      case RSQRT -> UnaryLoops.rsqrt(x, y, n);
+      case SQUARE -> UnaryLoops.square(x, y, n);
+      case RECIPROCAL -> UnaryLoops.reciprocal(x, y, n);
+      case TANH -> UnaryLoops.tanh(x, y, n);
+      case SIGMOID -> UnaryLoops.sigmoid(x, y, n);
+      case RELU -> UnaryLoops.relu(x, y, n);
+      case SILU -> UnaryLoops.gate(x, y, n, 1, 0);
+      case GELU -> UnaryLoops.gelu(x, y, n);
+      case GELU_TANH -> UnaryLoops.gate(x, y, n, GELU_SLOPE, GELU_CUBIC);
+      case QUICK_GELU -> UnaryLoops.gate(x, y, n, QUICK, 0);
+      case LOG, SIN, COS -> throw new AssertionError(kind);
+    }
+  }
+
+  @Override
+  public void unaryGradient(UnaryKind kind, Strided x, Strided y, Strided grad, Strided dx) {
+    if (kind == UnaryKind.SIN || kind == UnaryKind.COS) {
+      scalar.unaryGradient(kind, x, y, grad, dx);
+      return;
+    }
+    long n = dx.size();
+    long px = x.address();
+    long py = y.address();
+    long pg = grad.address();
+    long pd = dx.address();
+    if (n <= GRAIN) {
+      gradient(kind, px, py, pg, pd, (int) n);
+      return;
+    }
+    Workers.parallelRange(
+        n,
+        GRAIN,
+        (from, to) -> {
+          long o = 4 * from;
+          gradient(kind, px + o, py + o, pg + o, pd + o, (int) (to - from));
+        });
+  }
+
+  private static void gradient(UnaryKind kind, long x, long y, long g, long d, int n) {
+    int whole = n & -LENGTH;
+    if (whole > 0) gradientLoop(kind, x, y, g, d, whole);
+    if (whole == n) return;
+    long o = 4L * whole;
+    long t = Tails.vectors(3);
+    Tails.copy(x + o, t, n - whole);
+    Tails.copy(y + o, t + BYTES, n - whole);
+    Tails.copy(g + o, t + 2 * BYTES, n - whole);
+    gradientLoop(kind, t, t + BYTES, t + 2 * BYTES, t, LENGTH);
+    Tails.copy(t, d + o, n - whole);
+  }
+
+  private static void gradientLoop(UnaryKind kind, long x, long y, long g, long d, int n) {
+    switch (kind) {
+      case NEG -> UnaryLoops.neg(g, d, n);
+      case ABS -> UnaryGradientLoops.abs(x, g, d, n);
+      case EXP -> UnaryGradientLoops.exp(y, g, d, n);
+      case LOG -> UnaryGradientLoops.log(x, g, d, n);
+      case SQRT -> UnaryGradientLoops.sqrt(y, g, d, n);
+      case RSQRT -> UnaryGradientLoops.rsqrt(x, y, g, d, n);
+      case SQUARE -> UnaryGradientLoops.square(x, g, d, n);
+      case RECIPROCAL -> UnaryGradientLoops.reciprocal(y, g, d, n);
+      case TANH -> UnaryGradientLoops.tanh(x, g, d, n);
+      case SIGMOID -> UnaryGradientLoops.sigmoid(x, g, d, n);
+      case RELU -> UnaryGradientLoops.relu(x, g, d, n);
+      case SILU -> UnaryGradientLoops.gate(x, g, d, n, 1, 0);
+      case GELU -> UnaryGradientLoops.gelu(x, g, d, n);
+      case GELU_TANH -> UnaryGradientLoops.gate(x, g, d, n, GELU_SLOPE, GELU_CUBIC);
+      case QUICK_GELU -> UnaryGradientLoops.gate(x, g, d, n, QUICK, 0);
+      case SIN, COS -> throw new AssertionError(kind);
+    }
+  }
+
+  @Override
+  public void binary(BinaryKind kind, Strided a, Strided b, Strided out) {
+    long n = out.size();
+    long pa = a.address();
+    long pb = b.address();
+    long po = out.address();
+    boolean flatA = a.isContiguous();
+    boolean flatB = b.isContiguous();
+    if (!flatA || !flatB) {
+      stagedBinary(kind, flatA ? null : a, pa, flatB ? null : b, pb, po, n);
+    } else if (n <= GRAIN) {
+      zip(kind, pa, pb, po, (int) n);
+    } else {
+      Workers.parallelRange(
+          n,
+          GRAIN,
+          (from, to) -> {
+            long o = 4 * from;
+            zip(kind, pa + o, pb + o, po + o, (int) (to - from));
+          });
+    }
+  }
+
+  /** {@code a} and {@code b} are null where contiguous. */
+  private static void stagedBinary(
+      BinaryKind kind, Strided a, long pa, Strided b, long pb, long po, long n) {
+    long periodA = a == null ? 0 : Staged.period(a.layout());
+    long periodB = b == null ? 0 : Staged.period(b.layout());
+    long period = Math.max(periodA, periodB);
+    // A piece of whole periods finds a repeating operand where the last piece left it.
+    boolean whole =
+        0 < period && period <= 2 * PIECE && (a == null || b == null || periodA == periodB);
+    int piece = whole ? (int) (period * Math.max(1, PIECE / period)) : PIECE;
+    long grain = piece * Math.max(1, GRAIN / piece);
+    Workers.parallelRange(
+        n,
+        grain,
+        (from, to) -> {
+          long ta = Workspace.get(Workspace.TASK, 8L * piece);
+          long tb = ta + 4L * piece;
+          Staged inA = a == null ? null : new Staged(from, to, a);
+          Staged inB = b == null ? null : new Staged(from, to, b);
+          for (long i = from; i < to; i += piece) {
+            int m = (int) Math.min(piece, to - i);
+            boolean fresh = !whole || i == from;
+            if (inA != null && fresh) inA.next(ta, m);
+            if (inB != null && fresh) inB.next(tb, m);
+            zip(kind, inA == null ? pa + 4 * i : ta, inB == null ? pb + 4 * i : tb, po + 4 * i, m);
+          }
+        });
+  }
+
+  private static void zip(BinaryKind kind, long a, long b, long y, int n) {
+    int whole = n & -LENGTH;
+    if (whole > 0) zipLoop(kind, a, b, y, whole);
+    if (whole == n) return;
+    long o = 4L * whole;
+    long t = Tails.vectors(2);
+    Tails.copy(a + o, t, n - whole);
+    Tails.copy(b + o, t + BYTES, n - whole);
+    zipLoop(kind, t, t + BYTES, t, LENGTH);
+    Tails.copy(t, y + o, n - whole);
+  }
+
+  private static void zipLoop(BinaryKind kind, long a, long b, long y, int n) {
+    switch (kind) {
+      case ADD -> BinaryLoops.add(a, b, y, n);
+      case SUB -> BinaryLoops.sub(a, b, y, n);
+      case MUL -> BinaryLoops.mul(a, b, y, n);
+      case DIV -> BinaryLoops.div(a, b, y, n);
+      case MAXIMUM -> BinaryLoops.maximum(a, b, y, n);
+      case MINIMUM -> BinaryLoops.minimum(a, b, y, n);
+      case SWIGLU -> BinaryLoops.swiglu(a, b, y, n);
+    }
+  }
+
+  @Override
+  public void accumulate(Strided acc, Strided x) {
+    long n = acc.size();
+    long pa = acc.address();
+    long px = x.address();
+    if (n <= GRAIN) {
+      zip(BinaryKind.ADD, pa, px, pa, (int) n);
+      return;
+    }
+    Workers.parallelRange(
+        n,
+        GRAIN,
+        (from, to) -> {
+          long o = 4 * from;
+          zip(BinaryKind.ADD, pa + o, px + o, pa + o, (int) (to - from));
+        });
+  }
+
+  @Override
+  public void swigluGradient(Strided gate, Strided up, Strided grad, Strided dgate, Strided dup) {
+    long n = grad.size();
+    long pa = gate.address();
+    long pb = up.address();
+    long pg = grad.address();
+    long qa = dgate.address();
+    long qb = dup.address();
+    if (n <= GRAIN) {
+      swigluGradient(pa, pb, pg, qa, qb, (int) n);
+      return;
+    }
+    Workers.parallelRange(
+        n,
+        GRAIN,
+        (from, to) -> {
+          long o = 4 * from;
+          swigluGradient(pa + o, pb + o, pg + o, qa + o, qb + o, (int) (to - from));
+        });
+  }
+
+  private static void swigluGradient(long a, long b, long g, long da, long db, int n) {
+    int whole = n & -LENGTH;
+    if (whole > 0) BinaryLoops.swigluGradient(a, b, g, da, db, whole);
+    if (whole == n) return;
+    long o = 4L * whole;
+    long t = Tails.vectors(3);
+    Tails.copy(a + o, t, n - whole);
+    Tails.copy(b + o, t + BYTES, n - whole);
+    Tails.copy(g + o, t + 2 * BYTES, n - whole);
+    BinaryLoops.swigluGradient(t, t + BYTES, t + 2 * BYTES, t, t + BYTES, LENGTH);
+    Tails.copy(t, da + o, n - whole);
+    Tails.copy(t + BYTES, db + o, n - whole);
+  }
+
+  @Override
+  public void compare(CompareKind kind, Strided a, Strided b, Strided out) {
+    scalar.compare(kind, a, b, out);
+  }
+
+  @Override
+  public void where(Strided condition, Strided a, Strided b, Strided out) {
+    if (out.dtype().bytes() != 4) {
+      scalar.where(condition, a, b, out);
+      return;
+    }
+    Workers.parallelRange(
+        out.size(),
+        GRAIN,
+        (from, to) -> {
+          for (Odometer o = new Odometer(from, to, condition, a, b, out); o.next(); ) {
+            Moves.select(
+                (int) o.length(),
+                o.address(0),
+                o.step(0),
+                o.address(1),
+                o.step(1),
+                o.address(2),
+                o.step(2),
+                o.address(3));
+          }
+        });
+  }
+
+  @Override
+  public void dropout(Strided x, float p, long seed, long stream, long offset, Strided out) {
+    long px = x.address();
+    long po = out.address();
+    float scale = (float) (1 / (1.0 - p));
+    Workers.parallelRange(
+        out.size(),
+        GRAIN,
+        (from, to) ->
+            PhiloxLoops.dropout(
+                px + 4 * from,
+                po + 4 * from,
+                (int) (to - from),
+                p,
+                scale,
+                seed,
+                stream,
+                offset + from));
+  }
+
+  @Override
+  public void copy(Strided x, Strided out) {
+    if (x.dtype() != out.dtype()) {
+      scalar.copy(x, out);
+      return;
+    }
+    int bytes = x.dtype().bytes();
+    long n = out.size();
+    if (x.isContiguous() && out.isContiguous()) {
+      long px = x.address();
+      long po = out.address();
+      Workers.parallelRange(
+          n,
+          GRAIN,
+          (from, to) -> Moves.copy(px + from * bytes, po + from * bytes, (to - from) * bytes));
+      return;
+    }
+    Workers.parallelRange(
+        n,
+        GRAIN,
+        (from, to) -> {
+          for (Odometer o = new Odometer(from, to, x, out); o.next(); ) {
+            Moves.run(bytes, o.length(), o.address(0), o.step(0), o.address(1), o.step(1));
+          }
+        });
+  }
+
+  @Override
+  public void fill(Strided out, double value) {
+    if (out.dtype() != DType.F32 || !out.isContiguous()) {
+      scalar.fill(out, value);
+      return;
+    }
+    long po = out.address();
+    int bits = Float.floatToRawIntBits((float) value);
+    Workers.parallelRange(
+        out.size(),
+        GRAIN,
+        (from, to) -> {
+          long at = po + 4 * from;
+          int m = (int) (to - from);
+          int whole = m & -LENGTH;
+          Moves.fill(at, whole, Float.intBitsToFloat(bits));
+          for (int i = whole; i < m; i++) Host.setInt(at + 4L * i, bits);
+        });
+  }
+}
