@@ -49,6 +49,7 @@ public final class Attention {
     if (lengths != null) {
       Check.dtype("attention", "lengths", lengths, DType.I64);
       Check.shape("attention", "lengths", lengths, query.size(0));
+      lengths = lengths.contiguous();
       Check.ids("attention lengths", lengths, key.size(1) + 1, Long.MIN_VALUE);
     }
     Tensor q = dense(query);

@@ -1,10 +1,12 @@
 package dev.theriac.op;
 
 import dev.theriac.backend.Backends;
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Storage;
 import dev.theriac.tensor.Strided;
 import dev.theriac.tensor.Tensor;
+import java.lang.ref.Reference;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -47,6 +49,8 @@ public final class Autograd {
     boolean needed = enabled() && op.inputs().stream().anyMatch(Tensor::requiresGrad);
     if (needed) t.setOp(op);
     else op.saved().forEach(Tensor::close);
+    // The kernel saw addresses only: until here its inputs must not look unused to the collector.
+    Reference.reachabilityFence(op);
     return t;
   }
 
@@ -75,7 +79,7 @@ public final class Autograd {
     return noGrad(() -> {
       try (Scope scope = Scope.open()) {
         Pass pass = new Pass();
-        Tensor start = grad == null ? Tensor.full(1, root.dtype(), root.shape()) : grad;
+        Tensor start = grad == null ? Tensor.full(1, DType.F32, root.shape()) : grad.to(DType.F32);
         Gradients found = pass.run(root, start);
         found.leaves().forEach(leaf -> scope.keep(found.get(leaf)));
         return found;
@@ -108,16 +112,20 @@ public final class Autograd {
 
   /**
    * One backward pass: pending gradients, how many of them use each storage, which storages the
-   * pass made (and so may free) and which hold sums (and so may be added to in place).
+   * pass made (and so may free), which hold sums (and so may be added to in place) and which are to
+   * outlive the pass.
    */
   private static final class Pass implements GradientSink {
     private final Map<Tensor, Tensor> grads = new IdentityHashMap<>();
     private final Map<Storage, Integer> users = new IdentityHashMap<>();
     private final Set<Storage> made = Collections.newSetFromMap(new IdentityHashMap<>());
+    private final Set<Storage> kept = Collections.newSetFromMap(new IdentityHashMap<>());
     private final Set<Storage> sums = Collections.newSetFromMap(new IdentityHashMap<>());
 
     Gradients run(Tensor root, Tensor start) {
       List<Tensor> nodes = recorded(root);
+      kept.add(root.storage());
+      for (Tensor node : nodes) if (node.isRetained()) kept.add(node.storage());
       hold(start);
       grads.put(root, start);
       for (Tensor node : nodes) {
@@ -133,16 +141,22 @@ public final class Autograd {
         node.setOp(new FreedOp(op.name()));
         op.saved().forEach(Tensor::close);
         boolean view = op.inputs().stream().anyMatch(input -> input.storage() == node.storage());
-        if (node != root && !node.isRetained() && !view) node.close();
+        if (!view && !kept.contains(node.storage())) {
+          node.free("the backward pass (retain() keeps a tensor through it)");
+        }
       }
       return new Gradients(leafGrads());
     }
 
     private Map<Tensor, Tensor> leafGrads() {
       Map<Tensor, Tensor> out = new IdentityHashMap<>();
-      // A gradient that is a view, or shared with another leaf, becomes a tensor of its own.
+      // A gradient that is a view, or shared with another leaf or the caller, becomes a tensor of
+      // its own.
       grads.forEach((leaf, grad) -> {
-        boolean own = users.get(grad.storage()) == 1 && grad.layout().isContiguous();
+        boolean own =
+            users.get(grad.storage()) == 1
+                && made.contains(grad.storage())
+                && grad.layout().isContiguous();
         out.put(leaf, own ? grad : ShapeFunctions.copy(grad));
       });
       return out;

@@ -9,6 +9,7 @@ import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Strided;
 import dev.theriac.tensor.Tensor;
+import java.lang.ref.Reference;
 
 /** Elementwise functions, with NumPy's broadcasting. Half types are computed in F32. */
 public final class Elementwise {
@@ -56,6 +57,8 @@ public final class Elementwise {
     long[] shape = Layout.broadcastShape(name, a.layout(), b.layout());
     Tensor out = Tensor.empty(name, DType.BOOL, shape);
     kernels(name, a, b).compare(kind, broadcast(a, shape), broadcast(b, shape), out.strided());
+    Reference.reachabilityFence(a);
+    Reference.reachabilityFence(b);
     return out;
   }
 
@@ -83,6 +86,7 @@ public final class Elementwise {
     if (x.dtype() == dtype) return x;
     Tensor out = Tensor.empty("cast", dtype, x.shape());
     kernels("cast", x).copy(x.strided(), out.strided());
+    Reference.reachabilityFence(x);
     if (!dtype.isFloating()) return out;
     return Autograd.result(out.strided(), new ElementwiseOp.Cast(x));
   }

@@ -4,6 +4,7 @@ import dev.theriac.backend.ReduceKind;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Tensor;
+import java.lang.ref.Reference;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
@@ -66,6 +67,7 @@ public final class Reduce {
     Tensor in = Autograd.noGrad(() -> Check.f32("argmax", x).reshape(-1, x.size(-1)));
     Tensor out = Tensor.empty("argmax", DType.I64, in.size(0));
     Check.backend("argmax", in).reduce().argmax(in.strided(), out.strided());
+    Reference.reachabilityFence(in);
     return out.reshape(Arrays.copyOf(x.shape(), x.rank() - 1));
   }
 

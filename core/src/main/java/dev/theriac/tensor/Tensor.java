@@ -12,6 +12,7 @@ import dev.theriac.op.Op;
 import dev.theriac.op.Reduce;
 import dev.theriac.op.ShapeFunctions;
 import dev.theriac.op.Softmax;
+import java.lang.ref.Reference;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -175,7 +176,9 @@ public final class Tensor implements AutoCloseable {
       }
       at += index[i] * l.stride(i);
     }
-    return Host.get(dtype(), data.address(), at);
+    double value = Host.get(dtype(), data.address(), at);
+    Reference.reachabilityFence(this);
+    return value;
   }
 
   /** The only element of a tensor of size 1. */
@@ -184,7 +187,9 @@ public final class Tensor implements AutoCloseable {
       throw new IllegalStateException(
           "item: shape %s has %d elements, not 1".formatted(layout(), size()));
     }
-    return (float) Host.get(dtype(), data.address(), 0);
+    float value = (float) Host.get(dtype(), data.address(), 0);
+    Reference.reachabilityFence(this);
+    return value;
   }
 
   /** All elements in row-major order, converted to float. */
@@ -195,6 +200,7 @@ public final class Tensor implements AutoCloseable {
       long at = s.address();
       for (int i = 0; i < out.length; i++) out[i] = (float) Host.get(s.dtype(), at, i);
     }
+    Reference.reachabilityFence(this);
     return out;
   }
 
@@ -209,6 +215,7 @@ public final class Tensor implements AutoCloseable {
             s.dtype() == DType.I64 ? Host.getLong(at + 8L * i) : (long) Host.get(s.dtype(), at, i);
       }
     }
+    Reference.reachabilityFence(this);
     return out;
   }
 
@@ -391,8 +398,13 @@ public final class Tensor implements AutoCloseable {
   /** Frees the storage now, for every view of it. */
   @Override
   public void close() {
+    free("Tensor.close()");
+  }
+
+  /** {@link #close()} for the engine; {@code why} is shown by errors of later uses. */
+  public void free(String why) {
     Scope.forget(storage());
-    storage().free("Tensor.close()");
+    storage().free(why);
   }
 
   @Override

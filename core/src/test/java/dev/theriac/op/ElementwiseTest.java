@@ -541,7 +541,11 @@ class ElementwiseTest {
   static List<Case> cases() {
     List<Case> cases = new ArrayList<>();
     for (UnaryKind kind : UnaryKind.values()) {
-      cases.add(new Case(Check.name(kind), x -> x.getFirst().apply(kind), () -> List.of(awayFromKinks(kind, 3, 5))));
+      cases.add(
+          new Case(
+              Check.name(kind),
+              x -> x.getFirst().apply(kind),
+              () -> List.of(awayFromKinks(kind, 3, 5))));
     }
     for (BinaryKind kind : BinaryKind.values()) {
       for (long[][] s : new long[][][] {{{3, 5}, {3, 5}}, {{3, 1}, {5}}, {{}, {2, 3}}, {{3}, {}}}) {
