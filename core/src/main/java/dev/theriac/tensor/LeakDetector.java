@@ -2,14 +2,15 @@ package dev.theriac.tensor;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 
 /**
  * Names where tensors were made that nobody freed. {@code theriac.leaks} = off (default), sampled
- * (one of 128) or every. A leak is a tensor that the garbage collector had to free; {@link #live()}
- * lists what is held now. Thread-safe.
+ * (one of 128) or every. A leak is a tensor that the garbage collector had to free; each place is
+ * reported once. {@link #live()} lists what is held now. Thread-safe.
  */
 public final class LeakDetector {
   private static final System.Logger LOG = System.getLogger("dev.theriac.leaks");
@@ -17,6 +18,7 @@ public final class LeakDetector {
   private static final AtomicLong COUNT = new AtomicLong();
   private static final AtomicLong LEAKS = new AtomicLong();
   private static final Map<Site, Boolean> LIVE = new ConcurrentHashMap<>();
+  private static final Set<String> REPORTED = ConcurrentHashMap.newKeySet();
 
   private LeakDetector() {}
 
@@ -70,6 +72,7 @@ public final class LeakDetector {
   static void collected(Site site, String holder) {
     if (site == null || site.expected) return;
     LEAKS.incrementAndGet();
+    if (!REPORTED.add(site.toString())) return;
     LOG.log(
         System.Logger.Level.WARNING,
         "tensor never closed, freed by the garbage collector: {0}; open a Scope around the code or"
