@@ -1,0 +1,131 @@
+package dev.theriac.io;
+
+import dev.theriac.op.Autograd;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
+import java.io.IOException;
+import java.lang.ref.Reference;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/** The writing half of {@link SafeTensors}. */
+final class SafeTensorsWriter {
+  static final String SINGLE = "model.safetensors";
+  static final String INDEX = "model.safetensors.index.json";
+
+  private SafeTensorsWriter() {}
+
+  static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata) {
+    List<String> order = SafeTensorsHeader.order(tensors);
+    byte[] header = SafeTensorsHeader.format(file, tensors, order, metadata);
+    AtomicFile.write(
+        file,
+        out -> {
+          out.write(header);
+          for (String key : order) writeTensor(out, tensors.get(key));
+        });
+  }
+
+  static void writeTensor(AtomicFile.Output out, Tensor t) throws IOException {
+    try (Scope _ = Scope.open()) {
+      Tensor rowMajor = Autograd.noGrad(t::contiguous);
+      out.write(SafeTensors.bytes(rowMajor));
+      Reference.reachabilityFence(rowMajor);
+    }
+  }
+
+  static void writeModel(
+      Path directory, Map<String, Tensor> tensors, Map<String, String> metadata, long maxBytes) {
+    Path single = directory.resolve(SINGLE);
+    Path index = directory.resolve(INDEX);
+    Set<String> old = Files.exists(index) ? shardsOf(index) : Set.of();
+    List<Map<String, Tensor>> parts = split(tensors, maxBytes);
+    if (parts.size() == 1) {
+      write(single, tensors, metadata);
+      remove(directory, List.of(INDEX));
+      remove(directory, old);
+      return;
+    }
+    Map<String, String> files = new LinkedHashMap<>();
+    long total = 0;
+    String stem = freeStem(directory, parts.size());
+    for (int i = 0; i < parts.size(); i++) {
+      String name = shardName(stem, i, parts.size());
+      write(directory.resolve(name), parts.get(i), metadata);
+      for (Map.Entry<String, Tensor> e : parts.get(i).entrySet()) {
+        files.put(e.getKey(), name);
+        total += e.getValue().size() * e.getValue().dtype().bytes();
+      }
+    }
+    AtomicFile.write(index, new ShardIndex(metadata, files).json(total));
+    // Readers prefer the single file, so its removal is the step that makes the shards the model.
+    remove(directory, List.of(SINGLE));
+    old = new LinkedHashSet<>(old);
+    old.removeAll(files.values());
+    remove(directory, old);
+  }
+
+  private static Set<String> shardsOf(Path index) {
+    try {
+      return ShardIndex.read(index).shards();
+    } catch (FileException e) {
+      // A damaged index names nothing that could be removed; it is replaced all the same.
+      return Set.of();
+    }
+  }
+
+  private static List<Map<String, Tensor>> split(Map<String, Tensor> tensors, long maxBytes) {
+    List<Map<String, Tensor>> parts = new ArrayList<>();
+    parts.add(new LinkedHashMap<>());
+    long filled = 0;
+    for (Map.Entry<String, Tensor> e : tensors.entrySet()) {
+      long bytes = e.getValue().size() * e.getValue().dtype().bytes();
+      if (!parts.getLast().isEmpty() && filled + bytes > maxBytes) {
+        parts.add(new LinkedHashMap<>());
+        filled = 0;
+      }
+      parts.getLast().put(e.getKey(), e.getValue());
+      filled += bytes;
+    }
+    return parts;
+  }
+
+  /**
+   * "model", or with a number when shards of that name exist: a live model is never overwritten.
+   */
+  private static String freeStem(Path directory, int parts) {
+    String stem = "model";
+    for (int n = 2; ; n++) {
+      boolean taken = false;
+      for (int i = 0; i < parts; i++) {
+        taken |= Files.exists(directory.resolve(shardName(stem, i, parts)));
+      }
+      if (!taken) return stem;
+      stem = "model-" + n;
+    }
+  }
+
+  private static String shardName(String stem, int part, int parts) {
+    return "%s-%05d-of-%05d.safetensors".formatted(stem, part + 1, parts);
+  }
+
+  private static void remove(Path directory, Iterable<String> names) {
+    for (String name : names) {
+      try {
+        Files.deleteIfExists(directory.resolve(name));
+      } catch (IOException e) {
+        throw new FileException(
+            directory.resolve(name),
+            "belongs to an older model and cannot be removed: %s; remove it".formatted(e),
+            e);
+      }
+    }
+    AtomicFile.syncDirectory(directory);
+  }
+}

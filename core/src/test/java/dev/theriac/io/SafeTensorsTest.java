@@ -1,0 +1,222 @@
+package dev.theriac.io;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.theriac.tensor.CpuStorage;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class SafeTensorsTest {
+  @TempDir Path dir;
+  private Scope scope;
+
+  @BeforeEach
+  void open() {
+    scope = Scope.open();
+  }
+
+  @AfterEach
+  void close() {
+    scope.close();
+  }
+
+  @Test
+  void readsWhatTheReferenceImplementationWrote() {
+    SafeTensors file = SafeTensors.open(Fixtures.file("reference.safetensors"));
+    assertThat(file.metadata()).containsExactly(Map.entry("format", "pt"));
+    assertThat(file.keys()).hasSize(12);
+    assertTensor(file, "layers.0.weight", DType.F32, Fixtures.floats(51), 17, 3);
+    assertTensor(file, "layers.0.bias", DType.F32, Fixtures.floats(17), 17);
+    assertTensor(file, "bf", DType.BF16, Fixtures.floats(15), 3, 1, 5);
+    assertTensor(file, "half", DType.F16, Fixtures.floats(129), 129);
+    assertTensor(file, "empty", DType.F32, new float[0], 0, 4);
+    assertTensor(file, "scalar", DType.F32, Fixtures.floats(1));
+    assertTensor(file, "Schlüssel \"1\"\n", DType.F32, Fixtures.floats(1), 1);
+    assertThat(file.get("long", DType.I64, 2, 2).toLongs()).isEqualTo(Fixtures.longs(4, 0));
+    assertThat(file.get("int", DType.I32, 7).toLongs()).isEqualTo(Fixtures.longs(7, 0));
+    assertThat(file.get("byte", DType.U8, 5).toLongs()).isEqualTo(Fixtures.longs(5, 11));
+    assertThat(file.get("signed", DType.I8, 3).toLongs()).isEqualTo(Fixtures.longs(3, 0));
+    assertThat(file.get("mask", DType.BOOL, 1, 3).toLongs()).isEqualTo(Fixtures.mask(3));
+  }
+
+  private static void assertTensor(
+      SafeTensors file, String key, DType dtype, float[] values, long... shape) {
+    Tensor t = file.get(key, dtype, shape);
+    assertThat(t.dtype()).isEqualTo(dtype);
+    assertThat(t.shape()).isEqualTo(shape);
+    assertThat(t.toFloats()).isEqualTo(values);
+  }
+
+  @Test
+  void writesTheBytesThatTheReferenceImplementationWrites() throws IOException {
+    Path original = Fixtures.file("reference.safetensors");
+    SafeTensors file = SafeTensors.open(original);
+    Path copy = dir.resolve("copy.safetensors");
+    SafeTensors.write(copy, file.tensors(), file.metadata());
+    assertThat(Files.readAllBytes(copy)).isEqualTo(Files.readAllBytes(original));
+  }
+
+  @Test
+  void mapsWithoutCopying() {
+    Tensor a = SafeTensors.open(Fixtures.file("reference.safetensors")).get("half");
+    assertThat(((CpuStorage) a.storage()).isReadOnly()).isTrue();
+    assertThat(a.storage().byteSize()).isEqualTo(258);
+  }
+
+  @Test
+  void freeingOneTensorLeavesTheOthers() {
+    SafeTensors file = SafeTensors.open(Fixtures.file("reference.safetensors"));
+    Tensor a = file.get("half");
+    Tensor b = file.get("half");
+    a.close();
+    assertThat(b.toFloats()).isEqualTo(Fixtures.floats(129));
+    assertThatThrownBy(a::toFloats).hasMessageContaining("half");
+  }
+
+  @Test
+  void nonContiguousTensorsAreWrittenInRowMajorOrder() {
+    Tensor t = Tensor.of(Fixtures.floats(51), 17, 3).transpose(0, 1);
+    Path file = dir.resolve("t.safetensors");
+    SafeTensors.write(file, Map.of("t", t), Map.of());
+    assertThat(SafeTensors.open(file).get("t", DType.F32, 3, 17).toFloats())
+        .isEqualTo(t.toFloats());
+  }
+
+  @Test
+  void anEmptyFileOfTensorsIsAFileOfTensors() {
+    Path file = dir.resolve("none.safetensors");
+    SafeTensors.write(file, Map.of(), Map.of());
+    assertThat(SafeTensors.open(file).keys()).isEmpty();
+  }
+
+  @Test
+  void aWrongShapeOrTypeNamesKeyAndBoth() {
+    SafeTensors file = SafeTensors.open(Fixtures.file("reference.safetensors"));
+    assertThatThrownBy(() -> file.get("layers.0.weight", DType.F32, 3, 17))
+        .isInstanceOf(FileException.class)
+        .hasMessageContainingAll(
+            "reference.safetensors", "\"layers.0.weight\"", "F32[17, 3]", "F32[3, 17]");
+    assertThatThrownBy(() -> file.get("bf", DType.F32, 3, 1, 5))
+        .hasMessageContainingAll("\"bf\"", "BF16[3, 1, 5]", "F32[3, 1, 5]");
+    assertThatThrownBy(() -> file.get("model.layers.0.weight"))
+        .hasMessageContainingAll("\"model.layers.0.weight\"", "there is \"layers.0.weight\"");
+  }
+
+  @Test
+  void aModelIsCutIntoShardsAndReadBack() throws IOException {
+    Map<String, Tensor> model = model(0);
+    SafeTensors.writeModel(dir, model, Map.of("format", "pt"), 1000);
+    assertThat(names())
+        .containsExactly(
+            "model-00001-of-00003.safetensors",
+            "model-00002-of-00003.safetensors",
+            "model-00003-of-00003.safetensors",
+            "model.safetensors.index.json");
+    assertThat(Files.readString(dir.resolve("model.safetensors.index.json")))
+        .contains("\"total_size\": 3000", "\"b\": \"model-00002-of-00003.safetensors\"");
+    assertModel(model);
+    assertThat(SafeTensors.open(dir).metadata()).containsEntry("format", "pt");
+  }
+
+  @Test
+  void aNewModelReplacesTheOldOneWhateverTheirForms() throws IOException {
+    SafeTensors.writeModel(dir, model(0), Map.of(), 1000);
+    SafeTensors.writeModel(dir, model(1), Map.of(), 1000);
+    assertModel(model(1));
+    assertThat(names()).hasSize(4).contains("model-2-00001-of-00003.safetensors");
+    SafeTensors.writeModel(dir, model(2), Map.of(), 1_000_000);
+    assertModel(model(2));
+    assertThat(names()).containsExactly("model.safetensors");
+    SafeTensors.writeModel(dir, model(3), Map.of(), 1000);
+    assertModel(model(3));
+    assertThat(names()).hasSize(4).doesNotContain("model.safetensors");
+  }
+
+  private static Map<String, Tensor> model(int add) {
+    Map<String, Tensor> out = new LinkedHashMap<>();
+    out.put("a", Tensor.of(Fixtures.floats(200 + add), 200 + add));
+    out.put("b", Tensor.of(Fixtures.longs(100, add), 10, 10));
+    out.put("c", Tensor.of(Fixtures.floats(50), 50));
+    out.put("d", Tensor.of(Fixtures.floats(300), 3, 100));
+    return out;
+  }
+
+  private void assertModel(Map<String, Tensor> expected) {
+    SafeTensors read = SafeTensors.open(dir);
+    assertThat(read.keys()).containsExactlyInAnyOrderElementsOf(expected.keySet());
+    expected.forEach((key, t) -> {
+      Tensor found = read.get(key, t.dtype(), t.shape());
+      assertThat(found.toFloats()).isEqualTo(t.toFloats());
+    });
+  }
+
+  private List<String> names() throws IOException {
+    try (Stream<Path> files = Files.list(dir)) {
+      return files.map(p -> p.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  @Test
+  void aBadIndexIsNamed() throws IOException {
+    SafeTensors.writeModel(dir, model(0), Map.of(), 1000);
+    Path index = dir.resolve("model.safetensors.index.json");
+    String good = Files.readString(index);
+
+    Files.writeString(index, good.replace("\"b\":", "\"q\":"));
+    assertThatThrownBy(() -> SafeTensors.open(dir))
+        .hasMessageContainingAll("index.json", "\"q\"", "model-00002-of-00003.safetensors");
+    Files.writeString(index, good.replace("model-00002", "../model-00002"));
+    assertThatThrownBy(() -> SafeTensors.open(dir)).hasMessageContaining("not a plain file name");
+    Files.writeString(index, good.replace("weight_map", "weights"));
+    assertThatThrownBy(() -> SafeTensors.open(dir)).hasMessageContaining("weight_map");
+    Files.writeString(index, good);
+    Files.delete(dir.resolve("model-00003-of-00003.safetensors"));
+    assertThatThrownBy(() -> SafeTensors.open(dir))
+        .hasMessageContainingAll("\"d\"", "model-00003-of-00003.safetensors", "missing");
+    Files.delete(index);
+    assertThatThrownBy(() -> SafeTensors.open(dir))
+        .hasMessageContainingAll("model.safetensors", "model.safetensors.index.json");
+    assertThatThrownBy(() -> SafeTensors.open(dir.resolve("no.safetensors")))
+        .hasMessageContaining("no such file");
+  }
+
+  @Test
+  void aChecksumSeesEveryByte() throws IOException {
+    Path file = dir.resolve("checked.safetensors");
+    SafeTensors.writeChecked(file, Map.of("w", Tensor.of(Fixtures.floats(3), 3)), Map.of("a", "b"));
+    SafeTensors read = SafeTensors.openChecked(file);
+    assertThat(read.metadata()).containsEntry("a", "b").containsKey("sha256");
+    assertThat(read.get("w").toFloats()).isEqualTo(Fixtures.floats(3));
+    byte[] good = Files.readAllBytes(file);
+    int undetected = 0;
+    for (int i = 0; i < good.length; i++) {
+      byte[] bad = good.clone();
+      bad[i] ^= (byte) (1 << i % 8);
+      Path damaged = dir.resolve("damaged.safetensors");
+      Files.write(damaged, bad);
+      try {
+        SafeTensors.openChecked(damaged);
+        undetected++;
+      } catch (FileException e) {
+        assertThat(e).hasMessageContaining("damaged.safetensors");
+      }
+    }
+    assertThat(undetected).isZero();
+    Path plain = dir.resolve("plain.safetensors");
+    SafeTensors.write(plain, Map.of("w", Tensor.zeros(3)), Map.of());
+    assertThatThrownBy(() -> SafeTensors.openChecked(plain)).hasMessageContaining("no checksum");
+  }
+}
