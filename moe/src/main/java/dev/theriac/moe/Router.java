@@ -3,6 +3,7 @@ package dev.theriac.moe;
 import dev.theriac.nn.Linear;
 import dev.theriac.nn.Module;
 import dev.theriac.op.Index;
+import dev.theriac.op.ShapeFunctions;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
@@ -58,11 +59,16 @@ public final class Router extends Module {
 
   /** A copy whose parameters are its own. */
   public Router copy() {
+    return with(topK, weighting);
+  }
+
+  /** A copy that chooses another number of experts or weights them otherwise. */
+  public Router with(int newTopK, Weighting newWeighting) {
     return of(
-        gate.weight().value().detach().mul(1),
-        gate.bias().value().detach().mul(1),
-        topK,
-        weighting);
+        ShapeFunctions.copy(gate.weight().value().detach()),
+        ShapeFunctions.copy(gate.bias().value().detach()),
+        newTopK,
+        newWeighting);
   }
 
   public int experts() {

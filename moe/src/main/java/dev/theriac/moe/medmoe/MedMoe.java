@@ -1,0 +1,260 @@
+package dev.theriac.moe.medmoe;
+
+import dev.theriac.llm.Decoder;
+import dev.theriac.llm.DecoderLayer;
+import dev.theriac.llm.FeedForward;
+import dev.theriac.llm.GenerationConfig;
+import dev.theriac.llm.Generator;
+import dev.theriac.llm.tokenizer.Tokenizer;
+import dev.theriac.moe.MoeLayer;
+import dev.theriac.moe.Router;
+import dev.theriac.moe.medmoe.prompt.Batch;
+import dev.theriac.moe.medmoe.prompt.Conversation;
+import dev.theriac.moe.medmoe.prompt.Example;
+import dev.theriac.moe.medmoe.prompt.PromptEncoder;
+import dev.theriac.moe.medmoe.prompt.Template;
+import dev.theriac.nn.Module;
+import dev.theriac.op.Autograd;
+import dev.theriac.op.Index;
+import dev.theriac.op.Loss;
+import dev.theriac.op.ShapeFunctions;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
+import dev.theriac.vision.Projector;
+import dev.theriac.vision.VisionTransformer;
+import dev.theriac.vision.image.Image;
+import dev.theriac.vision.image.Preprocess;
+import dev.theriac.vision.image.Preprocessing;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Med-MoE (Jiang et al., arXiv 2404.10237): a vision encoder, a projector and a decoder whose every
+ * other feed-forward may be a mixture of domain experts with an always-active meta expert. Until
+ * {@link #upcycle} it is the dense model of the first two stages.
+ *
+ * <p>Answering questions is safe from several threads; training is not.
+ */
+public final class MedMoe extends Module {
+  private final VisionTransformer vision;
+  private final Projector projector;
+  private final Decoder language;
+  private final Tokenizer tokenizer;
+  private final Preprocessing preprocessing;
+  private final MoeOptions moe;
+
+  MedMoe(
+      VisionTransformer vision,
+      Projector projector,
+      Decoder language,
+      Tokenizer tokenizer,
+      Preprocessing preprocessing,
+      MoeOptions moe) {
+    this.vision = part("vision", vision);
+    this.projector = part("projector", projector);
+    this.language = part("language", language);
+    this.tokenizer = tokenizer;
+    this.preprocessing = preprocessing;
+    this.moe = moe;
+  }
+
+  public static MedMoeBuilder builder() {
+    return new MedMoeBuilder();
+  }
+
+  public VisionTransformer vision() {
+    return vision;
+  }
+
+  public Projector projector() {
+    return projector;
+  }
+
+  public Decoder language() {
+    return language;
+  }
+
+  public Tokenizer tokenizer() {
+    return tokenizer;
+  }
+
+  public Preprocessing preprocessing() {
+    return preprocessing;
+  }
+
+  /** How experts were made, or null for a dense model. */
+  public MoeOptions moe() {
+    return moe;
+  }
+
+  /** The layers that are mixtures of experts, by decoder layer; empty for a dense model. */
+  public List<MoeLayer> moeLayers() {
+    List<MoeLayer> found = new ArrayList<>();
+    for (DecoderLayer layer : language.layers()) {
+      if (layer.feedForward() instanceof MoeLayer m) found.add(m);
+    }
+    return found;
+  }
+
+  /**
+   * What a forward pass gives.
+   *
+   * @param loss mean cross-entropy of the answers' tokens (plus the auxiliary losses times their
+   *     coefficient), rank 0
+   * @param tokens positions computed, padding included
+   * @param learned tokens that were predicted
+   * @param output the decoder's hidden states and what its MoE layers returned
+   */
+  public record Forward(Tensor loss, long tokens, long learned, Decoder.Output output) {}
+
+  /**
+   * Loss of a batch of examples.
+   *
+   * @param pixels the pictures in the order of the examples, [3, S, S] each, preprocessed
+   */
+  public Forward forward(List<Example> examples, float[][] pixels) {
+    ModelInput in = input(examples, pixels);
+    Decoder.Output out = language.forward(embed(in), in.positions(), in.lengths(), null, false);
+    Tensor predicted =
+        Index.gatherRows(
+            out.hidden().reshape((long) in.batch() * in.length(), -1), in.targetPositions());
+    Tensor loss = Loss.crossEntropy(language.logits(predicted), in.targets());
+    if (moe != null && moe.auxiliaryCoefficient() != 0) {
+      for (FeedForward.SideOutput side : out.sides()) {
+        if (side instanceof MoeLayer.Side s) {
+          loss = loss.add(s.routing().auxiliaryLoss().mul(moe.auxiliaryCoefficient()));
+        }
+      }
+    }
+    return new Forward(loss, (long) in.batch() * in.length(), in.targets().size(), out);
+  }
+
+  ModelInput input(List<Example> examples, float[][] pixels) {
+    Batch batch = Batch.of(examples, vision.config().patches(), tokenizer.padId());
+    return ModelInput.of(batch, pixels, preprocessing.size());
+  }
+
+  /** Text and picture vectors in their places, padding zero: [B, L, dim]. */
+  Tensor embed(ModelInput in) {
+    List<Tensor> rows = new ArrayList<>();
+    rows.add(language.embed(in.textIds()));
+    if (in.images() != null) {
+      Tensor seen = projector.forward(vision.patchFeatures(in.images()));
+      rows.add(seen.reshape(-1, seen.size(-1)));
+    }
+    rows.add(Tensor.zeros(1, language.config().dim()));
+    return Index.gatherRows(ShapeFunctions.concat(0, rows), in.order())
+        .reshape(in.batch(), in.length(), -1);
+  }
+
+  /** A picture as the encoder takes it, [3, S, S]. */
+  public float[] preprocess(Image image) {
+    return Preprocess.apply(image, preprocessing);
+  }
+
+  /**
+   * The answer to a question about a picture, greedily decoded, at most 64 tokens.
+   *
+   * @throws IllegalArgumentException for an empty question
+   */
+  public String ask(Image image, String question) {
+    return ask(List.of(image), List.of(question), GenerationConfig.greedy(64, endId())).getFirst();
+  }
+
+  /** Answers to one question for each picture, in one batch. */
+  public List<String> ask(List<Image> images, List<String> questions, GenerationConfig config) {
+    PromptEncoder encoder = new PromptEncoder(tokenizer, Template.PHI, Integer.MAX_VALUE);
+    List<int[]> prompts =
+        questions.stream().map(q -> encoder.inference(Conversation.ask(q))).toList();
+    float[][] pixels = images.stream().map(this::preprocess).toArray(float[][]::new);
+    return generate(prompts, pixels, config).stream()
+        .map(ids -> tokenizer.decode(ids, true).strip())
+        .toList();
+  }
+
+  /**
+   * Continues tokenised prompts.
+   *
+   * @param prompts ids with the picture's mark among them
+   * @param pixels a preprocessed picture for each mark, in order
+   * @return the new ids of each prompt, without the end token
+   */
+  public List<int[]> generate(List<int[]> prompts, float[][] pixels, GenerationConfig config) {
+    return Autograd.noGrad(() -> {
+      try (Scope _ = Scope.open()) {
+        List<Example> examples =
+            prompts.stream().map(p -> new Example(p, ignored(p.length))).toList();
+        ModelInput in = input(examples, pixels);
+        return new Generator(language, config).generate(embed(in), in.lengths().toLongs());
+      }
+    });
+  }
+
+  private static int[] ignored(int count) {
+    int[] labels = new int[count];
+    Arrays.fill(labels, Example.IGNORE);
+    return labels;
+  }
+
+  /** The token that ends an answer. */
+  public int endId() {
+    return tokenizer.eosId();
+  }
+
+  /**
+   * Replaces feed-forwards by mixtures of experts, as stage 3 starts: experts are copies of the
+   * dense feed-forward, which itself becomes the meta expert; each MoE layer gets a copy of the
+   * router, frozen. Returns a model that shares the other parts with this one, which must no longer
+   * be used.
+   */
+  public MedMoe upcycle(Router router, MoeOptions options) {
+    if (moe != null) throw new IllegalStateException("upcycle: this model has experts already");
+    if (router.experts() != options.experts()) {
+      throw new IllegalArgumentException(
+          "upcycle: the router knows %d modalities, the options want %d experts"
+              .formatted(router.experts(), options.experts()));
+    }
+    for (int layer : options.layersOf(language.layers().size())) {
+      DecoderLayer block = language.layers().get(layer);
+      MoeLayer mixture =
+          MoeLayer.upcycle(
+              block.feedForward(),
+              router.with(options.topK(), options.weighting()),
+              options.metaExpert());
+      mixture.router().train(path -> false);
+      block.setFeedForward(mixture);
+    }
+    return new MedMoe(vision, projector, language, tokenizer, preprocessing, options);
+  }
+
+  /** A copy that shares no parameter with this model. */
+  public MedMoe copy() {
+    MedMoe fresh =
+        builder()
+            .vision(new VisionTransformer(vision.config(), new Rng(0)))
+            .language(new Decoder(language.config(), new Rng(0)))
+            .tokenizer(tokenizer)
+            .preprocessing(preprocessing)
+            .build();
+    MedMoe shaped = moe == null ? fresh : fresh.upcycle(blankRouter(), moe);
+    shaped.load(ParameterCopies.of(this));
+    return shaped;
+  }
+
+  private Router blankRouter() {
+    return new Router(
+        language.config().dim(), moe.experts(), moe.topK(), moe.weighting(), new Rng(0));
+  }
+
+  /** Values that a token's pass over the model reads: of the experts only those chosen. */
+  public long activeParameters() {
+    long active = parameterCount();
+    for (MoeLayer m : moeLayers()) {
+      long all = m.experts().parameterCount();
+      active -= all - all / m.experts().count() * m.router().topK();
+    }
+    return active;
+  }
+}

@@ -1,0 +1,86 @@
+package dev.theriac.moe.medmoe;
+
+import dev.theriac.llm.Decoder;
+import dev.theriac.llm.tokenizer.BuiltInTokenizer;
+import dev.theriac.llm.tokenizer.Tokenizer;
+import dev.theriac.tensor.Rng;
+import dev.theriac.vision.Projector;
+import dev.theriac.vision.VisionTransformer;
+import dev.theriac.vision.image.Preprocessing;
+
+/** Puts a dense {@link MedMoe} together from its parts. */
+public final class MedMoeBuilder {
+  private VisionTransformer vision;
+  private Projector projector;
+  private Decoder language;
+  private Tokenizer tokenizer;
+  private Preprocessing preprocessing;
+  private long seed = 42;
+
+  MedMoeBuilder() {}
+
+  public MedMoeBuilder vision(VisionTransformer encoder) {
+    vision = encoder;
+    return this;
+  }
+
+  /** The projector; without one a fresh one is made. */
+  public MedMoeBuilder projector(Projector trained) {
+    projector = trained;
+    return this;
+  }
+
+  public MedMoeBuilder language(Decoder decoder) {
+    language = decoder;
+    return this;
+  }
+
+  /** The decoder's tokenizer; without one the built-in one, whose vocabulary must fit. */
+  public MedMoeBuilder tokenizer(Tokenizer matching) {
+    tokenizer = matching;
+    return this;
+  }
+
+  /** How pictures are prepared; without one as CLIP does, at the encoder's size. */
+  public MedMoeBuilder preprocessing(Preprocessing wanted) {
+    preprocessing = wanted;
+    return this;
+  }
+
+  /** Seed of the fresh projector. */
+  public MedMoeBuilder seed(long value) {
+    seed = value;
+    return this;
+  }
+
+  public MedMoe build() {
+    if (vision == null || language == null) {
+      throw new IllegalStateException(
+          "MedMoe.builder(): give it a vision encoder (vision) and a decoder (language)");
+    }
+    Tokenizer t = tokenizer == null ? BuiltInTokenizer.load() : tokenizer;
+    if (t.vocabSize() > language.config().vocabulary()) {
+      throw new IllegalArgumentException(
+          "the tokenizer has %d tokens, the decoder's table %d rows"
+              .formatted(t.vocabSize(), language.config().vocabulary()));
+    }
+    Preprocessing p =
+        preprocessing == null
+            ? Preprocessing.clip(vision.config().imageSize(), true)
+            : preprocessing;
+    if (p.size() != vision.config().imageSize()) {
+      throw new IllegalArgumentException(
+          "preprocessing gives %d pixels, the encoder takes %d"
+              .formatted(p.size(), vision.config().imageSize()));
+    }
+    Projector through =
+        projector == null
+            ? new Projector(
+                vision.config().dim(),
+                language.config().dim(),
+                new Rng(seed).split(77),
+                language.config().initStd())
+            : projector;
+    return new MedMoe(vision, through, language, t, p, null);
+  }
+}
