@@ -34,9 +34,10 @@ final class Lanes {
   /** The vector loads and stores name an order; tensors are little-endian on every platform. */
   static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
 
-  static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT.withOrder(LE);
+  /** Unaligned, since a mapped file may start a tensor anywhere. */
+  static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LE);
 
-  static final ValueLayout.OfShort I16 = ValueLayout.JAVA_SHORT.withOrder(LE);
+  static final ValueLayout.OfShort I16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(LE);
 
   private Lanes() {}
 

@@ -25,6 +25,8 @@ import jdk.incubator.vector.FloatVector;
 public final class VectorBackend implements Backend {
   private final Backend scalar = Backends.scalar();
   private final ElementwiseKernels elementwise = new VectorElementwise(scalar.elementwise());
+  private final MatmulKernels matmul = new VectorMatmul();
+  private final GroupedKernels grouped = new VectorGrouped();
 
   /**
    * @throws UnsupportedOperationException on an x86 CPU without AVX2, where the compiler has no
@@ -68,7 +70,7 @@ public final class VectorBackend implements Backend {
 
   @Override
   public MatmulKernels matmul() {
-    return scalar.matmul();
+    return matmul;
   }
 
   @Override
@@ -103,7 +105,7 @@ public final class VectorBackend implements Backend {
 
   @Override
   public GroupedKernels grouped() {
-    return scalar.grouped();
+    return grouped;
   }
 
   @Override

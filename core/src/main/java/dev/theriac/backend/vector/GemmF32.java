@@ -1,0 +1,359 @@
+package dev.theriac.backend.vector;
+
+import static dev.theriac.backend.vector.Lanes.BYTES;
+import static dev.theriac.backend.vector.Lanes.LENGTH;
+
+import dev.theriac.backend.Workers;
+import dev.theriac.backend.vector.GemmPack.Element;
+import java.lang.ref.Reference;
+import java.util.Arrays;
+import java.util.function.IntConsumer;
+
+/**
+ * Matrix products in f32: {@code c = a b (+ bias)} or {@code c += a b}, one or many at a time, in
+ * one parallel region.
+ *
+ * <p>The scheme is that of Goto and van de Geijn (Anatomy of High-Performance Matrix
+ * Multiplication, 2008): blocks of both operands are packed into cache-sized buffers, from which a
+ * register tile of eight rows by three vectors is computed with fused multiply-adds.
+ *
+ * <p><b>Bits.</b> Every element of c is one chain of fused multiply-adds in the order of k, started
+ * from zero, the bias or the old c: exactly what a scalar loop over {@link Math#fma(float, float,
+ * float)} computes. Blocks of k continue the chain from c, so the result does not depend on
+ * blocking, vector width, number of threads, the operands' strides, or the number of rows: a row
+ * gives the same bits alone as in a batch.
+ *
+ * <p>Thread-safe; operands may be read by others meanwhile, c must not be. Addresses are not
+ * checked: callers check bounds once and keep the storage alive until the call returns.
+ */
+final class GemmF32 implements IntConsumer {
+
+  /** Below this many multiply-adds the caller computes alone: waking others would cost more. */
+  private static final double PARALLEL_FROM = 100_000;
+
+  /** Multiply-adds that make a task worth handing out. */
+  private static final double TASK = 2_000_000;
+
+  /** Number of tasks aimed at, so that a few threads finish at about the same time. */
+  private static final int TASKS = Integer.getInteger("TASKS", 16);
+
+  private static final int WIDEST = 3;
+  private static final int MAX_ROW_BLOCK = Integer.getInteger("RB", 512);
+  private static final int MAX_COLUMN_BLOCK = Integer.getInteger("CB", GemmScratch.COLUMNS);
+  private static final int TALL = JitDirectives.LARGE_KERNELS ? 8 : 4;
+
+  /**
+   * Up to this many rows a panel of b is used once, and packed in pieces that the L1 cache holds.
+   */
+  private static final int THIN = 8;
+
+  private static final int THIN_DEPTH = Integer.getInteger("TD", 128);
+
+  /**
+   * What all products of a call share. Strides in bytes.
+   *
+   * @param columns columns of b and c
+   * @param accumulate whether c keeps its old value as the start of the sum (then there is no bias)
+   */
+  record Shape(
+      int columns,
+      long aRowStride,
+      long aColStride,
+      Element bType,
+      long bRowStride,
+      long bColStride,
+      long cRowStride,
+      boolean accumulate) {}
+
+  private final GemmGroups groups;
+  private final Shape shape;
+  private final int rowBlock;
+  private final int columnBlock;
+  private final int columnBlocks;
+
+  /** Products per task: more than one only where each is a single block, and a small one. */
+  private final int bundle;
+
+  /** First task of each product, then their number; null where all have the same number. */
+  private final int[] firstTask;
+
+  private final int tasks;
+  private final double work;
+
+  private GemmF32(GemmGroups groups, Shape shape) {
+    this.groups = groups;
+    this.shape = shape;
+    int count = groups.count();
+    int tallest = 0;
+    boolean uniform = true;
+    double sum = 0;
+    for (int g = 0; g < count; g++) {
+      int rows = groups.rows(g);
+      tallest = Math.max(tallest, rows);
+      uniform &= rows == groups.rows(0);
+      sum += (double) rows * shape.columns * Math.max(1, groups.depth(g));
+    }
+    work = sum;
+    // Splitting columns costs another packing of a, splitting rows another packing of b.
+    int panel = WIDEST * LENGTH;
+    int rows = Math.max(1, Math.min(tallest, MAX_ROW_BLOCK));
+    int columns = Math.max(1, Math.min(shape.columns, MAX_COLUMN_BLOCK));
+    double wanted = Math.min(TASKS, work / TASK);
+    while (blocks(rows, columns) < wanted && columns >= 4 * panel) {
+      columns = roundUp((columns + 1) / 2, panel);
+    }
+    while (blocks(rows, columns) < wanted && rows >= 128) {
+      rows = roundUp((rows + 1) / 2, TALL);
+    }
+    rowBlock = even(tallest, rows, TALL);
+    columnBlock = even(shape.columns, columns, panel);
+    columnBlocks = ceil(shape.columns, columnBlock);
+    if (uniform) {
+      int each = ceil(tallest, rowBlock) * columnBlocks;
+      bundle = each == 1 ? (int) Math.clamp(TASK / 4 * count / work, 1, count) : 1;
+      firstTask = null;
+      tasks = Math.toIntExact(((long) count * each + bundle - 1) / bundle);
+    } else {
+      bundle = 1;
+      firstTask = new int[count + 1];
+      for (int g = 0; g < count; g++) {
+        int own = ceil(groups.rows(g), rowBlock) * columnBlocks;
+        firstTask[g + 1] = Math.addExact(firstTask[g], own);
+      }
+      tasks = firstTask[count];
+    }
+  }
+
+  /** Computes all products of {@code groups}, which keeps the operands' storage reachable. */
+  static void run(GemmGroups groups, Shape shape) {
+    GemmF32 call = new GemmF32(groups, shape);
+    if (call.work < PARALLEL_FROM) {
+      for (int task = 0; task < call.tasks; task++) {
+        call.accept(task);
+      }
+    } else {
+      Workers.parallelFor(call.tasks, call);
+    }
+    Reference.reachabilityFence(groups);
+  }
+
+  private double blocks(int rows, int columns) {
+    double blocks = 0;
+    for (int g = 0; g < groups.count(); g++) {
+      blocks += ceil(groups.rows(g), rows);
+    }
+    return blocks * ceil(shape.columns, columns);
+  }
+
+  /** Computes one task: one block of c, or a bundle of small products. */
+  @Override
+  public void accept(int task) {
+    GemmScratch scratch = GemmScratch.acquire();
+    try {
+      if (bundle > 1) {
+        int end = Math.min(groups.count(), (task + 1) * bundle);
+        for (int g = task * bundle; g < end; g++) {
+          block(scratch, g, 0, 0);
+        }
+        return;
+      }
+      int g;
+      int block;
+      if (firstTask == null) {
+        int each = tasks / groups.count();
+        g = task / each;
+        block = task % each;
+      } else {
+        int found = Arrays.binarySearch(firstTask, task);
+        g = found >= 0 ? found : -found - 2;
+        while (firstTask[g + 1] == task) {
+          g++; // products without rows have no task
+        }
+        block = task - firstTask[g];
+      }
+      block(scratch, g, block / columnBlocks * rowBlock, block % columnBlocks * columnBlock);
+    } finally {
+      scratch.release();
+      scratch.fence();
+    }
+  }
+
+  private void block(GemmScratch scratch, int g, int firstRow, int firstColumn) {
+    int rows = Math.min(rowBlock, groups.rows(g) - firstRow);
+    int columns = Math.min(columnBlock, shape.columns - firstColumn);
+    int depth = groups.depth(g);
+    boolean thin = rows <= THIN;
+    int columnStep = thin ? WIDEST * LENGTH : columns;
+    int depthStep = even(depth, thin ? THIN_DEPTH : GemmTiles.MAX_DEPTH, 16);
+    long a = groups.a(g) + firstRow * shape.aRowStride;
+    long c = groups.c(g) + firstRow * shape.cRowStride;
+    for (int j = firstColumn; j < firstColumn + columns; j += columnStep) {
+      int width = Math.min(columnStep, firstColumn + columns - j);
+      long b = groups.b(g) + j * shape.bColStride;
+      long target = c + 4L * j;
+      int k = 0;
+      do { // once even for an empty sum: c then becomes what the sum starts from
+        int run = Math.min(depthStep, depth - k);
+        packB(scratch, b + k * shape.bRowStride, run, width);
+        long init = target;
+        long initStride = shape.cRowStride;
+        if (k == 0 && !shape.accumulate) {
+          long bias = groups.bias(g);
+          init = bias == 0 ? 0 : bias + 4L * j;
+          initStride = 0;
+        }
+        for (int i = 0; i < rows; i += GemmScratch.ROWS) {
+          int height = Math.min(GemmScratch.ROWS, rows - i);
+          long from = a + i * shape.aRowStride + k * shape.aColStride;
+          GemmPack.a(from, shape.aRowStride, shape.aColStride, height, run, scratch.a);
+          long start = init == 0 ? 0 : init + i * initStride;
+          panels(scratch, height, width, run, start, initStride, target + i * shape.cRowStride);
+        }
+        k += run;
+      } while (k < depth);
+    }
+  }
+
+  private void packB(GemmScratch scratch, long from, int depth, int columns) {
+    long to = scratch.b;
+    for (int j = 0; j < columns; ) {
+      int vectors = panelVectors(columns - j);
+      int width = Math.min(columns - j, vectors * LENGTH);
+      GemmPack.b(
+          shape.bType,
+          from + j * shape.bColStride,
+          shape.bRowStride,
+          shape.bColStride,
+          depth,
+          width,
+          vectors,
+          to,
+          scratch);
+      to += depth * vectors * BYTES;
+      j += width;
+    }
+  }
+
+  private void panels(
+      GemmScratch scratch, int rows, int columns, int depth, long init, long initStride, long c) {
+    long b = scratch.b;
+    for (int j = 0; j < columns; ) {
+      int vectors = panelVectors(columns - j);
+      int width = Math.min(columns - j, vectors * LENGTH);
+      long start = init == 0 ? scratch.zeros : init + 4L * j;
+      panel(scratch, rows, width, vectors, depth, b, start, initStride, c + 4L * j);
+      b += depth * vectors * BYTES;
+      j += width;
+    }
+  }
+
+  private void panel(
+      GemmScratch scratch,
+      int rows,
+      int columns,
+      int vectors,
+      int depth,
+      long b,
+      long init,
+      long initStride,
+      long c) {
+    boolean whole = columns == vectors * LENGTH;
+    for (int i = 0; i < rows; ) {
+      int left = rows - i;
+      int tall = left > 4 ? TALL : left == 1 && vectors == WIDEST ? 1 : 4;
+      int height = Math.min(tall, left);
+      long a = scratch.a + i * GemmTiles.A_STRIDE;
+      long start = init + i * initStride;
+      long target = c + i * shape.cRowStride;
+      if (whole && height == tall) {
+        tile(tall, vectors, a, b, depth, start, initStride, target, shape.cRowStride);
+      } else {
+        overhang(scratch, tall, vectors, a, b, depth, start, initStride, target, height, columns);
+      }
+      i += height;
+    }
+  }
+
+  /** A tile of which only {@code rows} by {@code columns} lie in c: by way of a buffer. */
+  private void overhang(
+      GemmScratch scratch,
+      int tall,
+      int vectors,
+      long a,
+      long b,
+      int depth,
+      long init,
+      long initStride,
+      long c,
+      int rows,
+      int columns) {
+    long stride = WIDEST * BYTES;
+    for (int r = 0; r < rows; r++) {
+      GemmPack.copy(init + r * initStride, scratch.tile + r * stride, columns);
+    }
+    tile(tall, vectors, a, b, depth, scratch.tile, stride, scratch.tile, stride);
+    for (int r = 0; r < rows; r++) {
+      GemmPack.copy(scratch.tile + r * stride, c + r * shape.cRowStride, columns);
+    }
+  }
+
+  private static void tile(
+      int tall,
+      int vectors,
+      long a,
+      long b,
+      int depth,
+      long init,
+      long initStride,
+      long c,
+      long cStride) {
+    if (GemmWarmUp.ready()) {
+      vectorTile(tall, vectors, a, b, depth, init, initStride, c, cStride);
+    } else {
+      GemmWarmUp.scalarTile(tall, vectors * LENGTH, a, b, depth, init, initStride, c, cStride);
+    }
+  }
+
+  static void vectorTile(
+      int tall,
+      int vectors,
+      long a,
+      long b,
+      int depth,
+      long init,
+      long initStride,
+      long c,
+      long cStride) {
+    long step = vectors * BYTES;
+    switch (tall * 4 + vectors) {
+      case 35 -> GemmTiles.tile8x3(a, b, step, depth, init, initStride, c, cStride);
+      case 34 -> GemmTiles.tile8x2(a, b, step, depth, init, initStride, c, cStride);
+      case 33 -> GemmTiles.tile8x1(a, b, step, depth, init, initStride, c, cStride);
+      case 19 -> GemmTiles.tile4x3(a, b, step, depth, init, initStride, c, cStride);
+      case 18 -> GemmTiles.tile4x2(a, b, step, depth, init, initStride, c, cStride);
+      case 17 -> GemmTiles.tile4x1(a, b, step, depth, init, initStride, c, cStride);
+      case 7 -> GemmTiles.tile1x3(a, b, step, depth, init, initStride, c, cStride);
+      default -> throw new AssertionError(tall + "x" + vectors);
+    }
+  }
+
+  /** Vectors in the next panel: three, but four are left as two and two. */
+  private static int panelVectors(int columns) {
+    int vectors = (columns + LENGTH - 1) / LENGTH;
+    return vectors == 4 ? 2 : Math.min(vectors, WIDEST);
+  }
+
+  /** The step, a multiple of {@code unit}, that cuts {@code size} evenly into the fewest steps. */
+  private static int even(int size, int limit, int unit) {
+    int parts = Math.max(1, ceil(size, limit));
+    return Math.max(unit, roundUp(ceil(size, parts), unit));
+  }
+
+  private static int ceil(int size, int step) {
+    return size == 0 ? 0 : (size - 1) / step + 1;
+  }
+
+  private static int roundUp(int size, int unit) {
+    return ceil(size, unit) * unit;
+  }
+}

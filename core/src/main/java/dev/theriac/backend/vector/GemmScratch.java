@@ -1,0 +1,88 @@
+package dev.theriac.backend.vector;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+
+/**
+ * Packing buffers of the matrix product, reused across calls. As many exist as tasks have ever run
+ * at one time; a thread prefers the set it used last, which is still in its cache.
+ */
+final class GemmScratch {
+
+  /** Rows of a that are packed at a time: a multiple of every tile's height. */
+  static final int ROWS = 144;
+
+  /**
+   * Columns of b that are packed at a time: a multiple of the widest tile at every vector width.
+   */
+  static final int COLUMNS = 576;
+
+  private static final int SLOTS = 64;
+  private static final AtomicReferenceArray<GemmScratch> FREE = new AtomicReferenceArray<>(SLOTS);
+
+  /** Packed a: {@link #ROWS} rows, {@link GemmTiles#A_STRIDE} bytes apart. */
+  final long a;
+
+  /** Packed b: panels of one to three vectors, each holding its rows k one after the other. */
+  final long b;
+
+  /** One tile, rows three vectors apart: the way in and out for tiles that overhang the matrix. */
+  final long tile;
+
+  /** A vector's worth of widened half-precision rows, {@link GemmTiles#A_STRIDE} bytes apart. */
+  final long wide;
+
+  /** Zeros, one tile row. */
+  final long zeros;
+
+  /** Keeps the memory alive. */
+  private final MemorySegment memory;
+
+  private GemmScratch() {
+    long row = 3 * Lanes.BYTES;
+    long aBytes = ROWS * GemmTiles.A_STRIDE;
+    long bBytes = 4L * GemmTiles.MAX_DEPTH * COLUMNS;
+    long wideBytes = Lanes.LENGTH * GemmTiles.A_STRIDE;
+    memory = Arena.ofAuto().allocate(aBytes + bBytes + 8 * row + wideBytes + row, 4096);
+    b = memory.address();
+    a = b + bBytes;
+    wide = a + aBytes;
+    tile = wide + wideBytes;
+    zeros = tile + 8 * row;
+  }
+
+  /** Takes a set of buffers that no other task uses. */
+  static GemmScratch acquire() {
+    int first = home();
+    for (int i = 0; i < SLOTS; i++) {
+      int slot = (first + i) % SLOTS;
+      if (FREE.getPlain(slot) != null) {
+        GemmScratch scratch = FREE.getAndSet(slot, null);
+        if (scratch != null) {
+          return scratch;
+        }
+      }
+    }
+    return new GemmScratch();
+  }
+
+  /** Gives the buffers back. */
+  void release() {
+    int first = home();
+    for (int i = 0; i < SLOTS; i++) {
+      if (FREE.compareAndSet((first + i) % SLOTS, null, this)) {
+        return;
+      }
+    }
+  }
+
+  private static int home() {
+    return (int) (Thread.currentThread().threadId() % SLOTS);
+  }
+
+  /** Must be called after the last use of an address: the memory is freed with this object. */
+  void fence() {
+    java.lang.ref.Reference.reachabilityFence(memory);
+  }
+}

@@ -1,0 +1,162 @@
+package dev.theriac.backend.vector;
+
+import static dev.theriac.backend.vector.Lanes.ALL;
+import static dev.theriac.backend.vector.Lanes.BYTES;
+import static dev.theriac.backend.vector.Lanes.F32;
+import static dev.theriac.backend.vector.Lanes.LENGTH;
+
+import java.lang.foreign.Arena;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Gets the register tiles compiled in the background, and stands in for them until then.
+ *
+ * <p>Until C2 has compiled a tile, every vector in it is an object: a thousand times slower than
+ * compiled, and slower than scalar code. The first product starts a daemon thread that exercises
+ * the tiles until each runs at speed. Meanwhile products use {@link #scalarTile}, which gives the
+ * same bits. Should a tile never get there, its products stay scalar, and a warning says so.
+ */
+final class GemmWarmUp implements Runnable {
+
+  private static final System.Logger LOG = System.getLogger(GemmWarmUp.class.getName());
+
+  /** Nanoseconds for one vector multiply-add: compiled code takes about a fifth, boxed code ten. */
+  private static final double AT_SPEED = 2.5;
+
+  private static final int DEPTH = 256;
+  private static final long PATIENCE = TimeUnit.SECONDS.toNanos(60);
+  private static final CountDownLatch DONE = new CountDownLatch(1);
+
+  /** Whether the tiles run at speed. Tests switch it to compare the two ways. */
+  static volatile boolean ready;
+
+  static {
+    Thread thread = new Thread(null, new GemmWarmUp(), "theriac-warm-up", 0, false);
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  private GemmWarmUp() {}
+
+  /** Returns whether the tiles may be used; the first call starts the warm-up. */
+  static boolean ready() {
+    return ready;
+  }
+
+  /** Waits until the tiles run at speed, or are given up. */
+  static boolean await(long seconds) throws InterruptedException {
+    return DONE.await(seconds, TimeUnit.SECONDS) && ready;
+  }
+
+  @Override
+  public void run() {
+    try {
+      ready = exercise();
+    } finally {
+      DONE.countDown();
+    }
+    if (!ready) {
+      LOG.log(
+          System.Logger.Level.WARNING,
+          "the compiler did not get the vector kernels of the matrix product up to speed:"
+              + " scalar code is used, about twenty times slower");
+    }
+  }
+
+  private static boolean exercise() {
+    GemmScratch scratch = GemmScratch.acquire();
+    try (Arena arena = Arena.ofShared()) {
+      // Out of the way of the packed operands, which another product would otherwise find in use.
+      long c = arena.allocate(8 * 3 * BYTES, 64).address();
+      long deadline = System.nanoTime() + PATIENCE;
+      int tall = JitDirectives.LARGE_KERNELS ? 8 : 4;
+      boolean atSpeed = false;
+      while (!atSpeed && System.nanoTime() < deadline) {
+        atSpeed = true;
+        for (int vectors = 3; vectors >= 1; vectors--) {
+          atSpeed &= tile(tall, vectors, scratch, c);
+          atSpeed &= tall == 4 || tile(4, vectors, scratch, c);
+        }
+        atSpeed &= tile(1, 3, scratch, c);
+        atSpeed &= transposition(scratch);
+      }
+      return atSpeed;
+    } finally {
+      scratch.release();
+      scratch.fence();
+    }
+  }
+
+  private static boolean tile(int tall, int vectors, GemmScratch scratch, long c) {
+    double best = Double.MAX_VALUE;
+    for (int i = 0; i < 40; i++) {
+      // Depths and strides as they occur, so that the compiler takes none of them for granted.
+      int depth = i % 8 == 0 ? i : DEPTH;
+      long init = i % 3 == 0 ? scratch.zeros : c;
+      long initStride = i % 3 == 0 ? 0 : 3 * BYTES;
+      long start = System.nanoTime();
+      GemmF32.vectorTile(
+          tall, vectors, scratch.a, scratch.b, depth, init, initStride, c, 3 * BYTES);
+      long nanos = System.nanoTime() - start;
+      if (depth == DEPTH) {
+        best = Math.min(best, (double) nanos / (tall * vectors * DEPTH));
+      }
+      if (nanos > 1_000_000) {
+        break; // still interpreted: give the other kernels their turn
+      }
+    }
+    return best < AT_SPEED;
+  }
+
+  private static boolean transposition(GemmScratch scratch) {
+    double best = Double.MAX_VALUE;
+    int blocks = GemmTiles.MAX_DEPTH / LENGTH;
+    for (int i = 0; i < 40; i++) {
+      long start = System.nanoTime();
+      GemmPack.squares(
+          scratch.wide, GemmTiles.A_STRIDE, scratch.b, 3 * BYTES, i % 8 == 0 ? i % 3 : blocks);
+      long nanos = System.nanoTime() - start;
+      if (i % 8 != 0) {
+        best = Math.min(best, (double) nanos / (blocks * LENGTH));
+      }
+      if (nanos > 1_000_000) {
+        break;
+      }
+    }
+    return best < 16 * AT_SPEED;
+  }
+
+  /** What {@code tileRxV} of {@link GemmTiles} computes, bit for bit, without vectors. */
+  static void scalarTile(
+      int rows,
+      int columns,
+      long a,
+      long b,
+      int depth,
+      long init,
+      long initStride,
+      long c,
+      long cStride) {
+    for (int r = 0; r < rows; r++) {
+      long to = c + r * cStride;
+      long from = init + r * initStride;
+      if (from != to) {
+        for (int j = 0; j < columns; j++) {
+          ALL.set(F32, to + 4L * j, ALL.get(F32, from + 4L * j));
+        }
+      }
+      for (int k = 0; k < depth; k++) {
+        float x = ALL.get(F32, a + r * GemmTiles.A_STRIDE + 4L * k);
+        addScaled(x, b + 4L * k * columns, to, columns);
+      }
+    }
+  }
+
+  private static void addScaled(float x, long from, long to, int count) {
+    for (int j = 0; j < count; j++) {
+      float sum = ALL.get(F32, to + 4L * j);
+      ALL.set(F32, to + 4L * j, Math.fma(x, ALL.get(F32, from + 4L * j), sum));
+    }
+  }
+}

@@ -1,0 +1,88 @@
+package dev.theriac.backend.vector;
+
+import java.io.IOException;
+import java.lang.reflect.InvocationTargetException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * Keeps HotSpot's first compiler (C1) away from the large vector kernels.
+ *
+ * <p>C1 runs out of virtual registers on a method of more than about sixty vector calls. Such a
+ * method can then be stranded in a slow tier for the life of the JVM, with every vector boxed: a
+ * hundred times slower, by a race that only some runs lose. A compiler directive, installed in this
+ * process through the diagnostic-command bean, sends the methods from the interpreter straight to
+ * C2. Where that is not possible (another JVM, a runtime without {@code jdk.management}, no
+ * temporary folder) {@link #LARGE_KERNELS} is false and only kernels that C1 can digest are used.
+ */
+final class JitDirectives {
+
+  private static final System.Logger LOG = System.getLogger(JitDirectives.class.getName());
+
+  /** Classes whose every method the directive names: there is no state in which one is half in. */
+  private static final String[] CLASSES = {"GemmTiles", "Transposes"};
+
+  /** False to leave the compiler alone, as on a JVM that refuses directives. */
+  static final String PROPERTY = "theriac.vector.directives";
+
+  /** Whether kernels of more than about sixty vector calls may be used. */
+  static final boolean LARGE_KERNELS = install();
+
+  private JitDirectives() {}
+
+  private static boolean install() {
+    if ("false".equals(System.getProperty(PROPERTY))) {
+      return false;
+    }
+    try {
+      Path file = Files.createTempFile("theriac-directives", ".json");
+      try {
+        Files.writeString(file, directives());
+        return invoke(file);
+      } finally {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException | ReflectiveOperationException | RuntimeException | LinkageError e) {
+      Throwable cause = e instanceof InvocationTargetException i ? i.getCause() : e;
+      LOG.log(System.Logger.Level.DEBUG, "compiler directives refused: smaller kernels", cause);
+      return false;
+    }
+  }
+
+  private static String directives() {
+    StringBuilder match = new StringBuilder();
+    for (String name : CLASSES) {
+      match.append(match.isEmpty() ? "" : ", ").append('"');
+      match.append(JitDirectives.class.getPackageName().replace('.', '/'));
+      match.append('/').append(name).append(".*\"");
+    }
+    return "[{match: [" + match + "], c1: {Exclude: true}, c2: {}}]";
+  }
+
+  /** By reflection, since jdk.management may be missing from a trimmed runtime. */
+  private static boolean invoke(Path file) throws ReflectiveOperationException {
+    Object server =
+        Class.forName("java.lang.management.ManagementFactory")
+            .getMethod("getPlatformMBeanServer")
+            .invoke(null);
+    Class<?> nameType = Class.forName("javax.management.ObjectName");
+    Object bean =
+        nameType
+            .getConstructor(String.class)
+            .newInstance("com.sun.management:type=DiagnosticCommand");
+    Object answer =
+        Class.forName("javax.management.MBeanServer")
+            .getMethod("invoke", nameType, String.class, Object[].class, String[].class)
+            .invoke(
+                server,
+                bean,
+                "compilerDirectivesAdd",
+                new Object[] {new String[] {file.toString()}},
+                new String[] {String[].class.getName()});
+    boolean added = String.valueOf(answer).contains("added");
+    if (!added) {
+      LOG.log(System.Logger.Level.DEBUG, "compiler directives refused: {0}", answer);
+    }
+    return added;
+  }
+}

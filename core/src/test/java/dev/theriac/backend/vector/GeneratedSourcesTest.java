@@ -1,0 +1,24 @@
+package dev.theriac.backend.vector;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import org.junit.jupiter.api.Test;
+
+class GeneratedSourcesTest {
+
+  @Test
+  void tilesAreUpToDate() throws IOException {
+    assertThat(Files.readString(GemmTilesSource.FILE))
+        .as("run GemmTilesSource in core/")
+        .isEqualTo(GemmTilesSource.source());
+  }
+
+  @Test
+  void transposesAreUpToDate() throws IOException {
+    assertThat(Files.readString(TransposesSource.FILE))
+        .as("run TransposesSource in core/")
+        .isEqualTo(TransposesSource.source());
+  }
+}
