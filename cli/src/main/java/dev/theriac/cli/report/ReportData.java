@@ -30,7 +30,11 @@ public record ReportData(
     Optional<Routing> routing,
     List<Sample> samples) {
 
-  /** Copies the lists and checks that nothing is null. */
+  /**
+   * Copies the lists and checks that nothing is null.
+   *
+   * @throws IllegalArgumentException if the two models are scored on other modalities
+   */
   public ReportData {
     Objects.requireNonNull(title, "title");
     Objects.requireNonNull(note, "note");
@@ -38,6 +42,15 @@ public record ReportData(
     plan = List.copyOf(plan);
     Objects.requireNonNull(moe, "moe");
     Objects.requireNonNull(dense, "dense");
+    List<String> rows = moe.modalities().stream().map(ModalityScore::modality).toList();
+    dense.ifPresent(scores -> {
+      List<String> others = scores.modalities().stream().map(ModalityScore::modality).toList();
+      if (!rows.equals(others)) {
+        throw new IllegalArgumentException(
+            "report: %s has scores for %s, %s for %s; score both on the same test set"
+                .formatted(moe.name(), rows, scores.name(), others));
+      }
+    });
     losses = List.copyOf(losses);
     Objects.requireNonNull(routing, "routing");
     samples = List.copyOf(samples);

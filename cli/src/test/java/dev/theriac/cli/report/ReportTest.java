@@ -190,6 +190,20 @@ class ReportTest {
     assertThatThrownBy(
             () -> new Routing(List.of("CT"), List.of(0), List.of("0", "1"), List.of(List.of())))
         .hasMessageContaining("1 modalities x 1 layers x 2 experts");
+    ReportData data = sample();
+    Scores other = new Scores("Dense", List.of(), 1, 1, 1, 1, 1, 1, 1);
+    assertThatThrownBy(() ->
+            new ReportData(
+                "t",
+                "n",
+                List.of(),
+                List.of(),
+                data.moe(),
+                Optional.of(other),
+                List.of(),
+                Optional.empty(),
+                List.of()))
+        .hasMessageContaining("MoE has scores for [CT, MRI, X-ray, pathology], Dense for []");
     Path nowhere = folder.resolve("no/report.html");
     assertThatThrownBy(() -> Report.write(sample(), nowhere))
         .isInstanceOf(IOException.class)
