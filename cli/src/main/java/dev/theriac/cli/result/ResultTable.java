@@ -1,0 +1,80 @@
+package dev.theriac.cli.result;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+
+/**
+ * Results of {@code quickstart} and {@code train}, as {@code --json FILE} writes them. Shares lie
+ * in 0 to 1. A key whose value is null is left out.
+ *
+ * @param seconds wall time from start to end of the run
+ * @param closedAccuracy share of closed questions answered right
+ * @param openRecall mean recall of open questions, or null where none was asked
+ * @param routerAccuracy share of pictures whose modality the router tells, or null for a dense
+ *     model or data of one modality
+ * @param testAccuracy accuracy on the test images of a classification set, or null for others
+ * @param parametersTotal parameters of the whole model
+ * @param parametersActive parameters that one token meets
+ * @param tokensPerSecond training speed over all stages
+ * @param dense the same for the dense model trained for the same steps, or null
+ */
+@JsonInclude(JsonInclude.Include.NON_NULL)
+public record ResultTable(
+    @JsonProperty(required = true) double seconds,
+    @JsonProperty(required = true) double closedAccuracy,
+    Double openRecall,
+    Double routerAccuracy,
+    Double testAccuracy,
+    @JsonProperty(required = true) long parametersTotal,
+    @JsonProperty(required = true) long parametersActive,
+    @JsonProperty(required = true) double tokensPerSecond,
+    ResultTable dense) {
+
+  /** The table as JSON. */
+  public String json() {
+    return ResultJson.MAPPER.writerWithDefaultPrettyPrinter().writeValueAsString(this) + "\n";
+  }
+
+  /** Reads what {@link #json} wrote. */
+  public static ResultTable parse(String json) {
+    return ResultJson.MAPPER.readValue(json, ResultTable.class);
+  }
+
+  /** Writes the table whole or not at all. */
+  public void write(Path file) {
+    Path target = file.toAbsolutePath();
+    Path part = target.resolveSibling(target.getFileName() + ".part");
+    try {
+      Files.writeString(part, json());
+      Files.move(part, target, StandardCopyOption.REPLACE_EXISTING);
+    } catch (IOException e) {
+      throw new UncheckedIOException(file + ": the table of results cannot be written", e);
+    }
+  }
+
+  /**
+   * Finds out before the work begins whether {@link #write} will be able to write here. Leaves
+   * nothing behind and an existing file as it is.
+   *
+   * @throws IllegalArgumentException naming the file and the reason
+   */
+  public static void requireWritable(Path file) {
+    Path target = file.toAbsolutePath();
+    if (Files.isDirectory(target)) {
+      throw new IllegalArgumentException(file + ": is a folder; name a file");
+    }
+    try {
+      if (target.getParent() != null) {
+        Files.createDirectories(target.getParent());
+      }
+      Files.delete(Files.createTempFile(target.getParent(), ".theriac", ".part"));
+    } catch (IOException e) {
+      throw new IllegalArgumentException(file + ": cannot be written (" + e + ")", e);
+    }
+  }
+}
