@@ -9,7 +9,7 @@ import dev.theriac.tensor.Tensor;
  */
 public final class Dropout extends Module {
   private final double probability;
-  private Rng rng;
+  private final Rng rng;
 
   public Dropout(double probability, Rng rng) {
     this.probability = probability;
@@ -25,7 +25,8 @@ public final class Dropout extends Module {
     return rng.position();
   }
 
+  /** Goes to a position; layers that share a generator go together. */
   public void seek(long position) {
-    rng = new Rng(rng.seed(), rng.stream(), position);
+    rng.seek(position);
   }
 }

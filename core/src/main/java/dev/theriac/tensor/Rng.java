@@ -32,6 +32,11 @@ public final class Rng {
     return position;
   }
 
+  /** Goes to a position of the stream, as when a checkpoint is restored. */
+  public void seek(long newPosition) {
+    position = newPosition;
+  }
+
   /** An independent generator with the same seed and another stream. */
   public Rng split(long newStream) {
     return new Rng(seed, newStream, 0);

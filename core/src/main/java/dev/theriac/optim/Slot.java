@@ -1,0 +1,112 @@
+package dev.theriac.optim;
+
+import dev.theriac.backend.Backends;
+import dev.theriac.nn.Parameter;
+import dev.theriac.op.Autograd;
+import dev.theriac.op.ShapeFunctions;
+import dev.theriac.tensor.CpuStorage;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
+import java.util.Map;
+import java.util.SequencedMap;
+
+/** One parameter as an optimiser sees it: its group, its state, and for half types its master. */
+final class Slot {
+  final String name;
+  final Parameter parameter;
+  final ParameterGroup group;
+
+  /** Moments or momentum by name, F32 and of the parameter's shape. */
+  final Map<String, Tensor> moments;
+
+  long steps;
+  private Tensor value;
+  private Tensor master;
+
+  Slot(String name, Parameter parameter, ParameterGroup group, SequencedMap<String, Tensor> state) {
+    this.name = name;
+    this.parameter = parameter;
+    this.group = group;
+    this.moments = state;
+    state.replaceAll((_, _) -> fresh());
+    target();
+  }
+
+  /** True for matrices and beyond; biases and the weights of norms are vectors. */
+  boolean isMatrix() {
+    return parameter.value().rank() > 1;
+  }
+
+  private Tensor fresh() {
+    return Scope.persist(Tensor.full(0, DType.F32, parameter.value().shape()));
+  }
+
+  /** The F32 tensor that an update changes: the parameter itself, or the master of a half one. */
+  Tensor target() {
+    if (value != parameter.value()) {
+      own();
+      value = parameter.value();
+      if (master != null) master.close();
+      master =
+          value.dtype() == DType.F32
+              ? null
+              : Scope.persist(Autograd.noGrad(() -> value.to(DType.F32)));
+    }
+    return master == null ? value : master;
+  }
+
+  /** A mapped weight is copied when training is about to write to it. */
+  private void own() {
+    Tensor v = parameter.value();
+    boolean mapped = v.storage() instanceof CpuStorage cpu && cpu.isReadOnly();
+    if (mapped || !v.layout().isContiguous()) {
+      parameter.set(Autograd.noGrad(() -> ShapeFunctions.copy(v)));
+    }
+  }
+
+  /** Rounds the master to the parameter. */
+  void publish() {
+    if (master != null) copy(master, value);
+  }
+
+  /** What a checkpoint must hold, under {@code KIND.NAME}. */
+  void save(Map<String, Tensor> out) {
+    target();
+    moments.forEach((kind, t) -> out.put(kind + "." + name, t));
+    if (master != null) out.put("master." + name, master);
+    out.put("steps." + name, Tensor.of(new long[] {steps}));
+  }
+
+  /** Takes what {@link #save} gave; the parameter has its value already. */
+  void load(Map<String, Tensor> in) {
+    target();
+    moments.forEach((kind, t) -> copy(take(in, kind, DType.F32, t.shape()), t));
+    if (master != null) copy(take(in, "master", DType.F32, master.shape()), master);
+    steps = take(in, "steps", DType.I64, 1).toLongs()[0];
+  }
+
+  private Tensor take(Map<String, Tensor> in, String kind, DType dtype, long... shape) {
+    Tensor t = in.get(kind + "." + name);
+    if (t == null || t.dtype() != dtype || !t.layout().hasShape(shape)) {
+      throw new IllegalArgumentException(
+          "optimiser state %s.%s is %s, wanted %s%s; does it come from the same kind of optimiser?"
+              .formatted(
+                  kind,
+                  name,
+                  t == null ? "missing" : t.dtype() + t.layout().toString(),
+                  dtype,
+                  java.util.Arrays.toString(shape)));
+    }
+    return t;
+  }
+
+  private static void copy(Tensor from, Tensor to) {
+    Backends.of(to.device()).elementwise().copy(from.strided(), to.strided());
+  }
+
+  void close() {
+    moments.values().forEach(Tensor::close);
+    if (master != null) master.close();
+  }
+}
