@@ -12,20 +12,43 @@ final class PhantomCanvas {
 
   /** Signed distance to an outline: negative inside. */
   @FunctionalInterface
-  interface Shape {
-    double distance(double x, double y);
+  interface Distance {
+    double at(double x, double y);
+  }
 
-    default Shape and(Shape other) {
-      return (x, y) -> Math.max(distance(x, y), other.distance(x, y));
-    }
-
-    default Shape minus(Shape other) {
-      return (x, y) -> Math.max(distance(x, y), -other.distance(x, y));
+  /**
+   * A shape that lies in a circle, so that filling it looks at the pixels there only.
+   *
+   * @param reach radius of the circle
+   * @param stretch how many times farther than its distance says a point can be from the circle
+   */
+  record Shape(Distance distance, double centreX, double centreY, double reach, double stretch) {
+    Shape and(Distance other) {
+      Distance own = distance;
+      return new Shape(
+          (x, y) -> Math.max(own.at(x, y), other.at(x, y)), centreX, centreY, reach, stretch);
     }
 
     /** The band of this width around the outline. */
-    default Shape outline(double width) {
-      return (x, y) -> Math.abs(distance(x, y)) - width / 2;
+    Shape outline(double width) {
+      Distance own = distance;
+      return new Shape(
+          (x, y) -> Math.abs(own.at(x, y)) - width / 2,
+          centreX,
+          centreY,
+          reach + width / 2 * stretch,
+          stretch);
+    }
+
+    /** The shape with a border moved by up to this amount. */
+    Shape warped(double amount, Distance by) {
+      Distance own = distance;
+      return new Shape(
+          (x, y) -> own.at(x, y) + by.at(x, y),
+          centreX,
+          centreY,
+          reach + amount * stretch,
+          stretch);
     }
   }
 
@@ -61,11 +84,14 @@ final class PhantomCanvas {
 
   static Shape ellipse(double centreX, double centreY, double radiusX, double radiusY) {
     double smaller = Math.min(radiusX, radiusY);
-    return (x, y) -> {
-      double dx = (x - centreX) / radiusX;
-      double dy = (y - centreY) / radiusY;
-      return (Math.sqrt(dx * dx + dy * dy) - 1) * smaller;
-    };
+    double larger = Math.max(radiusX, radiusY);
+    Distance distance =
+        (x, y) -> {
+          double dx = (x - centreX) / radiusX;
+          double dy = (y - centreY) / radiusY;
+          return (Math.sqrt(dx * dx + dy * dy) - 1) * smaller;
+        };
+    return new Shape(distance, centreX, centreY, larger, larger / smaller);
   }
 
   static Shape disc(double centreX, double centreY, double radius) {
@@ -77,30 +103,38 @@ final class PhantomCanvas {
     double lengthX = x1 - x0;
     double lengthY = y1 - y0;
     double square = lengthX * lengthX + lengthY * lengthY;
-    return (x, y) -> {
-      double t = ((x - x0) * lengthX + (y - y0) * lengthY) / square;
-      t = Math.clamp(t, 0.0, 1.0);
-      double dx = x - x0 - t * lengthX;
-      double dy = y - y0 - t * lengthY;
-      return Math.sqrt(dx * dx + dy * dy) - width / 2;
-    };
-  }
-
-  /** Everything below the line at this height. */
-  static Shape below(double level) {
-    return (x, y) -> level - y;
+    Distance distance =
+        (x, y) -> {
+          double t = ((x - x0) * lengthX + (y - y0) * lengthY) / square;
+          t = Math.clamp(t, 0.0, 1.0);
+          double dx = x - x0 - t * lengthX;
+          double dy = y - y0 - t * lengthY;
+          return Math.sqrt(dx * dx + dy * dy) - width / 2;
+        };
+    double reach = (Math.sqrt(square) + width) / 2;
+    return new Shape(distance, (x0 + x1) / 2, (y0 + y1) / 2, reach, 1);
   }
 
   /** Lays the colour over the shape with this opacity; the edge is at least a pixel wide. */
   void fill(Shape shape, Colour colour, double opacity, double edge) {
     double width = Math.max(edge, 2.0 / size);
-    for (int row = 0; row < size; row++) {
-      for (int column = 0; column < size; column++) {
+    // The circle that holds the shape, in the coordinates of pixels.
+    double square = scaledCosine * scaledCosine + scaledSine * scaledSine;
+    double centreX = (shape.centreX() * scaledCosine + shape.centreY() * scaledSine) / square;
+    double centreY = (shape.centreY() * scaledCosine - shape.centreX() * scaledSine) / square;
+    double reach = (shape.reach() + width / 2 * shape.stretch()) / Math.sqrt(square);
+    int firstRow = pixel(centreY - reach + shiftY);
+    int endRow = pixel(centreY + reach + shiftY) + 1;
+    int firstColumn = pixel(centreX - reach + shiftX);
+    int endColumn = pixel(centreX + reach + shiftX) + 1;
+    for (int row = firstRow; row < endRow; row++) {
+      for (int column = firstColumn; column < endColumn; column++) {
         double px = (2 * column + 1.0) / size - 1 - shiftX;
         double py = (2 * row + 1.0) / size - 1 - shiftY;
         double distance =
-            shape.distance(
-                px * scaledCosine - py * scaledSine, px * scaledSine + py * scaledCosine);
+            shape
+                .distance()
+                .at(px * scaledCosine - py * scaledSine, px * scaledSine + py * scaledCosine);
         double cover = Math.clamp(0.5 - distance / width, 0.0, 1.0) * opacity;
         if (cover > 0) {
           int at = (row * size + column) * 3;
@@ -110,6 +144,11 @@ final class PhantomCanvas {
         }
       }
     }
+  }
+
+  /** The row or column of a coordinate, moved into the picture. */
+  private int pixel(double coordinate) {
+    return (int) Math.clamp((coordinate + 1) / 2 * size, 0.0, size - 1.0);
   }
 
   void fill(Shape shape, Colour colour) {

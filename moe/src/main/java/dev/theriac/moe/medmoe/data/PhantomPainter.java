@@ -5,6 +5,7 @@ import static dev.theriac.moe.medmoe.data.PhantomCanvas.ellipse;
 import static dev.theriac.moe.medmoe.data.PhantomCanvas.stroke;
 
 import dev.theriac.moe.medmoe.data.PhantomCanvas.Colour;
+import dev.theriac.moe.medmoe.data.PhantomCanvas.Distance;
 import dev.theriac.moe.medmoe.data.PhantomCanvas.Shape;
 import dev.theriac.vision.image.Image;
 
@@ -65,7 +66,7 @@ final class PhantomPainter {
       double level = vary(0.22, 0.1);
       Shape lung = ellipse(sign * 0.47, lungY, radiusX + 0.06, radiusY + 0.1);
       // The meniscus: the fluid climbs towards the outer wall.
-      Shape fluid = (x, y) -> level - 0.5 * Math.max(0, sign * x - 0.5) - y;
+      Distance fluid = (x, y) -> level - 0.5 * Math.max(0, sign * x - 0.5) - y;
       canvas.fill(lung.and(fluid), grey(vary(0.8, 0.06)), 0.97, 0.08);
     }
     return develop(canvas, false);
@@ -112,10 +113,9 @@ final class PhantomPainter {
     double phase = random.uniform(0, 6.28);
     // White matter with a folded border.
     Shape core = ellipse(0, 0, brainX - 0.14, brainY - 0.14);
-    Shape white =
-        (x, y) ->
-            core.distance(x, y)
-                + 0.05 * StrictMath.sin(11 * x + phase) * StrictMath.sin(9 * y + 2 * phase);
+    Distance folds =
+        (x, y) -> 0.05 * StrictMath.sin(11 * x + phase) * StrictMath.sin(9 * y + 2 * phase);
+    Shape white = core.warped(0.05, folds);
     canvas.fill(white, grey(vary(0.62, 0.04)));
     canvas.fill(stroke(0, -brainY, 0, brainY, 0.03), grey(0.12), 0.8, 0);
     boolean large = finding == Finding.LARGE_VENTRICLES;
