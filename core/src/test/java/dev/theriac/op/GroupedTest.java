@@ -50,6 +50,8 @@ class GroupedTest {
     Tensor offs = view.of(Tensor.of(offsets));
     Tensor y = Backends.with(backend, () -> Grouped.linear(x, w, bias, offs));
     assertThat(y.shape()).containsExactly(rows, n);
+    double[] xs = Samples.doubles(x);
+    double[] ws = Samples.doubles(w);
     double[] value = new double[rows * n];
     double[] size = new double[rows * n];
     for (int e = 0; e < groups; e++) {
@@ -58,7 +60,7 @@ class GroupedTest {
           double sum = biased ? bias.get(e, j) : 0;
           double all = Math.abs(sum);
           for (int p = 0; p < k; p++) {
-            double term = x.get(r, p) * w.get(e, j, p);
+            double term = xs[r * k + p] * ws[(e * n + j) * k + p];
             sum += term;
             all += Math.abs(term);
           }

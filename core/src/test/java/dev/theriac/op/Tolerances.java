@@ -42,7 +42,7 @@ final class Tolerances {
     within(32, "attention gradient");
     within(4, "rope");
     within(8, "crossEntropy", "crossEntropy gradient");
-    within(8, "adamW", "sgd", "sumOfSquares");
+    within(8, "adamW", "sgd");
   }
 
   private Tolerances() {}

@@ -1,0 +1,146 @@
+package dev.theriac.op;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.theriac.backend.Backend;
+import dev.theriac.backend.Backends;
+import dev.theriac.op.GradientCheck.Case;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Tensor;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+@ExtendWith(TensorScope.class)
+class LossTest {
+  private static final int[][] SIZES = {{1, 1}, {1, 17}, {3, 129}, {17, 3}, {129, 5}};
+
+  static List<Backend> backends() {
+    return Samples.backends();
+  }
+
+  /** Every third target is ignored. */
+  private static Tensor targets(int n, int classes) {
+    return Samples.longs(i -> i % 3 == 1 ? Loss.IGNORE_INDEX : i * 7 % classes, n);
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void agreesWithTheDefinition(Backend backend) {
+    for (int[] s : SIZES) {
+      for (View view : View.values()) {
+        Tensor base = view.base(Samples.normal(1, s[0], s[1]).mul(3)).requireGrad(true);
+        Tensor logits = view.view(base);
+        Tensor targets = view.of(targets(s[0], s[1]));
+        long[] labels = targets.toLongs();
+        double[] x = Samples.doubles(logits);
+        double loss = 0;
+        double size = 0;
+        double[] grad = new double[x.length];
+        double[] sizeGrad = new double[x.length];
+        int counted = (int) Arrays.stream(labels).filter(t -> t >= 0).count();
+        for (int n = 0; n < s[0]; n++) {
+          double max = Double.NEGATIVE_INFINITY;
+          for (int j = 0; j < s[1]; j++) max = Math.max(max, x[n * s[1] + j]);
+          double sum = 0;
+          for (int j = 0; j < s[1]; j++) sum += Math.exp(x[n * s[1] + j] - max);
+          if (labels[n] < 0) continue;
+          double target = x[n * s[1] + (int) labels[n]];
+          loss += (max + Math.log(sum) - target) / counted;
+          size += (Math.abs(max) + Math.log(sum) + Math.abs(target)) / counted;
+          for (int j = 0; j < s[1]; j++) {
+            double p = Math.exp(x[n * s[1] + j] - max) / sum;
+            double hit = j == labels[n] ? 1 : 0;
+            grad[n * s[1] + j] = (p - hit) / counted;
+            sizeGrad[n * s[1] + j] =
+                (p * (1 + Math.abs(max) + Math.abs(x[n * s[1] + j])) + hit) / counted;
+          }
+        }
+        Tensor out = Backends.with(backend, () -> Loss.crossEntropy(logits, targets)).retain();
+        Tensor dx = Backends.with(backend, () -> out.backward().get(base));
+        Tolerances.check(
+            "crossEntropy", backend.name(), new double[] {loss}, new double[] {size}, out);
+        Tolerances.check("crossEntropy gradient", backend.name(), grad, sizeGrad, view.view(dx));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void nothingCountedGivesZeroAndNoGradient(Backend backend) {
+    Tensor logits = Samples.normal(1, 3, 17).requireGrad(true);
+    Tensor targets = Tensor.full(Loss.IGNORE_INDEX, DType.I64, 3);
+    Tensor loss = Backends.with(backend, () -> Loss.crossEntropy(logits, targets));
+    assertThat(loss.item()).isZero();
+    Tensor dx = Backends.with(backend, () -> loss.backward().get(logits));
+    assertThat(dx.toFloats()).containsOnly(0f);
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void noRowsGiveZero(Backend backend) {
+    Tensor loss =
+        Backends.with(
+            backend, () -> Loss.crossEntropy(Tensor.zeros(0, 5), Tensor.of(new long[0], 0)));
+    assertThat(loss.item()).isZero();
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void hugeLogitsDoNotOverflow(Backend backend) {
+    Tensor logits = Tensor.of(new float[] {1e30f, -1e30f}, 1, 2);
+    Tensor hit = Tensor.of(new long[] {0});
+    assertThat(Backends.with(backend, () -> Loss.crossEntropy(logits, hit)).item()).isZero();
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void notANumberIsNotHidden(Backend backend) {
+    Tensor logits = Tensor.of(new float[] {Float.NaN, 1}, 1, 2);
+    Tensor hit = Tensor.of(new long[] {1});
+    assertThat(Backends.with(backend, () -> Loss.crossEntropy(logits, hit)).item()).isNaN();
+  }
+
+  @Test
+  void anotherIgnoredIndex() {
+    Tensor logits = Samples.normal(1, 3, 4);
+    Tensor targets = Tensor.of(new long[] {0, 1, 2});
+    float all = Loss.crossEntropy(logits.slice(0, 0, 2), targets.slice(0, 0, 2)).item();
+    assertThat(Loss.crossEntropy(logits, targets, 2).item()).isEqualTo(all);
+  }
+
+  @Test
+  void errorsNameTheOperationAndTheShapes() {
+    Tensor logits = Tensor.zeros(2, 3);
+    assertThatThrownBy(() -> Loss.crossEntropy(logits, Tensor.of(new long[] {0})))
+        .hasMessageContaining("crossEntropy: targets must have shape [2], got [1]");
+    assertThatThrownBy(() -> Loss.crossEntropy(logits, Tensor.of(new long[] {0, 3})))
+        .hasMessageContaining("crossEntropy targets: id 3 at position 1 is not in [0, 3)");
+    assertThatThrownBy(() -> Loss.crossEntropy(logits, Tensor.of(new long[] {-1, 0})))
+        .hasMessageContaining("id -1 at position 0");
+    assertThatThrownBy(() -> Loss.crossEntropy(Tensor.zeros(3), Tensor.of(new long[] {0})))
+        .hasMessageContaining("crossEntropy: logits must be [N, V], got [3]");
+    assertThatThrownBy(() -> Loss.crossEntropy(logits, Tensor.zeros(2)))
+        .hasMessageContaining("crossEntropy: targets must be I64");
+  }
+
+  static List<Case> cases() {
+    return List.of(
+        new Case(
+            "crossEntropy",
+            x -> Loss.crossEntropy(x.getFirst(), targets(4, 5)),
+            () -> List.of(Samples.normal(1, 4, 5))));
+  }
+
+  @TestFactory
+  Stream<DynamicTest> gradients() {
+    return GradientCheck.tests(cases());
+  }
+}
