@@ -27,6 +27,9 @@ public final class VectorBackend implements Backend {
   private final ElementwiseKernels elementwise = new VectorElementwise(scalar.elementwise());
   private final MatmulKernels matmul = new VectorMatmul();
   private final GroupedKernels grouped = new VectorGrouped();
+  private final NormKernels norm = new VectorNorm();
+  private final SoftmaxKernels softmax = new VectorSoftmax();
+  private final LossKernels loss = new VectorLoss();
 
   /**
    * @throws UnsupportedOperationException on an x86 CPU without AVX2, where the compiler has no
@@ -75,12 +78,12 @@ public final class VectorBackend implements Backend {
 
   @Override
   public NormKernels norm() {
-    return scalar.norm();
+    return norm;
   }
 
   @Override
   public SoftmaxKernels softmax() {
-    return scalar.softmax();
+    return softmax;
   }
 
   @Override
@@ -100,7 +103,7 @@ public final class VectorBackend implements Backend {
 
   @Override
   public LossKernels loss() {
-    return scalar.loss();
+    return loss;
   }
 
   @Override
