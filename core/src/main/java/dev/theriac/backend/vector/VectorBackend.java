@@ -30,6 +30,8 @@ public final class VectorBackend implements Backend {
   private final NormKernels norm = new VectorNorm();
   private final SoftmaxKernels softmax = new VectorSoftmax();
   private final LossKernels loss = new VectorLoss();
+  private final ReduceKernels reduce = new VectorReduce(scalar.reduce());
+  private final OptimKernels optim = new VectorOptim();
 
   /**
    * @throws UnsupportedOperationException on an x86 CPU without AVX2, where the compiler has no
@@ -63,7 +65,7 @@ public final class VectorBackend implements Backend {
 
   @Override
   public ReduceKernels reduce() {
-    return scalar.reduce();
+    return reduce;
   }
 
   @Override
@@ -113,6 +115,6 @@ public final class VectorBackend implements Backend {
 
   @Override
   public OptimKernels optim() {
-    return scalar.optim();
+    return optim;
   }
 }
