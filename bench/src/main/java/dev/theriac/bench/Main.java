@@ -1,0 +1,24 @@
+package dev.theriac.bench;
+
+import dev.theriac.bench.gemm.GemmTable;
+import java.io.IOException;
+import java.util.Arrays;
+
+/**
+ * Starts a benchmark from one line of text, which is all that the build can pass on: {@code gemm}
+ * and its options for {@link GemmTable}, anything else for JMH.
+ */
+public final class Main {
+
+  private Main() {}
+
+  /** Arguments may come one by one or as one, separated by blanks. */
+  public static void main(String[] args) throws IOException {
+    String[] words = String.join(" ", args).strip().split("\\s+");
+    if (words[0].equals("gemm")) {
+      GemmTable.main(Arrays.copyOfRange(words, 1, words.length));
+    } else {
+      org.openjdk.jmh.Main.main(words[0].isEmpty() ? new String[0] : words);
+    }
+  }
+}
