@@ -1,11 +1,17 @@
 package dev.theriac.moe.medmoe.data;
 
+import dev.theriac.io.Npz;
 import dev.theriac.moe.medmoe.prompt.Conversation;
 import dev.theriac.moe.medmoe.prompt.ImageTokens;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
 import dev.theriac.vision.image.Image;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * PneumoniaMNIST (Yang et al., MedMNIST v2): small grey chest X-rays, labelled normal or pneumonia.
@@ -53,6 +59,53 @@ public final class PneumoniaMnist {
     }
     this.images = List.copyOf(images);
     this.labels = labels.clone();
+  }
+
+  /** The parts of the published file. */
+  public enum Split {
+    TRAIN,
+    VAL,
+    TEST
+  }
+
+  /**
+   * Reads one split of {@code pneumoniamnist.npz}: the arrays {@code train_images} [n, height,
+   * width] and {@code train_labels} [n, 1] of bytes, or those of {@code val} or {@code test}.
+   *
+   * @throws DataException if an array has another shape or type; names file, array and both
+   * @throws dev.theriac.io.FileException if the file or an array is missing or damaged
+   */
+  public static PneumoniaMnist read(Path file, Split split) {
+    String name = split.name().toLowerCase(Locale.ROOT);
+    try (Npz npz = Npz.open(file);
+        Scope _ = Scope.open()) {
+      Tensor images = npz.get(name + "_images");
+      Tensor labels = npz.get(name + "_labels");
+      require(file, name + "_images", images, images.rank() == 3, "[n, height, width]");
+      long n = images.size(0);
+      boolean fits = labels.rank() == 2 && labels.size(0) == n && labels.size(1) == 1;
+      require(file, name + "_labels", labels, fits, "[" + n + ", 1]");
+      int height = Math.toIntExact(images.size(1));
+      int width = Math.toIntExact(images.size(2));
+      return new PneumoniaMnist(bytes(images), Math.toIntExact(n), height, width, bytes(labels));
+    }
+  }
+
+  private static void require(Path file, String name, Tensor array, boolean fits, String expected) {
+    if (!fits || array.dtype() != DType.U8) {
+      throw new DataException(
+          "%s: array \"%s\" is %s %s, expected U8 %s"
+              .formatted(file, name, array.dtype(), Arrays.toString(array.shape()), expected));
+    }
+  }
+
+  private static byte[] bytes(Tensor array) {
+    long[] values = array.toLongs();
+    byte[] bytes = new byte[values.length];
+    for (int i = 0; i < bytes.length; i++) {
+      bytes[i] = (byte) values[i];
+    }
+    return bytes;
   }
 
   /** Number of images. */
