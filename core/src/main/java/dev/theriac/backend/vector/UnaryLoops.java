@@ -27,10 +27,12 @@ import static dev.theriac.backend.vector.Lanes.LE;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 import static dev.theriac.backend.vector.Lanes.SPECIES;
 import static jdk.incubator.vector.VectorOperators.ASHR;
+import static jdk.incubator.vector.VectorOperators.EQ;
 import static jdk.incubator.vector.VectorOperators.GE;
 import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LT;
+import static jdk.incubator.vector.VectorOperators.NE;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -150,6 +152,40 @@ final class UnaryLoops {
       p = p.mul(half.add(127).lanewise(LSHL, 23).reinterpretAsFloats());
       p = p.mul(whole.sub(half).add(127).lanewise(LSHL, 23).reinterpretAsFloats());
       p.intoMemorySegment(ALL, y + o, LE);
+    }
+  }
+
+  /** y = log x (Moshier, Cephes, logf). */
+  static void log(long x, long y, int n) {
+    for (int i = 0; i < n; i += LENGTH) {
+      long o = 4L * i;
+      FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
+
+      FloatVector x1 = v.blend(v.mul(0x1p25f), v.compare(LT, Float.MIN_NORMAL));
+      IntVector bits = x1.reinterpretAsInts();
+      // v = f 2^k with f from sqrt(1/2) to sqrt(2)
+      IntVector k = bits.sub(0x3f3504f3).lanewise(ASHR, 23);
+      FloatVector f = bits.sub(k.lanewise(LSHL, 23)).reinterpretAsFloats().sub(1f);
+      FloatVector e = k.add(0x4b400000).reinterpretAsFloats().sub(12582912f);
+      e = e.blend(e.sub(25f), v.compare(LT, Float.MIN_NORMAL));
+      FloatVector z = f.mul(f);
+      FloatVector p = f.fma(7.0376836292e-2f, -1.1514610310e-1f);
+      p =
+          p.fma(f, FloatVector.broadcast(SPECIES, 1.1676998740e-1f))
+              .fma(f, FloatVector.broadcast(SPECIES, -1.2420140846e-1f));
+      p =
+          p.fma(f, FloatVector.broadcast(SPECIES, 1.4249322787e-1f))
+              .fma(f, FloatVector.broadcast(SPECIES, -1.6668057665e-1f));
+      p =
+          p.fma(f, FloatVector.broadcast(SPECIES, 2.0000714765e-1f))
+              .fma(f, FloatVector.broadcast(SPECIES, -2.4999993993e-1f));
+      p = p.fma(f, FloatVector.broadcast(SPECIES, 3.3333331174e-1f)).mul(f).mul(z);
+      p = e.fma(FloatVector.broadcast(SPECIES, -2.12194440e-4f), p);
+      FloatVector r = z.fma(FloatVector.broadcast(SPECIES, -0.5f), p).add(f);
+      r = e.fma(FloatVector.broadcast(SPECIES, 0.693359375f), r);
+      r = r.blend(Float.NEGATIVE_INFINITY, v.compare(EQ, 0f)).blend(Float.NaN, v.compare(LT, 0f));
+      r = r.blend(v, v.compare(EQ, Float.POSITIVE_INFINITY)).blend(v, v.compare(NE, v));
+      r.intoMemorySegment(ALL, y + o, LE);
     }
   }
 

@@ -32,6 +32,7 @@ public final class VectorBackend implements Backend {
   private final LossKernels loss = new VectorLoss();
   private final ReduceKernels reduce = new VectorReduce(scalar.reduce());
   private final OptimKernels optim = new VectorOptim();
+  private final AttentionKernels attention = new VectorAttention();
 
   /**
    * @throws UnsupportedOperationException on an x86 CPU without AVX2, where the compiler has no
@@ -90,7 +91,7 @@ public final class VectorBackend implements Backend {
 
   @Override
   public AttentionKernels attention() {
-    return scalar.attention();
+    return attention;
   }
 
   @Override

@@ -36,7 +36,7 @@ final class VectorElementwise implements ElementwiseKernels {
 
   @Override
   public void unary(UnaryKind kind, Strided x, Strided out) {
-    if (kind == UnaryKind.LOG || kind == UnaryKind.SIN || kind == UnaryKind.COS) {
+    if (kind == UnaryKind.SIN || kind == UnaryKind.COS) {
       scalar.unary(kind, x, out);
     } else {
       map(kind, 0, 0, x, out);
@@ -92,6 +92,7 @@ final class VectorElementwise implements ElementwiseKernels {
       case NEG -> UnaryLoops.neg(x, y, n);
       case ABS -> UnaryLoops.abs(x, y, n);
       case EXP -> UnaryLoops.exp(x, y, n);
+      case LOG -> UnaryLoops.log(x, y, n);
       case SQRT -> UnaryLoops.sqrt(x, y, n);
       case RSQRT -> UnaryLoops.rsqrt(x, y, n);
       case SQUARE -> UnaryLoops.square(x, y, n);
@@ -103,7 +104,7 @@ final class VectorElementwise implements ElementwiseKernels {
       case GELU -> UnaryLoops.gelu(x, y, n);
       case GELU_TANH -> UnaryLoops.gate(x, y, n, GELU_SLOPE, GELU_CUBIC);
       case QUICK_GELU -> UnaryLoops.gate(x, y, n, QUICK, 0);
-      case LOG, SIN, COS -> throw new AssertionError(kind);
+      case SIN, COS -> throw new AssertionError(kind);
     }
   }
 

@@ -92,12 +92,13 @@ class VectorReduceOptimTest extends KernelFixture {
   void bitsDoNotDependOnThreads() {
     Strided x = random(500, 300);
     Strided t = x.with(x.layout().permute(1, 0));
-    assertSameForThreads(
-        () -> run(empty(500), o -> vector.reduce().reduce(ReduceKind.SUM, x, 1, o)));
-    assertSameForThreads(() -> run(empty(), o -> vector.reduce().reduce(ReduceKind.SUM, x, 0, o)));
-    assertSameForThreads(
-        () -> run(empty(300), o -> vector.reduce().reduce(ReduceKind.SUM, t, 1, o)));
-    assertSameForThreads(() -> of((float) vector.optim().sumOfSquares(x)));
+    assertSameForThreads(() ->
+        new Strided[] {
+          run(empty(500), o -> vector.reduce().reduce(ReduceKind.SUM, x, 1, o)),
+          run(empty(), o -> vector.reduce().reduce(ReduceKind.SUM, x, 0, o)),
+          run(empty(300), o -> vector.reduce().reduce(ReduceKind.SUM, t, 1, o)),
+          of((float) vector.optim().sumOfSquares(x))
+        });
   }
 
   @Test

@@ -175,13 +175,12 @@ class VectorRowsTest extends KernelFixture {
     Strided w = random(67);
     Strided mean = random(3000);
     Strided rstd = random(3000);
-    assertSameForThreads(() -> run(empty(3000, 67), o -> vector.softmax().softmax(x, o)));
-    assertSameForThreads(() ->
-        run(empty(67), o -> vector.norm().layerNormGradient(x, w, mean, rstd, g, null, o, null)));
-    assertSameForThreads(() ->
-        run(
-            empty(3000, 67),
-            o -> vector.norm().layerNormGradient(x, w, mean, rstd, g, o, null, null)));
+    assertSameForThreads(() -> {
+      Strided[] out = {empty(3000, 67), empty(3000, 67), empty(67), empty(67)};
+      vector.softmax().softmax(x, out[0]);
+      vector.norm().layerNormGradient(x, w, mean, rstd, g, out[1], out[2], out[3]);
+      return out;
+    });
   }
 
   @Test

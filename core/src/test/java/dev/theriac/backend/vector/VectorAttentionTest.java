@@ -1,0 +1,127 @@
+package dev.theriac.backend.vector;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.theriac.backend.AttentionKernels;
+import dev.theriac.tensor.Host;
+import dev.theriac.tensor.Strided;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class VectorAttentionTest extends KernelFixture {
+  /** batch, queries, keys, heads, key-value heads, depth. */
+  private record Case(int b, int t, int s, int h, int g, int d, boolean causal, Strided lengths) {}
+
+  private void check(Case c) {
+    // Queries, keys and values as slices of one projection, the way models make them.
+    Strided all = random(c.b, Math.max(c.t, c.s), c.h + 2 * c.g, c.d);
+    Strided q = all.with(all.layout().slice(2, 0, c.h).slice(1, 0, c.t));
+    Strided k = all.with(all.layout().slice(2, c.h, c.h + c.g).slice(1, 0, c.s));
+    Strided v = all.with(all.layout().slice(2, c.h + c.g, c.h + 2 * c.g).slice(1, 0, c.s));
+    Strided grad = random(c.b, c.t, c.h, c.d);
+    float scale = (float) (1 / Math.sqrt(c.d));
+    Strided[] e = both(scalar.attention(), c, q, k, v, grad, scale, null);
+    Strided[] a = both(vector.attention(), c, q, k, v, grad, scale, e);
+    assertClose("out " + c, a[0], e[0], 2e-6, 1);
+    assertClose("lse " + c, a[1], e[1], 2e-6, 1);
+    double sums = Math.sqrt(c.t * (double) c.h / c.g + 1);
+    assertClose("dq " + c, a[2], e[2], 4e-6, 1);
+    assertClose("dk " + c, a[3], e[3], 4e-6, sums);
+    assertClose("dv " + c, a[4], e[4], 4e-6, sums);
+  }
+
+  /** Forward, then backward from {@code saved}'s result, or from its own where null. */
+  private static Strided[] both(
+      AttentionKernels kernels,
+      Case c,
+      Strided q,
+      Strided k,
+      Strided v,
+      Strided grad,
+      float scale,
+      Strided[] saved) {
+    Strided out = empty(c.b, c.t, c.h, c.d);
+    Strided lse = empty(c.b, c.h, c.t);
+    Strided dq = empty(c.b, c.t, c.h, c.d);
+    Strided dk = empty(c.b, c.s, c.g, c.d);
+    Strided dv = empty(c.b, c.s, c.g, c.d);
+    kernels.attention(q, k, v, c.lengths, c.causal, scale, out, lse);
+    Strided y = saved == null ? out : saved[0];
+    Strided l = saved == null ? lse : saved[1];
+    kernels.attentionGradient(q, k, v, c.lengths, c.causal, scale, y, l, grad, dq, dk, dv);
+    return new Strided[] {out, lse, dq, dk, dv};
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "1, 1, 1, 1, 1, 1",
+    "2, 3, 3, 2, 1, 8",
+    "1, 17, 17, 4, 2, 16",
+    "2, 50, 50, 2, 2, 32",
+    "1, 64, 64, 1, 1, 64",
+    "1, 129, 129, 2, 1, 17",
+    "1, 1, 129, 4, 4, 20",
+    "2, 5, 33, 3, 3, 15",
+    "1, 200, 300, 1, 1, 80",
+    "0, 4, 4, 2, 2, 8",
+    "1, 25, 16, 1, 1, 48"
+  })
+  void agreesWithScalar(int b, int t, int s, int h, int g, int d) {
+    for (boolean causal : new boolean[] {false, true}) {
+      check(new Case(b, t, s, h, g, d, causal, null));
+      long[] lengths = new long[b];
+      for (int i = 0; i < b; i++) lengths[i] = i == 0 ? s / 2 : s;
+      check(new Case(b, t, s, h, g, d, causal, ofLongs(lengths)));
+    }
+  }
+
+  @Test
+  void nothingToSeeGivesZeros() {
+    check(new Case(2, 30, 30, 2, 2, 16, false, ofLongs(0, 30)));
+    check(new Case(1, 30, 7, 1, 1, 16, true, null));
+  }
+
+  /** What lies behind a sequence's end must not leak in, not even as 0 times infinity. */
+  @Test
+  void hiddenKeysAreNotRead() {
+    Strided q = random(1, 30, 2, 16);
+    Strided k = random(1, 40, 2, 16);
+    Strided v = random(1, 40, 2, 16);
+    Strided grad = random(1, 30, 2, 16);
+    for (long i = 21 * 32; i < k.size(); i++) {
+      Host.setFloat(k.address() + 4 * i, Float.NaN);
+      Host.setFloat(v.address() + 4 * i, Float.POSITIVE_INFINITY);
+    }
+    Case c = new Case(1, 30, 40, 2, 2, 16, false, ofLongs(21));
+    for (Strided x : both(vector.attention(), c, q, k, v, grad, 0.25f, null)) {
+      for (double value : values(x)) assertThat(value).isFinite();
+    }
+  }
+
+  @Test
+  void bitsDoNotDependOnThreads() {
+    Strided q = random(3, 160, 4, 32);
+    Strided k = random(3, 160, 2, 32);
+    Strided v = random(3, 160, 2, 32);
+    Case c = new Case(3, 160, 160, 4, 2, 32, true, ofLongs(160, 100, 7));
+    assertSameForThreads(() -> both(vector.attention(), c, q, k, v, q, 0.2f, null));
+  }
+
+  @Test
+  void warmCallsAllocateNothing() {
+    Strided q = random(2, 50, 4, 32);
+    Strided k = random(2, 50, 2, 32);
+    Strided out = empty(2, 50, 4, 32);
+    Strided lse = empty(2, 4, 50);
+    Strided dk = empty(2, 50, 2, 32);
+    AttentionKernels kernels = vector.attention();
+    Runnable forward = () -> kernels.attention(q, k, k, null, true, 0.2f, out, lse);
+    forward.run();
+    assertWarmCallAllocatesNothing("attention", forward);
+    Strided dq = empty(2, 50, 4, 32);
+    assertWarmCallAllocatesNothing(
+        "attention gradient",
+        () -> kernels.attentionGradient(q, k, k, null, true, 0.2f, out, lse, q, dq, dk, dk));
+  }
+}
