@@ -8,8 +8,8 @@ import java.util.function.Function;
 
 /**
  * A block whose activations are computed again in the backward pass instead of being kept (Chen et
- * al., "Training deep nets with sublinear memory cost"). Gradients of leaves that the block uses
- * without naming them as inputs, such as its parameters, flow as well.
+ * al., "Training deep nets with sublinear memory cost"). Gradients of all leaves that the block
+ * uses flow, but only if an input or a named parameter makes the backward pass come this way.
  */
 public record RecomputeOp(
     Function<List<Tensor>, Tensor> block, List<Tensor> inputs, List<Tensor> parameters)
@@ -52,9 +52,8 @@ public record RecomputeOp(
       Tensor g = grads.get(fresh.get(i));
       if (g != null) sink.add(inputs.get(i), g);
     }
-    for (Tensor p : parameters) {
-      Tensor g = grads.get(p);
-      if (g != null) sink.add(p, g);
+    for (Tensor leaf : grads.leaves()) {
+      if (fresh.stream().noneMatch(t -> t == leaf)) sink.add(leaf, grads.get(leaf));
     }
   }
 }

@@ -39,7 +39,7 @@ public final class Layout {
     long step = 1;
     for (int i = shape.length - 1; i >= 0; i--) {
       strides[i] = step;
-      step = Math.multiplyExact(step, Math.max(shape[i], 1));
+      step *= Math.max(shape[i], 1); // the constructor refuses what would overflow
     }
     return strides;
   }
@@ -50,7 +50,11 @@ public final class Layout {
       if (s < 0) {
         throw new IllegalArgumentException("negative size in shape " + Arrays.toString(shape));
       }
-      n = Math.multiplyExact(n, s);
+      if (Math.multiplyHigh(n, s) != 0 || n * s < 0) {
+        throw new IllegalArgumentException(
+            "shape %s has more elements than 64 bits can count".formatted(Arrays.toString(shape)));
+      }
+      n *= s;
     }
     return n;
   }

@@ -45,7 +45,8 @@ public final class Tensor implements AutoCloseable {
   /** Uninitialised; {@code holder} is the operation named in memory reports. */
   public static Tensor empty(String holder, DType dtype, long... shape) {
     Layout layout = Layout.contiguous(shape);
-    long bytes = Math.multiplyExact(layout.size(), (long) dtype.bytes());
+    boolean fits = layout.size() <= Long.MAX_VALUE / dtype.bytes();
+    long bytes = fits ? layout.size() * dtype.bytes() : Long.MAX_VALUE;
     CpuStorage storage = CpuStorage.allocate(bytes, holder);
     Scope.register(storage);
     return new Tensor(new Strided(storage, dtype, layout));
