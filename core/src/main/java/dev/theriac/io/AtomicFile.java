@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Pattern;
 
 /**
  * Replaces a file in one step: readers, and whoever comes after a crash or a full disk, see the
@@ -20,6 +21,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 public final class AtomicFile {
   private static final int CHUNK = 1 << 24;
+  private static final Pattern TEMPORARY = Pattern.compile("\\..+\\.\\d+-\\d+\\.tmp");
   private static final AtomicLong COUNT = new AtomicLong();
 
   private AtomicFile() {}
@@ -96,8 +98,7 @@ public final class AtomicFile {
 
   /** True for the name of a temporary file of this class, which a killed process leaves behind. */
   public static boolean isTemporary(Path file) {
-    String name = file.getFileName().toString();
-    return name.startsWith(".") && name.endsWith(".tmp");
+    return TEMPORARY.matcher(file.getFileName().toString()).matches();
   }
 
   /** Makes what was renamed or deleted in {@code directory} survive a power cut. */
