@@ -33,6 +33,9 @@ public final class VectorBackend implements Backend {
   private final ReduceKernels reduce = new VectorReduce(scalar.reduce());
   private final OptimKernels optim = new VectorOptim();
   private final AttentionKernels attention = new VectorAttention();
+  private final RopeKernels rope = new VectorRope(scalar.rope());
+  private final PatchKernels patch = new VectorPatch();
+  private final IndexKernels index = new VectorIndex(scalar.index());
 
   /**
    * @throws UnsupportedOperationException on an x86 CPU without AVX2, where the compiler has no
@@ -71,7 +74,7 @@ public final class VectorBackend implements Backend {
 
   @Override
   public IndexKernels index() {
-    return scalar.index();
+    return index;
   }
 
   @Override
@@ -96,12 +99,12 @@ public final class VectorBackend implements Backend {
 
   @Override
   public RopeKernels rope() {
-    return scalar.rope();
+    return rope;
   }
 
   @Override
   public PatchKernels patch() {
-    return scalar.patch();
+    return patch;
   }
 
   @Override
