@@ -6,12 +6,16 @@ import dev.theriac.nn.Module;
 import dev.theriac.nn.Parameter;
 import dev.theriac.op.Autograd;
 import dev.theriac.op.Gradients;
+import dev.theriac.op.ShapeFunctions;
 import dev.theriac.optim.Clip;
 import dev.theriac.optim.GradientSum;
 import dev.theriac.optim.LearningRate;
 import dev.theriac.optim.Optimizer;
+import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -296,7 +300,7 @@ public final class Trainer {
                 .formatted(file, path, t.dtype(), t.layout(), have.dtype(), have.layout()));
       }
     });
-    mine.forEach((path, p) -> p.set(c.model().get(path)));
+    mine.forEach((path, p) -> take(p, c.model().get(path)));
     optimizer.load(c.optimizer());
     Map<String, String> ofTask = new TreeMap<>();
     Map<String, Dropout> dropouts = dropouts();
@@ -312,5 +316,23 @@ public final class Trainer {
           dropout.seek(Long.parseLong(value));
         });
     task.restore(ofTask);
+  }
+
+  /**
+   * Copies a saved value unless the parameter has it already, as frozen ones mostly do, so that no
+   * tensor keeps the file mapped, and on disk after its removal.
+   */
+  private static void take(Parameter p, Tensor saved) {
+    try (Scope _ = Scope.open()) {
+      Tensor have = Autograd.noGrad(p.value()::contiguous);
+      boolean same = bytes(have).mismatch(bytes(saved)) == -1;
+      if (!same) p.set(Autograd.noGrad(() -> ShapeFunctions.copy(saved)));
+      Reference.reachabilityFence(have);
+      Reference.reachabilityFence(saved);
+    }
+  }
+
+  private static MemorySegment bytes(Tensor t) {
+    return Host.ALL.asSlice(t.strided().address(), t.size() * t.dtype().bytes());
   }
 }
