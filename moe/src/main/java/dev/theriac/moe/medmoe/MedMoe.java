@@ -131,6 +131,28 @@ public final class MedMoe extends Module {
     return new Forward(loss, (long) in.batch() * in.length(), in.targets().size(), out);
   }
 
+  /**
+   * For each example the mean of all hidden states, over layers (the embedded input, every block,
+   * the last after the final norm) and over the positions that are not padding: [B * dim], row by
+   * row.
+   */
+  public float[] pooledStates(List<Example> examples, float[][] pixels) {
+    try (Scope _ = Scope.open()) {
+      ModelInput in = input(examples, pixels);
+      Decoder.Output out = language.forward(embed(in), in.positions(), in.lengths(), null, true);
+      long[] lengths = in.lengths().toLongs();
+      float[] share = new float[in.batch() * in.length()];
+      for (int b = 0; b < in.batch(); b++) {
+        float each = 1f / (lengths[b] * out.hiddenStates().size());
+        Arrays.fill(share, b * in.length(), b * in.length() + (int) lengths[b], each);
+      }
+      Tensor weights = Tensor.of(share, in.batch(), 1, in.length());
+      Tensor sum = Tensor.zeros(in.batch(), 1, language.config().dim());
+      for (Tensor state : out.hiddenStates()) sum = sum.add(weights.matmul(state));
+      return sum.toFloats();
+    }
+  }
+
   ModelInput input(List<Example> examples, float[][] pixels) {
     Batch batch = Batch.of(examples, vision.config().patches(), tokenizer.padId());
     return ModelInput.of(batch, pixels, preprocessing.size());

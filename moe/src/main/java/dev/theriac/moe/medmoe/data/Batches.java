@@ -2,7 +2,13 @@ package dev.theriac.moe.medmoe.data;
 
 import dev.theriac.tensor.Rng;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.function.Function;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
 
 /**
  * An endless sequence of batches, shuffled anew in every epoch.
@@ -19,7 +25,7 @@ public final class Batches {
 
   private final Dataset data;
   private final int batchSize;
-  private final boolean shuffled;
+  private final IntFunction<int[]> orders;
   private State state;
   private int[] order;
   private int orderEpoch = -1;
@@ -33,7 +39,7 @@ public final class Batches {
    */
   public record State(long seed, int epoch, int position) {}
 
-  private Batches(Dataset data, int batchSize, boolean shuffled, State state) {
+  private Batches(Dataset data, int batchSize, IntFunction<int[]> orders, State state) {
     if (data.size() == 0 || batchSize < 1) {
       throw new IllegalArgumentException(
           "batches of %d out of %d samples: both must be 1 or more"
@@ -41,18 +47,61 @@ public final class Batches {
     }
     this.data = data;
     this.batchSize = batchSize;
-    this.shuffled = shuffled;
+    this.orders = orders;
     this.state = state;
   }
 
   /** Shuffled batches from the first epoch on. */
   public static Batches shuffled(Dataset data, int batchSize, long seed) {
-    return new Batches(data, batchSize, true, new State(seed, 0, 0));
+    int size = data.size();
+    return new Batches(
+        data, batchSize, epoch -> permutation(seed, STREAM + epoch, size), new State(seed, 0, 0));
+  }
+
+  /**
+   * Batches in which the groups of samples with equal keys take turns, however large each is. A
+   * group is gone through in a new random order again and again; an epoch is as many draws as there
+   * are samples.
+   */
+  public static Batches balanced(
+      Dataset data, int batchSize, long seed, Function<Sample, String> key) {
+    SortedMap<String, List<Integer>> byKey = new TreeMap<>();
+    for (int i = 0; i < data.size(); i++) {
+      byKey.computeIfAbsent(key.apply(data.get(i)), k -> new ArrayList<>()).add(i);
+    }
+    List<List<Integer>> groups = List.copyOf(byKey.values());
+    return new Batches(
+        data,
+        batchSize,
+        epoch -> interleaved(groups, data.size(), seed, epoch),
+        new State(seed, 0, 0));
+  }
+
+  private static int[] interleaved(List<List<Integer>> groups, int size, long seed, int epoch) {
+    int[] order = new int[size];
+    int[][] permutations = new int[groups.size()][];
+    long[] cycles = new long[groups.size()];
+    Arrays.fill(cycles, -1);
+    for (int i = 0; i < size; i++) {
+      long draw = (long) epoch * size + i;
+      int g = (int) (draw % groups.size());
+      List<Integer> group = groups.get(g);
+      long turn = draw / groups.size();
+      long cycle = turn / group.size();
+      if (cycles[g] != cycle) {
+        cycles[g] = cycle;
+        long stream = STREAM + cycle + ((g + 1L) << 40);
+        permutations[g] = permutation(seed, stream, group.size());
+      }
+      order[i] = group.get(permutations[g][(int) (turn % group.size())]);
+    }
+    return order;
   }
 
   /** Batches in the order of the data set, again and again. */
   public static Batches inOrder(Dataset data, int batchSize) {
-    return new Batches(data, batchSize, false, new State(0, 0, 0));
+    int[] identity = IntStream.range(0, data.size()).toArray();
+    return new Batches(data, batchSize, epoch -> identity, new State(0, 0, 0));
   }
 
   /** The samples of the next batch; at least one. */
@@ -81,22 +130,14 @@ public final class Batches {
 
   private int[] order() {
     if (orderEpoch != state.epoch()) {
-      order = shuffled ? permutation(state.seed(), state.epoch(), data.size()) : identity();
+      order = orders.apply(state.epoch());
       orderEpoch = state.epoch();
     }
     return order;
   }
 
-  private static int[] permutation(long seed, int epoch, int size) {
-    return new Rng(seed, STREAM + epoch, 0).permutation(size);
-  }
-
-  private int[] identity() {
-    int[] identity = new int[data.size()];
-    for (int i = 0; i < identity.length; i++) {
-      identity[i] = i;
-    }
-    return identity;
+  private static int[] permutation(long seed, long stream, int size) {
+    return new Rng(seed, stream, 0).permutation(size);
   }
 
   /** Batches of one epoch. */

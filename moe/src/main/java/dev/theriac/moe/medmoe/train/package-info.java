@@ -1,0 +1,2 @@
+/** The three stages, the training of the router, and evaluation. */
+package dev.theriac.moe.medmoe.train;
