@@ -30,9 +30,10 @@ record AttentionBackward(
     long strip = QUERIES * scoreRow;
     long zeros =
         Workspace.get(
-            Workspace.TASK, 2 * BYTES + 64 + 2 * columns + 3 * rows + 3 * block + 2 * strip);
+            Workspace.TASK, 2 * BYTES + 128 + 2 * columns + 3 * rows + 3 * block + 2 * strip);
     long scratch = zeros + 2 * BYTES;
-    long packedK = scratch + 64;
+    long scales = scratch + 64;
+    long packedK = scales + 64;
     long packedV = packedK + columns;
     long keys = packedV + columns;
     long sumK = keys + rows;
@@ -43,13 +44,15 @@ record AttentionBackward(
     long p = result + block;
     long ds = p + strip;
     Moves.fill(zeros, 2 * LENGTH, 0);
+    Host.setFloat(scales, 1);
+    Host.setFloat(scales + 4, call.scale());
     Moves.fill(sumK, 2 * padded * tallKeys, 0);
     if (n > 0) {
       long k = call.k().at(b, 0, group);
       long v = call.v().at(b, 0, group);
       AttentionBlock.packColumns(k, call.k().token(), n, depth, packedK);
       AttentionBlock.packColumns(v, call.v().token(), n, depth, packedV);
-      AttentionLoops.rows(k, call.k().token(), n, depth, 1, keys, padded);
+      AttentionLoops.padRows(k, call.k().token(), n, depth, scales, keys, padded);
     }
     int ratio = call.heads() / call.groups();
     for (int h = group * ratio; h < group * ratio + ratio; h++) {
@@ -57,15 +60,21 @@ record AttentionBackward(
         int m = Math.min(QUERIES, call.queries() - t);
         int tall = roundUp(m, AttentionTiles.ROWS);
         int end = call.visible(b, t + m - 1);
-        load(call.q(), b, t, h, m, tall, call.scale(), queries);
-        load(grad, b, t, h, m, tall, 1, grads);
+        load(call.q(), b, t, h, m, tall, scales + 4, queries);
+        load(grad, b, t, h, m, tall, scales, grads);
         AttentionBlock.scores(
             queries, 4L * padded, tall, packedK, n, end, depth, zeros, p, scoreRow);
         AttentionBlock.scores(
             grads, 4L * padded, tall, packedV, n, end, depth, zeros, ds, scoreRow);
+        long outs = out.at(b, t, h);
+        long outRow = out.token();
+        if (depth != padded) {
+          load(out, b, t, h, m, m, scales, result);
+          outs = result;
+          outRow = 4L * padded;
+        }
         for (int i = 0; i < m; i++) {
-          float delta =
-              SumLoops.dot(grads + 4L * i * padded, outRow(b, t + i, h, result), padded, scratch);
+          float delta = SumLoops.dot(grads + 4L * i * padded, outs + i * outRow, padded, scratch);
           long at = lse + 4L * (((long) b * call.heads() + h) * call.queries() + t + i);
           long o = i * scoreRow;
           row(p + o, ds + o, call.visible(b, t + i), end, Host.getFloat(at), delta);
@@ -75,51 +84,37 @@ record AttentionBackward(
         AttentionBlock.product(
             ds, 4, scoreRow, tallEnd, queries, m, padded, sumK, 4L * padded, sumK);
         AttentionBlock.product(ds, scoreRow, 4, tall, keys, end, padded, zeros, 0, result);
-        for (int i = 0; i < m; i++) {
-          long to = dq.at(b, t + i, h);
-          AttentionLoops.scaleRow(result + 4L * i * padded, to, depth, call.scale());
-        }
+        AttentionLoops.scaleRows(
+            result, 4L * padded, dq.at(b, t, h), dq.token(), m, depth, scales + 4, 0);
       }
     }
-    for (int s = 0; s < call.keys(); s++) {
-      store(sumK, s, n, dk.at(b, s, group));
-      store(sumV, s, n, dv.at(b, s, group));
+    AttentionLoops.scaleRows(
+        sumK, 4L * padded, dk.at(b, 0, group), dk.token(), n, depth, scales, 0);
+    AttentionLoops.scaleRows(
+        sumV, 4L * padded, dv.at(b, 0, group), dv.token(), n, depth, scales, 0);
+    for (int s = n; s < call.keys(); s++) {
+      AttentionBlock.set(dk.at(b, s, group), 0, depth, 0);
+      AttentionBlock.set(dv.at(b, s, group), 0, depth, 0);
     }
   }
 
   /** Rows of one head, zero-padded to whole vectors and whole tiles. */
-  private void load(Heads x, int b, int t, int h, int m, int tall, float scale, long to) {
+  private void load(Heads x, int b, int t, int h, int m, int tall, long scale, long to) {
     int padded = call.paddedDepth();
-    AttentionLoops.rows(x.at(b, t, h), x.token(), m, call.depth(), scale, to, padded);
+    AttentionLoops.padRows(x.at(b, t, h), x.token(), m, call.depth(), scale, to, padded);
     Moves.fill(to + 4L * m * padded, (tall - m) * padded, 0);
-  }
-
-  /** A row of the forward pass's result, in place where it is whole vectors. */
-  private long outRow(int b, int t, int h, long scratch) {
-    long row = out.at(b, t, h);
-    if (call.depth() == call.paddedDepth()) return row;
-    AttentionLoops.rows(row, 0, 1, call.depth(), 1, scratch, call.paddedDepth());
-    return scratch;
   }
 
   /** Scores become probabilities at p, gradients of probabilities those of scores at d. */
   private static void row(long p, long d, int seen, int end, float lse, float delta) {
     int whole = lse == Float.NEGATIVE_INFINITY ? 0 : roundUp(seen, LENGTH);
-    int tallEnd = roundUp(end, AttentionTiles.ROWS);
+    int written = roundUp(roundUp(end, AttentionTiles.ROWS), LENGTH);
     if (whole > 0) {
-      AttentionBlock.set(p, seen, whole, Float.NEGATIVE_INFINITY);
+      AttentionLoops.hide(p, seen);
       SoftmaxLoops.expScaled(p, p, whole, lse, 1);
       AttentionLoops.scoreGradient(p, d, whole, delta);
     }
-    AttentionBlock.set(p, whole, tallEnd, 0);
-    AttentionBlock.set(d, whole, tallEnd, 0);
-  }
-
-  private void store(long sums, int s, int n, long to) {
-    if (s >= n) {
-      AttentionBlock.set(to, 0, call.depth(), 0);
-    } else {
-      AttentionLoops.scaleRow(sums + 4L * s * call.paddedDepth(), to, call.depth(), 1);
-    }
+    Moves.fill(p + 4L * whole, written - whole, 0);
+    Moves.fill(d + 4L * whole, written - whole, 0);
   }
 }

@@ -24,28 +24,32 @@ final class AttentionForward {
     long block = 4L * padded * QUERIES;
     long work =
         Workspace.get(
-            Workspace.TASK,
-            columns + rows + 2 * block + QUERIES * scoreRow + 2 * BYTES + 3 * 4 * 64);
+            Workspace.TASK, columns + rows + 2 * block + QUERIES * scoreRow + 2 * BYTES + 8 * 64);
     long zeros = work;
     long scratch = zeros + 2 * BYTES;
     long sums = scratch + 64;
     long maxima = sums + 128;
-    long packed = maxima + 128;
+    long logs = maxima + 128;
+    long scales = logs + 128;
+    long packed = scales + 64;
     long values = packed + columns;
     long queries = values + rows;
     long result = queries + block;
     long scores = result + block;
     Moves.fill(zeros, 2 * LENGTH, 0);
+    Host.setFloat(scales, 1);
+    Host.setFloat(scales + 4, call.scale());
     if (n > 0) {
       AttentionBlock.packColumns(call.k().at(b, 0, group), call.k().token(), n, depth, packed);
-      AttentionLoops.rows(call.v().at(b, 0, group), call.v().token(), n, depth, 1, values, padded);
+      AttentionLoops.padRows(
+          call.v().at(b, 0, group), call.v().token(), n, depth, scales, values, padded);
     }
     for (int t = first; t < last; t += QUERIES) {
       int m = Math.min(QUERIES, last - t);
       int tall = roundUp(m, AttentionTiles.ROWS);
       int end = call.visible(b, t + m - 1);
-      AttentionLoops.rows(
-          call.q().at(b, t, h), call.q().token(), m, depth, call.scale(), queries, padded);
+      AttentionLoops.padRows(
+          call.q().at(b, t, h), call.q().token(), m, depth, scales + 4, queries, padded);
       Moves.fill(queries + 4L * m * padded, (tall - m) * padded, 0);
       AttentionBlock.scores(
           queries, 4L * padded, tall, packed, n, end, depth, zeros, scores, scoreRow);
@@ -68,24 +72,22 @@ final class AttentionForward {
             0,
             result + 4L * r * padded);
       }
+      UnaryLoops.log(sums, logs, roundUp(QUERIES, LENGTH));
       for (int i = 0; i < m; i++) {
         float sum = Host.getFloat(sums + 4L * i);
-        float scale = sum == 0 ? 0 : 1 / sum;
-        AttentionLoops.scaleRow(result + 4L * i * padded, out.at(b, t + i, h), depth, scale);
+        Host.setFloat(sums + 4L * i, sum == 0 ? 0 : 1 / sum);
+        long at = lse + 4L * (((long) b * call.heads() + h) * call.queries() + t + i);
+        Host.setFloat(at, Host.getFloat(maxima + 4L * i) + Host.getFloat(logs + 4L * i));
       }
-      UnaryLoops.log(sums, sums, roundUp(QUERIES, LENGTH));
-      long logs = lse + 4L * (((long) b * call.heads() + h) * call.queries() + t);
-      for (int i = 0; i < m; i++) {
-        float log = Host.getFloat(maxima + 4L * i) + Host.getFloat(sums + 4L * i);
-        Host.setFloat(logs + 4L * i, log);
-      }
+      AttentionLoops.scaleRows(
+          result, 4L * padded, out.at(b, t, h), out.token(), m, depth, sums, 4);
     }
   }
 
   /** The first {@code seen} scores of a row become e^(s - max), the rest up to {@code end} zero. */
   private static void softmax(long row, int seen, int end, long sum, long max, long scratch) {
     int whole = roundUp(seen, LENGTH);
-    AttentionBlock.set(row, seen, whole, Float.NEGATIVE_INFINITY);
+    AttentionLoops.hide(row, seen);
     float top = SoftmaxLoops.max(row, whole);
     float total;
     if (top != Float.NEGATIVE_INFINITY) {
@@ -93,9 +95,9 @@ final class AttentionForward {
     } else {
       // Nothing to see, or nothing but -infinity: zeros. Not so where a score is not a number.
       total = VectorSoftmax.hasNan(row, seen) ? Float.NaN : 0;
-      AttentionBlock.set(row, 0, whole, total);
+      Moves.fill(row, whole, total);
     }
-    AttentionBlock.set(row, whole, end, 0);
+    Moves.fill(row + 4L * whole, roundUp(end, LENGTH) - whole, 0);
     Host.setFloat(sum, total);
     Host.setFloat(max, top);
   }
