@@ -35,11 +35,11 @@ final class GemmF32 implements IntConsumer {
   private static final double TASK = 2_000_000;
 
   /** Number of tasks aimed at, so that a few threads finish at about the same time. */
-  private static final int TASKS = Integer.getInteger("TASKS", 16);
+  private static final int TASKS = 16;
 
   private static final int WIDEST = 3;
-  private static final int MAX_ROW_BLOCK = Integer.getInteger("RB", 512);
-  private static final int MAX_COLUMN_BLOCK = Integer.getInteger("CB", GemmScratch.COLUMNS);
+  private static final int MAX_ROW_BLOCK = 512;
+  private static final int MAX_COLUMN_BLOCK = GemmScratch.COLUMNS;
   private static final int TALL = JitDirectives.LARGE_KERNELS ? 8 : 4;
 
   /**
@@ -47,7 +47,7 @@ final class GemmF32 implements IntConsumer {
    */
   private static final int THIN = 8;
 
-  private static final int THIN_DEPTH = Integer.getInteger("TD", 128);
+  private static final int THIN_DEPTH = 128;
 
   /**
    * What all products of a call share. Strides in bytes.
@@ -94,16 +94,22 @@ final class GemmF32 implements IntConsumer {
       sum += (double) rows * shape.columns * Math.max(1, groups.depth(g));
     }
     work = sum;
-    // Splitting columns costs another packing of a, splitting rows another packing of b.
+    // Splitting columns costs another packing of a, splitting rows another packing of b: the larger
+    // of the two goes first.
     int panel = WIDEST * LENGTH;
     int rows = Math.max(1, Math.min(tallest, MAX_ROW_BLOCK));
     int columns = Math.max(1, Math.min(shape.columns, MAX_COLUMN_BLOCK));
     double wanted = Math.min(TASKS, work / TASK);
-    while (blocks(rows, columns) < wanted && columns >= 4 * panel) {
-      columns = roundUp((columns + 1) / 2, panel);
-    }
-    while (blocks(rows, columns) < wanted && rows >= 128) {
-      rows = roundUp((rows + 1) / 2, TALL);
+    while (blocks(rows, columns) < wanted) {
+      if (columns >= rows && columns >= 4 * panel) {
+        columns = roundUp((columns + 1) / 2, panel);
+      } else if (rows >= 128) {
+        rows = roundUp((rows + 1) / 2, TALL);
+      } else if (columns >= 4 * panel) {
+        columns = roundUp((columns + 1) / 2, panel);
+      } else {
+        break;
+      }
     }
     rowBlock = even(tallest, rows, TALL);
     columnBlock = even(shape.columns, columns, panel);

@@ -24,7 +24,9 @@ final class GemmWarmUp implements Runnable {
   /** Nanoseconds for one vector multiply-add: compiled code takes about a fifth, boxed code ten. */
   private static final double AT_SPEED = 2.5;
 
-  private static final int DEPTH = 256;
+  private static final int DEPTH = 64;
+  private static final int CALLS = 300;
+  private static final int TIMED = 3;
   private static final long PATIENCE = TimeUnit.SECONDS.toNanos(60);
   private static final CountDownLatch DONE = new CountDownLatch(1);
 
@@ -89,42 +91,36 @@ final class GemmWarmUp implements Runnable {
   }
 
   private static boolean tile(int tall, int vectors, GemmScratch scratch, long c) {
-    double best = Double.MAX_VALUE;
-    for (int i = 0; i < 40; i++) {
-      // Depths and strides as they occur, so that the compiler takes none of them for granted.
-      int depth = i % 8 == 0 ? i : DEPTH;
+    for (int i = 0; i < CALLS; i++) {
+      // Almost empty sums: what brings the compiler on is the number of calls.
       long init = i % 3 == 0 ? scratch.zeros : c;
       long initStride = i % 3 == 0 ? 0 : 3 * BYTES;
+      GemmF32.vectorTile(
+          tall, vectors, scratch.a, scratch.b, i % 3, init, initStride, c, 3 * BYTES);
+    }
+    double best = Double.MAX_VALUE;
+    for (int i = 0; i < TIMED; i++) {
       long start = System.nanoTime();
       GemmF32.vectorTile(
-          tall, vectors, scratch.a, scratch.b, depth, init, initStride, c, 3 * BYTES);
-      long nanos = System.nanoTime() - start;
-      if (depth == DEPTH) {
-        best = Math.min(best, (double) nanos / (tall * vectors * DEPTH));
-      }
-      if (nanos > 1_000_000) {
-        break; // still interpreted: give the other kernels their turn
-      }
+          tall, vectors, scratch.a, scratch.b, DEPTH, scratch.zeros, 0, c, 3 * BYTES);
+      best = Math.min(best, System.nanoTime() - start);
     }
-    return best < AT_SPEED;
+    return best < AT_SPEED * tall * vectors * DEPTH;
   }
 
   private static boolean transposition(GemmScratch scratch) {
-    double best = Double.MAX_VALUE;
-    int blocks = GemmTiles.MAX_DEPTH / LENGTH;
-    for (int i = 0; i < 40; i++) {
-      long start = System.nanoTime();
-      GemmPack.squares(
-          scratch.wide, GemmTiles.A_STRIDE, scratch.b, 3 * BYTES, i % 8 == 0 ? i % 3 : blocks);
-      long nanos = System.nanoTime() - start;
-      if (i % 8 != 0) {
-        best = Math.min(best, (double) nanos / (blocks * LENGTH));
-      }
-      if (nanos > 1_000_000) {
-        break;
-      }
+    for (int i = 0; i < CALLS; i++) {
+      GemmPack.squares(scratch.wide, GemmTiles.A_STRIDE, scratch.b, 3 * BYTES, i % 3);
     }
-    return best < 16 * AT_SPEED;
+    double best = Double.MAX_VALUE;
+    int blocks = DEPTH / LENGTH;
+    for (int i = 0; i < TIMED; i++) {
+      long start = System.nanoTime();
+      GemmPack.squares(scratch.wide, GemmTiles.A_STRIDE, scratch.b, 3 * BYTES, blocks);
+      best = Math.min(best, System.nanoTime() - start);
+    }
+    // A row takes log2(LENGTH) permutations, each of them not dearer than a multiply-add.
+    return best < 4 * AT_SPEED * blocks * LENGTH;
   }
 
   /** What {@code tileRxV} of {@link GemmTiles} computes, bit for bit, without vectors. */
