@@ -5,6 +5,7 @@ import dev.theriac.llm.DecoderLayer;
 import dev.theriac.llm.FeedForward;
 import dev.theriac.llm.GenerationConfig;
 import dev.theriac.llm.Generator;
+import dev.theriac.llm.tokenizer.StreamingDecoder;
 import dev.theriac.llm.tokenizer.Tokenizer;
 import dev.theriac.moe.MoeLayer;
 import dev.theriac.moe.Router;
@@ -29,6 +30,7 @@ import dev.theriac.vision.image.Preprocessing;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * Med-MoE (Jiang et al., arXiv 2404.10237): a vision encoder, a projector and a decoder whose every
@@ -185,6 +187,28 @@ public final class MedMoe extends Module {
     return ask(List.of(image), List.of(question), GenerationConfig.greedy(64, endId())).getFirst();
   }
 
+  /**
+   * The answer to a question about a picture, given out piece by piece while it is written.
+   *
+   * @param onText receives each piece of text as soon as it is final
+   * @return the whole answer
+   */
+  public String ask(
+      Image image, String question, GenerationConfig config, Consumer<String> onText) {
+    int[] prompt =
+        new PromptEncoder(tokenizer, Template.PHI, Integer.MAX_VALUE)
+            .inference(Conversation.ask(question));
+    StreamingDecoder text = tokenizer.streaming();
+    List<int[]> ids =
+        generate(
+            List.of(prompt),
+            new float[][] {preprocess(image)},
+            config,
+            (row, id) -> onText.accept(text.add(id)));
+    onText.accept(text.finish());
+    return tokenizer.decode(ids.getFirst(), true).strip();
+  }
+
   /** Answers to one question for each picture, in one batch. */
   public List<String> ask(List<Image> images, List<String> questions, GenerationConfig config) {
     PromptEncoder encoder = new PromptEncoder(tokenizer, Template.PHI, Integer.MAX_VALUE);
@@ -204,12 +228,22 @@ public final class MedMoe extends Module {
    * @return the new ids of each prompt, without the end token
    */
   public List<int[]> generate(List<int[]> prompts, float[][] pixels, GenerationConfig config) {
+    return generate(prompts, pixels, config, (row, id) -> {});
+  }
+
+  private List<int[]> generate(
+      List<int[]> prompts,
+      float[][] pixels,
+      GenerationConfig config,
+      Generator.TokenListener listener) {
     return Autograd.noGrad(() -> {
       try (Scope _ = Scope.open()) {
         List<Example> examples =
             prompts.stream().map(p -> new Example(p, ignored(p.length))).toList();
         ModelInput in = input(examples, pixels);
-        return new Generator(language, config).generate(embed(in), in.lengths().toLongs());
+        return new Generator(language, config)
+            .onToken(listener)
+            .generate(embed(in), in.lengths().toLongs());
       }
     });
   }

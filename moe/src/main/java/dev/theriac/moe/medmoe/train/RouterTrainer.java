@@ -22,22 +22,23 @@ import dev.theriac.train.TrainingTask;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.ToIntFunction;
 
 /**
  * Trains the router that knows the imaging modality (Med-MoE, equation 3, and its published
  * notebook): the frozen stage-2 model reads image and question; all hidden states are averaged over
  * layers and positions to one vector, from which a linear layer tells the modality. Class i is
- * {@code Modality.values()[i]} and becomes expert i.
+ * {@code Modality.values()[i]} and becomes expert i, unless {@link #classes} says otherwise.
  */
 public final class RouterTrainer {
-  private static final int CLASSES = Modality.values().length;
-
   private final MedMoe model;
   private final Dataset labelled;
   private int epochs = 10;
   private int batchSize = 32;
   private double learningRate = 1e-3;
   private long seed = 42;
+  private int experts = Modality.values().length;
+  private ToIntFunction<Sample> classOf = RouterTrainer::modality;
   private TrainingListener listener = new TrainingListener() {};
 
   private RouterTrainer(MedMoe model, Dataset labelled) {
@@ -69,6 +70,18 @@ public final class RouterTrainer {
     return this;
   }
 
+  /**
+   * Tells other classes apart than the modalities, such as findings; class i becomes expert i.
+   *
+   * @param count experts of the router, at least as many as there are classes
+   * @param of class of a sample, from 0
+   */
+  public RouterTrainer classes(int count, ToIntFunction<Sample> of) {
+    experts = count;
+    classOf = of;
+    return this;
+  }
+
   public RouterTrainer seed(long value) {
     seed = value;
     return this;
@@ -84,12 +97,12 @@ public final class RouterTrainer {
     Router router =
         new Router(
             model.language().config().dim(),
-            CLASSES,
+            experts,
             1,
             Router.Weighting.PROBABILITY,
             new Rng(seed));
+    long[] classes = classes(labelled, experts, classOf);
     float[][] features = features(model, labelled);
-    long[] classes = classes(labelled);
     int perEpoch = (features.length + batchSize - 1) / batchSize;
     TrainingTask task =
         new TrainingTask() {
@@ -118,8 +131,14 @@ public final class RouterTrainer {
 
   /** Share of samples whose modality the router tells from the model's features. */
   public static double accuracy(Router router, MedMoe model, Dataset labelled) {
+    return accuracy(router, model, labelled, RouterTrainer::modality);
+  }
+
+  /** The same for a router that was trained on other {@link #classes}. */
+  public static double accuracy(
+      Router router, MedMoe model, Dataset labelled, ToIntFunction<Sample> classOf) {
+    long[] classes = classes(labelled, router.experts(), classOf);
     float[][] features = features(model, labelled);
-    long[] classes = classes(labelled);
     int[] all = new int[features.length];
     for (int i = 0; i < all.length; i++) all[i] = i;
     try (Scope _ = Scope.open()) {
@@ -140,18 +159,27 @@ public final class RouterTrainer {
     return Tensor.of(all, rows.length, dim);
   }
 
-  private static long[] classes(Dataset data) {
+  private static long[] classes(Dataset data, int experts, ToIntFunction<Sample> classOf) {
     long[] out = new long[data.size()];
     for (int i = 0; i < out.length; i++) {
-      Sample s = data.get(i);
-      if (s.modality() == null) {
+      int c = classOf.applyAsInt(data.get(i));
+      if (c < 0 || c >= experts) {
         throw new IllegalArgumentException(
-            "router training: sample %s has no modality; label it with one of %s"
-                .formatted(s.id(), Arrays.toString(Modality.values())));
+            "router training: sample %s is of class %d, there are %d experts; every class needs one"
+                .formatted(data.get(i).id(), c, experts));
       }
-      out[i] = s.modality().ordinal();
+      out[i] = c;
     }
     return out;
+  }
+
+  private static int modality(Sample sample) {
+    if (sample.modality() == null) {
+      throw new IllegalArgumentException(
+          "router training: sample %s has no modality; label it with one of %s"
+              .formatted(sample.id(), Arrays.toString(Modality.values())));
+    }
+    return sample.modality().ordinal();
   }
 
   /** One vector for each sample: hidden states averaged over layers and real positions. */
