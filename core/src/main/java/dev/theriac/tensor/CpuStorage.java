@@ -23,7 +23,8 @@ public final class CpuStorage extends Storage {
       this.block = block;
       this.mapped = mapped;
       this.holder = holder;
-      this.site = LeakDetector.track(holder);
+      // Mapped memory is never freed here, so it cannot leak.
+      this.site = block == null ? null : LeakDetector.track(holder);
     }
 
     boolean free(String why) {

@@ -214,7 +214,7 @@ public final class Trainer {
       lastGoodStep = step;
       best = checkpoints.offer(lastGood, score);
     } catch (FileException e) {
-      throw stopped(step, e.getMessage(), "make room and start again to go on from there", e);
+      throw stopped(step, e.getMessage(), "start again to go on from there", e);
     }
     for (TrainingListener l : listeners) l.onCheckpoint(step, lastGood, score, best);
   }

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Processes killed while they write a checkpoint lose nothing but the steps since the last one. */
 @DisabledOnOs(OS.WINDOWS)
 class KilledRunTest {
-  private static final long STEPS = 30;
+  private static final long STEPS = 16;
   private static final int BALLAST_ROWS = 40_000;
   private static final int KILLS = 3;
 
@@ -33,7 +33,7 @@ class KilledRunTest {
     Path killed = dir.resolve("killed");
     Path whole = dir.resolve("whole");
     int midWrite = 0;
-    for (int attempt = 0; attempt < 9 && midWrite < KILLS; attempt++) {
+    for (int attempt = 0; attempt < 6 && midWrite < KILLS; attempt++) {
       Process child = start(killed);
       awaitWrite(child, killed, newest(killed) + random.nextInt(2));
       TimeUnit.MICROSECONDS.sleep(random.nextInt(20_000));
