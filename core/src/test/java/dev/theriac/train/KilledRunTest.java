@@ -56,16 +56,21 @@ class KilledRunTest {
 
   private static void run(Path directory) {
     TinyRun.Task task = new TinyRun.Task(new TinyRun.Net(16, BALLAST_ROWS));
-    TinyRun.trainer(task, directory, STEPS, 1).run();
+    Backends.with(
+        Backends.scalar(),
+        () -> {
+          TinyRun.trainer(task, directory, STEPS, 1).run();
+          return null;
+        });
   }
 
   private static Process start(Path directory) throws IOException {
-    String backend = Backends.cpu().backend() == Backends.scalar() ? "scalar" : "vector";
     return new ProcessBuilder(
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
             "--add-modules=jdk.incubator.vector",
             "--enable-native-access=ALL-UNNAMED",
-            "-Dtheriac.backend=" + backend,
+            "-XX:TieredStopAtLevel=1",
+            "-Dtheriac.backend=scalar",
             "-cp",
             System.getProperty("java.class.path"),
             TinyRun.class.getName(),
