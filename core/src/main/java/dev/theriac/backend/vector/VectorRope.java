@@ -65,20 +65,17 @@ final class VectorRope implements RopeKernels {
     Reference.reachabilityFence(table);
   }
 
-  /** The end in scalar code does the same roundings as the vectors. */
+  /**
+   * Rotates one head. Half a head is often shorter than a vector: narrower vectors follow, then
+   * scalar code; all do the same roundings.
+   */
   private static void rotate(long x, long angles, long y, int half, float sign) {
+    int i = 0;
+    if (half >= LENGTH) i = wide(x, angles, y, half, sign);
+    if (LENGTH > 8 && half - i >= 8) i = eight(x, angles, y, half, sign, i);
+    if (LENGTH > 4 && half - i >= 4) i = four(x, angles, y, half, sign, i);
     long up = 4L * half;
-    int whole = half & -LENGTH;
-    for (int i = 0; i < whole; i += LENGTH) {
-      long o = 4L * i;
-      FloatVector c = FloatVector.fromMemorySegment(SPECIES, ALL, angles + o, LE);
-      FloatVector s = FloatVector.fromMemorySegment(SPECIES, ALL, angles + up + o, LE).mul(sign);
-      FloatVector a = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
-      FloatVector b = FloatVector.fromMemorySegment(SPECIES, ALL, x + up + o, LE);
-      a.fma(c, b.mul(s).neg()).intoMemorySegment(ALL, y + o, LE);
-      b.fma(c, a.mul(s)).intoMemorySegment(ALL, y + up + o, LE);
-    }
-    for (int i = whole; i < half; i++) {
+    for (; i < half; i++) {
       long o = 4L * i;
       float c = Host.getFloat(angles + o);
       float s = Host.getFloat(angles + up + o) * sign;
@@ -87,5 +84,50 @@ final class VectorRope implements RopeKernels {
       Host.setFloat(y + o, Math.fma(a, c, -(b * s)));
       Host.setFloat(y + up + o, Math.fma(b, c, a * s));
     }
+  }
+
+  private static int wide(long x, long angles, long y, int half, float sign) {
+    long up = 4L * half;
+    int i = 0;
+    for (; i <= half - LENGTH; i += LENGTH) {
+      long o = 4L * i;
+      FloatVector c = FloatVector.fromMemorySegment(SPECIES, ALL, angles + o, LE);
+      FloatVector s = FloatVector.fromMemorySegment(SPECIES, ALL, angles + up + o, LE).mul(sign);
+      FloatVector a = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
+      FloatVector b = FloatVector.fromMemorySegment(SPECIES, ALL, x + up + o, LE);
+      a.fma(c, b.mul(s).neg()).intoMemorySegment(ALL, y + o, LE);
+      b.fma(c, a.mul(s)).intoMemorySegment(ALL, y + up + o, LE);
+    }
+    return i;
+  }
+
+  private static int eight(long x, long angles, long y, int half, float sign, int i) {
+    long up = 4L * half;
+    long o = 4L * i;
+    FloatVector c = FloatVector.fromMemorySegment(FloatVector.SPECIES_256, ALL, angles + o, LE);
+    FloatVector s =
+        FloatVector.fromMemorySegment(FloatVector.SPECIES_256, ALL, angles + up + o, LE).mul(sign);
+    FloatVector a = FloatVector.fromMemorySegment(FloatVector.SPECIES_256, ALL, x + o, LE);
+    FloatVector b = FloatVector.fromMemorySegment(FloatVector.SPECIES_256, ALL, x + up + o, LE);
+    a.fma(c, b.mul(s).neg()).intoMemorySegment(ALL, y + o, LE);
+    b.fma(c, a.mul(s)).intoMemorySegment(ALL, y + up + o, LE);
+    return i + 8;
+  }
+
+  private static int four(long x, long angles, long y, int half, float sign, int first) {
+    long up = 4L * half;
+    int i = first;
+    for (; i <= half - 4; i += 4) {
+      long o = 4L * i;
+      FloatVector c = FloatVector.fromMemorySegment(FloatVector.SPECIES_128, ALL, angles + o, LE);
+      FloatVector s =
+          FloatVector.fromMemorySegment(FloatVector.SPECIES_128, ALL, angles + up + o, LE)
+              .mul(sign);
+      FloatVector a = FloatVector.fromMemorySegment(FloatVector.SPECIES_128, ALL, x + o, LE);
+      FloatVector b = FloatVector.fromMemorySegment(FloatVector.SPECIES_128, ALL, x + up + o, LE);
+      a.fma(c, b.mul(s).neg()).intoMemorySegment(ALL, y + o, LE);
+      b.fma(c, a.mul(s)).intoMemorySegment(ALL, y + up + o, LE);
+    }
+    return i;
   }
 }
