@@ -8,6 +8,7 @@ import static dev.theriac.backend.vector.Lanes.LENGTH;
 import java.lang.foreign.Arena;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * Gets the register tiles compiled in the background, and stands in for them until then.
@@ -15,7 +16,8 @@ import java.util.concurrent.TimeUnit;
  * <p>Until C2 has compiled a tile, every vector in it is an object: a thousand times slower than
  * compiled, and slower than scalar code. The first product starts a daemon thread that exercises
  * the tiles until each runs at speed. Meanwhile products use {@link #scalarTile}, which gives the
- * same bits. Should a tile never get there, its products stay scalar, and a warning says so.
+ * same bits. A JVM that leaves a tile boxed therefore computes slowly, with a warning, but not
+ * wrongly and without filling the heap.
  */
 final class GemmWarmUp implements Runnable {
 
@@ -28,6 +30,7 @@ final class GemmWarmUp implements Runnable {
   private static final int CALLS = 300;
   private static final int TIMED = 3;
   private static final long PATIENCE = TimeUnit.SECONDS.toNanos(60);
+  private static final long PAUSE = TimeUnit.SECONDS.toNanos(1);
   private static final CountDownLatch DONE = new CountDownLatch(1);
 
   /** Whether the tiles run at speed. Tests switch it to compare the two ways. */
@@ -46,44 +49,42 @@ final class GemmWarmUp implements Runnable {
     return ready;
   }
 
-  /** Waits until the tiles run at speed, or are given up. */
+  /** Waits until the tiles run at speed; false if that takes longer than {@code seconds}. */
   static boolean await(long seconds) throws InterruptedException {
-    return DONE.await(seconds, TimeUnit.SECONDS) && ready;
+    return DONE.await(seconds, TimeUnit.SECONDS);
   }
 
   @Override
   public void run() {
-    try {
-      ready = exercise();
-    } finally {
-      DONE.countDown();
+    long patience = System.nanoTime() + PATIENCE;
+    boolean warned = false;
+    while (!exercise()) {
+      if (System.nanoTime() > patience) {
+        if (!warned) {
+          LOG.log(
+              System.Logger.Level.WARNING,
+              "the compiler has not got the vector kernels of the matrix product up to speed yet:"
+                  + " scalar code is used meanwhile, some fifty times slower");
+        }
+        warned = true;
+        LockSupport.parkNanos(PAUSE);
+      }
     }
-    if (!ready) {
-      LOG.log(
-          System.Logger.Level.WARNING,
-          "the compiler did not get the vector kernels of the matrix product up to speed:"
-              + " scalar code is used, about twenty times slower");
-    }
+    ready = true;
+    DONE.countDown();
   }
 
+  /** Calls each kernel some times and returns whether all of them run at speed. */
   private static boolean exercise() {
     GemmScratch scratch = GemmScratch.acquire();
-    try (Arena arena = Arena.ofShared()) {
-      // Out of the way of the packed operands, which another product would otherwise find in use.
+    try (Arena arena = Arena.ofConfined()) {
       long c = arena.allocate(8 * 3 * BYTES, 64).address();
-      long deadline = System.nanoTime() + PATIENCE;
-      int tall = JitDirectives.LARGE_KERNELS ? 8 : 4;
-      boolean atSpeed = false;
-      while (!atSpeed && System.nanoTime() < deadline) {
-        atSpeed = true;
-        for (int vectors = 3; vectors >= 1; vectors--) {
-          atSpeed &= tile(tall, vectors, scratch, c);
-          atSpeed &= tall == 4 || tile(4, vectors, scratch, c);
-        }
-        atSpeed &= tile(1, 3, scratch, c);
-        atSpeed &= transposition(scratch);
+      boolean atSpeed = tile(1, 3, scratch, c);
+      for (int vectors = 3; vectors >= 1; vectors--) {
+        atSpeed &= tile(4, vectors, scratch, c);
+        atSpeed &= !JitDirectives.LARGE_KERNELS || tile(8, vectors, scratch, c);
       }
-      return atSpeed;
+      return transposition(scratch) && atSpeed;
     } finally {
       scratch.release();
       scratch.fence();
