@@ -27,6 +27,7 @@ import dev.theriac.vision.VisionTransformer;
 import dev.theriac.vision.image.Image;
 import dev.theriac.vision.image.Preprocess;
 import dev.theriac.vision.image.Preprocessing;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -287,21 +288,39 @@ public final class MedMoe extends Module {
 
   /** A copy that shares no parameter with this model. */
   public MedMoe copy() {
-    MedMoe fresh =
+    MedMoe out = blank(ModelShape.of(this), tokenizer, preprocessing);
+    out.load(ParameterCopies.of(this));
+    return out;
+  }
+
+  /** A model whose parameters have yet to be loaded. */
+  static MedMoe blank(ModelShape shape, Tokenizer tokenizer, Preprocessing preprocessing) {
+    MedMoe dense =
         builder()
-            .vision(new VisionTransformer(vision.config(), new Rng(0)))
-            .language(new Decoder(language.config(), new Rng(0)))
+            .vision(new VisionTransformer(shape.vision(), new Rng(0)))
+            .language(new Decoder(shape.language(), new Rng(0)))
             .tokenizer(tokenizer)
             .preprocessing(preprocessing)
             .build();
-    MedMoe shaped = moe == null ? fresh : fresh.upcycle(blankRouter(), moe);
-    shaped.load(ParameterCopies.of(this));
-    return shaped;
+    MoeOptions moe = shape.moe();
+    if (moe == null) return dense;
+    return dense.upcycle(
+        new Router(shape.language().dim(), moe.experts(), moe.topK(), moe.weighting(), new Rng(0)),
+        moe);
   }
 
-  private Router blankRouter() {
-    return new Router(
-        language.config().dim(), moe.experts(), moe.topK(), moe.weighting(), new Rng(0));
+  /**
+   * Writes a model directory; see {@link ModelDirectory#save}.
+   *
+   * @param provenance what is known of its origin
+   */
+  public void save(Path directory, Provenance provenance) {
+    ModelDirectory.save(this, directory, provenance);
+  }
+
+  /** Reads a model directory; see {@link ModelDirectory#load}. */
+  public static MedMoe load(Path directory) {
+    return ModelDirectory.load(directory);
   }
 
   /** Values that a token's pass over the model reads: of the experts only those chosen. */

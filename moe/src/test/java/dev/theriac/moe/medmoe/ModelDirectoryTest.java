@@ -1,0 +1,274 @@
+package dev.theriac.moe.medmoe;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.theriac.io.FileException;
+import dev.theriac.io.SafeTensors;
+import dev.theriac.llm.DecoderConfig.Family;
+import dev.theriac.llm.tokenizer.TokenizerException;
+import dev.theriac.moe.Router;
+import dev.theriac.moe.medmoe.data.PhantomSets;
+import dev.theriac.moe.medmoe.data.Phantoms;
+import dev.theriac.moe.medmoe.prompt.Conversation;
+import dev.theriac.moe.medmoe.prompt.Example;
+import dev.theriac.moe.medmoe.prompt.PromptEncoder;
+import dev.theriac.moe.medmoe.prompt.Template;
+import dev.theriac.moe.medmoe.train.Stage;
+import dev.theriac.moe.medmoe.train.StageOptions;
+import dev.theriac.op.Autograd;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class ModelDirectoryTest {
+  @TempDir Path dir;
+
+  private static MedMoe model(Family family, boolean mixture) {
+    return mixture ? TinyModels.mixture(family) : TinyModels.dense(family);
+  }
+
+  /** Logits of every position of a question about a phantom. */
+  private static float[] logits(MedMoe model) {
+    int[] ids =
+        new PromptEncoder(model.tokenizer(), Template.PHI, 1000)
+            .inference(Conversation.ask("Is there a nodule?"));
+    float[][] pixels = {model.preprocess(Phantoms.test(1, 1).getFirst().image())};
+    return Autograd.noGrad(() -> {
+      try (Scope _ = Scope.open()) {
+        ModelInput in = model.input(List.of(new Example(ids, new int[ids.length])), pixels);
+        Tensor hidden =
+            model
+                .language()
+                .forward(model.embed(in), in.positions(), in.lengths(), null, false)
+                .hidden();
+        return model.language().logits(hidden).toFloats();
+      }
+    });
+  }
+
+  private static Map<String, byte[]> contents(Path dir) throws IOException {
+    Map<String, byte[]> out = new TreeMap<>();
+    try (Stream<Path> files = Files.list(dir)) {
+      for (Path file : files.toList()) {
+        out.put(file.getFileName().toString(), Files.readAllBytes(file));
+      }
+    }
+    return out;
+  }
+
+  @ParameterizedTest
+  @CsvSource({"PHI,false", "PHI,true", "STABLELM,false", "STABLELM,true"})
+  void aModelComesBackAsItWas(Family family, boolean mixture) throws IOException {
+    MedMoe model = model(family, mixture);
+    Provenance origin = Provenance.of(7, "stage=MOE", "sha256:abc");
+    model.save(dir, origin);
+    assertThat(contents(dir).keySet())
+        .containsExactly(
+            "config.json",
+            "generation_config.json",
+            "model.safetensors",
+            "tokenizer.json",
+            "tokenizer_config.json");
+
+    MedMoe back = MedMoe.load(dir);
+
+    assertThat(ModelShape.of(back)).isEqualTo(ModelShape.of(model));
+    assertThat(back.preprocessing()).isEqualTo(model.preprocessing());
+    assertThat(back.tokenizer().padId()).isEqualTo(model.tokenizer().padId());
+    assertThat(back.tokenizer().eosId()).isEqualTo(model.tokenizer().eosId());
+    assertThat(back.isTraining()).isFalse();
+    assertThat(logits(back)).isEqualTo(logits(model));
+    assertThat(ModelDirectory.provenance(dir)).isEqualTo(origin);
+    assertThat(origin.version()).matches("\\d+\\.\\d+.*");
+    Path again = dir.resolve("again");
+    back.save(again, origin);
+    contents(again)
+        .forEach((name, bytes) -> assertThat(dir.resolve(name)).as(name).hasBinaryContent(bytes));
+  }
+
+  @Test
+  void otherOptionsComeBackToo() {
+    MoeOptions options =
+        new MoeOptions(3, 2, Router.Weighting.RENORMALISED, false, List.of(1), 0.01);
+    Router router = new Router(16, 3, 2, Router.Weighting.RENORMALISED, new Rng(5));
+    MedMoe model = TinyModels.dense(Family.STABLELM, 0.25).upcycle(router, options);
+    model.train(false);
+    model.save(dir, Provenance.unknown());
+    MedMoe back = MedMoe.load(dir);
+    assertThat(ModelShape.of(back)).isEqualTo(ModelShape.of(model));
+    assertThat(logits(back)).isEqualTo(logits(model));
+    assertThat(ModelDirectory.provenance(dir)).isEqualTo(Provenance.unknown());
+  }
+
+  @Test
+  void shardsComeBackToo() throws IOException {
+    MedMoe model = TinyModels.mixture(Family.PHI);
+    ModelDirectory.save(model, dir, Provenance.unknown(), 40_000);
+    assertThat(contents(dir).keySet())
+        .contains("model.safetensors.index.json")
+        .doesNotContain("model.safetensors");
+    assertThat(logits(MedMoe.load(dir))).isEqualTo(logits(model));
+  }
+
+  /** Weights are mapped from the file; training must change the model, not the file. */
+  @Test
+  void aLoadedModelTrainsLikeTheOriginalAndLeavesItsFilesAlone() throws IOException {
+    MedMoe model = TinyModels.mixture(Family.PHI);
+    model.save(dir, Provenance.unknown());
+    Map<String, byte[]> before = contents(dir);
+    MedMoe loaded = MedMoe.load(dir);
+    float[] start = logits(loaded);
+    for (MedMoe each : List.of(model, loaded)) {
+      Stage.MOE
+          .trainer(each, PhantomSets.questions(Phantoms.train(3, 4)))
+          .options(StageOptions.published(Stage.MOE).withSteps(2))
+          .run();
+    }
+    assertThat(logits(loaded)).isEqualTo(logits(model)).isNotEqualTo(start);
+    contents(dir).forEach((name, bytes) -> assertThat(bytes).isEqualTo(before.get(name)));
+    loaded.save(dir, Provenance.unknown());
+    assertThat(logits(MedMoe.load(dir))).isEqualTo(logits(loaded));
+  }
+
+  private void edit(String file, UnaryOperator<String> change) throws IOException {
+    Path path = dir.resolve(file);
+    String text = Files.readString(path);
+    String changed = change.apply(text);
+    assertThat(changed).isNotEqualTo(text);
+    Files.writeString(path, changed);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "\"hidden_size\" : 16|\"hidden_sise\" : 16|\"hidden_size\" is missing",
+        "\"hidden_size\" : 16|\"hidden_size\" : \"16\"|\"hidden_size\" is \"16\"; a whole number",
+        "\"hidden_size\" : 16|\"hidden_size\" : 16.5|\"hidden_size\" is 16.5; a whole number",
+        "\"rope_theta\" : 10000.0|\"rope_theta\" : true|\"rope_theta\" is true; a number",
+        "\"patch_size\" : 8|\"patch_size\" : 8, \"patches\" : 4|unknown field"
+            + " \"theriac.vision.patches\"",
+        "\"patch_size\" : 8|\"patch_size\" : 7|do not divide",
+        "\"moe_enable\" : true|\"moe_enabled\" : true|unknown field \"moe.moe_enabled\"",
+        "\"meta_expert\" : true|\"meta_expert\" : 1|\"theriac.moe.meta_expert\" is 1; true or"
+            + " false",
+        "moe_llava_phi|moe_llava_qwen|\"model_type\" is \"moe_llava_qwen\"",
+        "\"image_aspect_ratio\" : \"pad\"|\"image_aspect_ratio\" : \"fit\"|\"image_aspect_ratio\"",
+        "\"theriac\" :|\"other\" :|not a model directory that Theriac wrote",
+        "\"vocab_size\" : 512|\"vocab_size\" : 100|512 tokens, but vocab_size is 100",
+        "\"vocab_size\" : 512|\"vocab_size\" : 512,|not valid JSON",
+        "\"hidden_size\" : 16|\"hidden_size\" : 16, \"hidden_size\" : 16|not valid JSON",
+      })
+  void aWrongConfigurationNamesFileAndField(String from, String to, String said)
+      throws IOException {
+    TinyModels.mixture(Family.PHI).save(dir, Provenance.unknown());
+    edit("config.json", text -> text.replace(from, to));
+    assertThatThrownBy(() -> MedMoe.load(dir))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining(dir.toString())
+        .hasMessageContaining(said);
+  }
+
+  private void rewrite(String key, Tensor replacement) {
+    Path file = dir.resolve("model.safetensors");
+    Map<String, Tensor> tensors = new LinkedHashMap<>(SafeTensors.open(file).tensors());
+    if (replacement == null) assertThat(tensors.remove(key)).isNotNull();
+    else tensors.put(key, replacement);
+    SafeTensors.write(file, tensors, Map.of());
+  }
+
+  @Test
+  void wrongTensorsNameFileKeyAndBothShapes() {
+    MedMoe model = TinyModels.mixture(Family.PHI);
+    String key = "model.layers.2.mlp.deepspeed_moe.experts.deepspeed_experts.3.fc1.weight";
+    String file = dir.resolve("model.safetensors").toString();
+
+    model.save(dir, Provenance.unknown());
+    rewrite(key, Tensor.zeros(16, 24));
+    assertThatThrownBy(() -> MedMoe.load(dir))
+        .isInstanceOf(FileException.class)
+        .hasMessageContainingAll(file, key, "[16, 24]", "[24, 16]");
+
+    model.save(dir, Provenance.unknown());
+    rewrite(key, Tensor.zeros(24, 16).to(DType.I32));
+    assertThatThrownBy(() -> MedMoe.load(dir))
+        .isInstanceOf(FileException.class)
+        .hasMessageContainingAll(file, key, "I32[24, 16]", "F32[24, 16]");
+
+    model.save(dir, Provenance.unknown());
+    rewrite(key, null);
+    rewrite("model.layers.9.extra", Tensor.zeros(1));
+    assertThatThrownBy(() -> MedMoe.load(dir))
+        .isInstanceOf(FileException.class)
+        .hasMessageContainingAll(file, "1 missing", key, "1 unknown", "model.layers.9.extra");
+  }
+
+  @Test
+  void halfWeightsAreTakenAsTheyAre() {
+    TinyModels.dense(Family.PHI).save(dir, Provenance.unknown());
+    rewrite("lm_head.weight", Tensor.zeros(512, 16).to(DType.BF16));
+    var weight = MedMoe.load(dir).parameters().get("language.lm_head.weight");
+    assertThat(weight.value().dtype()).isEqualTo(DType.BF16);
+  }
+
+  @Test
+  void missingFilesAreNamed() throws IOException {
+    assertThatThrownBy(() -> MedMoe.load(dir))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining(dir.resolve("config.json").toString());
+    TinyModels.dense(Family.PHI).save(dir, Provenance.unknown());
+    Files.delete(dir.resolve("model.safetensors"));
+    assertThatThrownBy(() -> MedMoe.load(dir))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining("model.safetensors");
+    Files.delete(dir.resolve("tokenizer.json"));
+    assertThatThrownBy(() -> MedMoe.load(dir))
+        .isInstanceOf(TokenizerException.class)
+        .hasMessageContaining(dir.resolve("tokenizer.json").toString());
+  }
+
+  /** The weights' name is taken by a directory, so that writing them fails after all the others. */
+  @Test
+  void aFailedSaveLeavesTheOldModelAsItWas() throws IOException {
+    MedMoe old = TinyModels.dense(Family.PHI);
+    ModelDirectory.save(old, dir, Provenance.unknown(), 40_000);
+    Files.createDirectory(dir.resolve("model.safetensors"));
+    Map<String, byte[]> before = new TreeMap<>();
+    try (Stream<Path> files = Files.list(dir)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        before.put(file.getFileName().toString(), Files.readAllBytes(file));
+      }
+    }
+    assertThatThrownBy(() -> TinyModels.mixture(Family.STABLELM).save(dir, Provenance.unknown()))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining("model.safetensors");
+    Files.delete(dir.resolve("model.safetensors"));
+    assertThat(contents(dir).keySet()).isEqualTo(before.keySet());
+    before.forEach((name, bytes) -> assertThat(dir.resolve(name)).hasBinaryContent(bytes));
+    assertThat(logits(MedMoe.load(dir))).isEqualTo(logits(old));
+  }
+
+  @Test
+  void aPlaceThatIsNoDirectoryIsAnErrorThatNamesIt() throws IOException {
+    Path file = Files.writeString(dir.resolve("file"), "x");
+    assertThatThrownBy(() -> TinyModels.dense(Family.PHI).save(file, Provenance.unknown()))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining(file.toString());
+    assertThat(file).hasContent("x");
+  }
+}
