@@ -56,7 +56,7 @@ public final class CpuStorage extends Storage {
     return new CpuStorage(new Body(null, memory, holder), memory.byteSize());
   }
 
-  /** True for memory that Theriac does not own; writing to it is refused. */
+  /** True for memory that Theriac does not own and must not write to, such as a mapped file. */
   public boolean isReadOnly() {
     return body.mapped != null;
   }

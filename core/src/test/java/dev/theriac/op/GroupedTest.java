@@ -30,7 +30,7 @@ class GroupedTest {
   @MethodSource("backends")
   void isAProductForEachGroup(Backend backend) {
     for (long[] offsets : OFFSETS) {
-      for (int[] size : new int[][] {{1, 1}, {3, 17}, {65, 33}}) {
+      for (int[] size : new int[][] {{1, 1}, {3, 17}, {65, 33}, {300, 5}}) {
         for (boolean biased : new boolean[] {false, true}) {
           for (View view : View.values()) {
             check(backend, offsets, size[0], size[1], biased, view);
