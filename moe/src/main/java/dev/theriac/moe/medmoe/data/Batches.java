@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.Function;
-import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 
 /**
@@ -25,7 +24,7 @@ public final class Batches {
 
   private final Dataset data;
   private final int batchSize;
-  private final IntFunction<int[]> orders;
+  private final Orders orders;
   private State state;
   private int[] order;
   private int orderEpoch = -1;
@@ -39,7 +38,12 @@ public final class Batches {
    */
   public record State(long seed, int epoch, int position) {}
 
-  private Batches(Dataset data, int batchSize, IntFunction<int[]> orders, State state) {
+  /** The order of an epoch; the seed is the state's, which may be another run's. */
+  private interface Orders {
+    int[] of(long seed, int epoch);
+  }
+
+  private Batches(Dataset data, int batchSize, Orders orders, State state) {
     if (data.size() == 0 || batchSize < 1) {
       throw new IllegalArgumentException(
           "batches of %d out of %d samples: both must be 1 or more"
@@ -55,7 +59,10 @@ public final class Batches {
   public static Batches shuffled(Dataset data, int batchSize, long seed) {
     int size = data.size();
     return new Batches(
-        data, batchSize, epoch -> permutation(seed, STREAM + epoch, size), new State(seed, 0, 0));
+        data,
+        batchSize,
+        (saved, epoch) -> permutation(saved, STREAM + epoch, size),
+        new State(seed, 0, 0));
   }
 
   /**
@@ -73,7 +80,7 @@ public final class Batches {
     return new Batches(
         data,
         batchSize,
-        epoch -> interleaved(groups, data.size(), seed, epoch),
+        (saved, epoch) -> interleaved(groups, data.size(), saved, epoch),
         new State(seed, 0, 0));
   }
 
@@ -101,7 +108,7 @@ public final class Batches {
   /** Batches in the order of the data set, again and again. */
   public static Batches inOrder(Dataset data, int batchSize) {
     int[] identity = IntStream.range(0, data.size()).toArray();
-    return new Batches(data, batchSize, epoch -> identity, new State(0, 0, 0));
+    return new Batches(data, batchSize, (_, _) -> identity, new State(0, 0, 0));
   }
 
   /** The samples of the next batch; at least one. */
@@ -130,7 +137,7 @@ public final class Batches {
 
   private int[] order() {
     if (orderEpoch != state.epoch()) {
-      order = orders.apply(state.epoch());
+      order = orders.of(state.seed(), state.epoch());
       orderEpoch = state.epoch();
     }
     return order;
