@@ -61,13 +61,15 @@ class MatmulTest {
   @MethodSource("backends")
   void agreesWithTheDefinition(Backend backend) {
     for (int[] s : SIZES) {
+      Tensor x = Samples.normal(1, s[0], s[2]);
+      Tensor y = Samples.normal(2, s[2], s[1]);
+      double[][] want = exact(Samples.doubles(x), Samples.doubles(y), s[0], s[1], s[2]);
       for (View view : View.values()) {
         for (View other : View.values()) {
-          Tensor a = view.of(Samples.normal(1, s[0], s[2]));
-          Tensor b = other.of(Samples.normal(2, s[2], s[1]));
+          Tensor a = view.of(x);
+          Tensor b = other.of(y);
           Tensor c = Backends.with(backend, () -> a.matmul(b));
           assertThat(c.shape()).containsExactly(s[0], s[1]);
-          double[][] want = exact(Samples.doubles(a), Samples.doubles(b), s[0], s[1], s[2]);
           Tolerances.check("matmul", backend.name(), want[0], want[1], c);
         }
       }
@@ -148,18 +150,21 @@ class MatmulTest {
   void linearAddsTheBias(Backend backend) {
     for (int[] s : SIZES) {
       for (DType weightType : Samples.FLOATING) {
+        Tensor in = Samples.normal(1, s[0], s[2]);
+        Tensor weight = Samples.normal(2, weightType, s[1], s[2]);
+        Tensor shift = Samples.normal(3, s[1]);
+        double[] wt = Samples.doubles(weight.transpose(0, 1));
+        double[] add = Samples.doubles(shift);
+        double[][] want = exact(Samples.doubles(in), wt, s[0], s[1], s[2]);
+        for (int i = 0; i < want[0].length; i++) {
+          want[0][i] += add[i % s[1]];
+          want[1][i] += Math.abs(add[i % s[1]]);
+        }
         for (View view : View.values()) {
-          Tensor x = view.of(Samples.normal(1, s[0], s[2]));
-          Tensor w = view.of(Samples.normal(2, weightType, s[1], s[2]));
-          Tensor bias = view.of(Samples.normal(3, s[1]));
+          Tensor x = view.of(in);
+          Tensor w = view.of(weight);
+          Tensor bias = view.of(shift);
           Tensor y = Backends.with(backend, () -> Matmul.linear(x, w, bias));
-          double[] wt = Samples.doubles(w.transpose(0, 1));
-          double[][] want = exact(Samples.doubles(x), wt, s[0], s[1], s[2]);
-          for (int i = 0; i < want[0].length; i++) {
-            double shift = bias.get(i % s[1]);
-            want[0][i] += shift;
-            want[1][i] += Math.abs(shift);
-          }
           Tolerances.check("linear", backend.name(), want[0], want[1], y);
         }
       }
