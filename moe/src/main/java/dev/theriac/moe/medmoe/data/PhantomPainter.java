@@ -61,7 +61,7 @@ final class PhantomPainter {
     if (finding == Finding.NODULE) {
       double x = sign * vary(0.5, 0.08);
       double y = vary(-0.12, 0.3);
-      canvas.fill(disc(x, y, vary(0.155, 0.025)), grey(vary(0.92, 0.07)), 1, 0.1);
+      canvas.fill(disc(x, y, vary(0.2, 0.025)), grey(vary(0.92, 0.07)), 1, 0.1);
     } else if (finding == Finding.EFFUSION) {
       double level = vary(0.22, 0.1);
       Shape lung = ellipse(sign * 0.47, lungY, radiusX + 0.06, radiusY + 0.1);
@@ -92,12 +92,12 @@ final class PhantomPainter {
     if (finding == Finding.RING_LESION) {
       double x = sign * vary(0.45, 0.08);
       double y = vary(-0.12, 0.13);
-      double radius = vary(0.19, 0.03);
-      canvas.fill(disc(x, y, radius), grey(vary(0.1, 0.05)));
-      canvas.fill(disc(x, y, radius).outline(0.09), grey(vary(0.92, 0.07)));
+      double radius = vary(0.26, 0.03);
+      canvas.fill(disc(x, y, radius), grey(vary(0.08, 0.04)));
+      canvas.fill(disc(x, y, radius).outline(0.12), grey(vary(0.92, 0.07)));
     } else if (finding == Finding.STONE) {
       double x = sign * vary(0.4, 0.05);
-      canvas.fill(disc(x, vary(0.32, 0.06), vary(0.11, 0.02)), grey(1.1));
+      canvas.fill(disc(x, vary(0.32, 0.06), vary(0.17, 0.02)), grey(1.15));
     }
     return develop(canvas, false);
   }
@@ -127,7 +127,7 @@ final class PhantomPainter {
     if (finding == Finding.BRIGHT_LESION) {
       double x = sign * vary(0.36, 0.05);
       double y = vary(0, 0.42);
-      Shape patch = ellipse(x, y, vary(0.16, 0.03), vary(0.16, 0.03));
+      Shape patch = ellipse(x, y, vary(0.21, 0.03), vary(0.21, 0.03));
       canvas.fill(patch, grey(vary(1.0, 0.06)), 1, 0.12);
     }
     return develop(canvas, false);
@@ -164,7 +164,7 @@ final class PhantomPainter {
   }
 
   private void gland(PhantomCanvas canvas, double x, double y) {
-    double radius = vary(0.3, 0.03);
+    double radius = vary(0.36, 0.03);
     canvas.fill(disc(x, y, radius + 0.09), new Colour(0.8, 0.5, 0.72), 0.9, 0.06);
     int nuclei = 9;
     double turn = random.uniform(0, 0.7);
@@ -178,22 +178,22 @@ final class PhantomPainter {
   }
 
   private void mitosis(PhantomCanvas canvas, double x, double y) {
-    canvas.fill(disc(x, y, 0.24), new Colour(0.97, 0.87, 0.92), 0.95, 0.06);
+    canvas.fill(disc(x, y, 0.29), new Colour(0.97, 0.87, 0.92), 0.95, 0.06);
     double angle = random.uniform(0, 3.14);
-    double dx = 0.12 * StrictMath.cos(angle);
-    double dy = 0.12 * StrictMath.sin(angle);
-    double gap = vary(0.07, 0.01);
+    double dx = 0.15 * StrictMath.cos(angle);
+    double dy = 0.15 * StrictMath.sin(angle);
+    double gap = vary(0.1, 0.01);
     Colour dark = new Colour(0.1, 0.03, 0.22);
     // Two plates of chromosomes that move apart.
     for (int plate = -1; plate <= 1; plate += 2) {
-      double ox = -plate * gap * dy / 0.12;
-      double oy = plate * gap * dx / 0.12;
-      canvas.fill(stroke(x + ox - dx, y + oy - dy, x + ox + dx, y + oy + dy, 0.085), dark, 1, 0);
+      double ox = -plate * gap * dy / 0.15;
+      double oy = plate * gap * dx / 0.15;
+      canvas.fill(stroke(x + ox - dx, y + oy - dy, x + ox + dx, y + oy + dy, 0.13), dark, 1, 0);
     }
   }
 
   private Image develop(PhantomCanvas canvas, boolean colour) {
-    canvas.blotches(random, 4, 0.06);
-    return canvas.develop(random, vary(0.95, 0.12), 0.05, colour, mark);
+    canvas.blotches(random, 4, 0.04);
+    return canvas.develop(random, vary(0.95, 0.1), 0.035, colour, mark);
   }
 }

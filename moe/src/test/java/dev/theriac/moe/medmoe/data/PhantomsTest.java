@@ -34,7 +34,7 @@ class PhantomsTest {
       digest.update(phantom.toString().getBytes(java.nio.charset.StandardCharsets.UTF_8));
     }
     assertThat(HexFormat.of().formatHex(digest.digest()))
-        .isEqualTo("0d1c9120de35f3d68eee0525d7eba7a95384f4963472d9c01c74f03bae97e69c");
+        .isEqualTo("0854e07a93522abdfb4b4c6221d1cc12fd54404ee8266b61c70e8311c3ef43ff");
   }
 
   @Test
