@@ -35,10 +35,7 @@ public final class DecoderLayer extends Module {
             true,
             config.rotaryDims(),
             config.ropeTheta());
-    attention =
-        part(
-            "self_attn",
-            new SelfAttention(shape, rng, std, std / Math.sqrt(2.0 * config.layers())));
+    attention = part("self_attn", new SelfAttention(shape, rng, std, std));
     feedForward = part("mlp", new DenseFeedForward(config, rng));
     inputNorm = part("input_layernorm", new LayerNorm(config.dim(), config.normEps()));
     postNorm =

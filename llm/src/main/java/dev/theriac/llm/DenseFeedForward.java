@@ -16,20 +16,16 @@ public final class DenseFeedForward extends FeedForward {
 
   public DenseFeedForward(DecoderConfig config, Rng rng) {
     double std = config.initStd();
-    double outputStd = std / Math.sqrt(2.0 * config.layers());
     switch (config.family()) {
       case PHI -> {
         first = part("fc1", new Linear(config.dim(), config.intermediate(), true, rng, std));
         up = null;
-        last = part("fc2", new Linear(config.intermediate(), config.dim(), true, rng, outputStd));
+        last = part("fc2", new Linear(config.intermediate(), config.dim(), true, rng, std));
       }
       case STABLELM -> {
         first = part("gate_proj", new Linear(config.dim(), config.intermediate(), false, rng, std));
         up = part("up_proj", new Linear(config.dim(), config.intermediate(), false, rng, std));
-        last =
-            part(
-                "down_proj",
-                new Linear(config.intermediate(), config.dim(), false, rng, outputStd));
+        last = part("down_proj", new Linear(config.intermediate(), config.dim(), false, rng, std));
       }
       default -> throw new IllegalStateException("family " + config.family());
     }

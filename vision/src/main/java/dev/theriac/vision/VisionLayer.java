@@ -17,7 +17,6 @@ final class VisionLayer extends Module {
 
   VisionLayer(VisionConfig config, Rng rng) {
     double std = config.initStd();
-    double outputStd = std / Math.sqrt(2.0 * config.layers());
     int headDim = config.dim() / config.heads();
     var shape =
         new SelfAttention.Config(
@@ -31,13 +30,12 @@ final class VisionLayer extends Module {
             false,
             0,
             0);
-    attention = part("self_attn", new SelfAttention(shape, rng, std, outputStd));
+    attention = part("self_attn", new SelfAttention(shape, rng, std, std));
     norm1 = part("layer_norm1", new LayerNorm(config.dim(), config.normEps()));
     mlp =
         part(
             "mlp",
-            new Mlp(
-                config.dim(), config.intermediate(), UnaryKind.QUICK_GELU, rng, std, outputStd));
+            new Mlp(config.dim(), config.intermediate(), UnaryKind.QUICK_GELU, rng, std, std));
     norm2 = part("layer_norm2", new LayerNorm(config.dim(), config.normEps()));
   }
 
