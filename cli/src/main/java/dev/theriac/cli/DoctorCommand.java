@@ -44,11 +44,21 @@ final class DoctorCommand implements Callable<Integer> {
         out,
         "CPU back end",
         cpu.backend().name() + (cpu.reason().isEmpty() ? "" : ": " + cpu.reason()));
+    row(out, "vectors", vectors(cpu));
+    row(out, "self-check", SelfCheck.run());
     for (BackendProvider provider : BackendProvider.all()) {
       Availability found = provider.availability();
       row(out, provider.name() + " back end", (found.available() ? "" : "not used: ") + found);
     }
     return 0;
+  }
+
+  /** The vector back end's name ends in its width. */
+  private static String vectors(Backends.Choice cpu) {
+    String name = cpu.backend().name();
+    return name.startsWith("vector-")
+        ? name.substring("vector-".length()) + " bits (theriac.vector.bits)"
+        : "not used: " + cpu.reason();
   }
 
   private static void row(PrintWriter out, String name, String value) {

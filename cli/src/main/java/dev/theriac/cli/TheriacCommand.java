@@ -23,7 +23,14 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     scope = ScopeType.INHERIT,
     versionProvider = Version.class,
-    subcommands = {DoctorCommand.class},
+    subcommands = {
+      QuickstartCommand.class,
+      TrainCommand.class,
+      EvalCommand.class,
+      AskCommand.class,
+      InspectCommand.class,
+      DoctorCommand.class
+    },
     footer = {
       "",
       "As the first argument, --show-command prints the java command that would run.",

@@ -67,4 +67,10 @@ public record DecoderConfig(
     return new DecoderConfig(
         Family.STABLELM, 100352, 2048, 5632, 24, 32, 32, 16, 10000, 4096, 1e-5, 0, 0.02);
   }
+
+  /** A small Phi decoder to be trained from random weights: width 64, 3 blocks. */
+  public static DecoderConfig small(int vocabulary) {
+    return new DecoderConfig(
+        Family.PHI, vocabulary, 64, 256, 3, 4, 4, 6, 10000, 512, 1e-5, 0, 0.05);
+  }
 }

@@ -45,4 +45,14 @@ public record VisionConfig(
   public static VisionConfig clipLarge336() {
     return new VisionConfig(336, 14, 1024, 24, 16, 4096, 1e-5, -2, 0.02);
   }
+
+  /**
+   * A small encoder to be trained from random weights, 164 thousand parameters at 32 pixels: 16
+   * patches, width 64, 3 blocks.
+   *
+   * @param imageSize a multiple of 4
+   */
+  public static VisionConfig small(int imageSize) {
+    return new VisionConfig(imageSize, imageSize / 4, 64, 3, 4, 256, 1e-5, -1, 0.1);
+  }
 }

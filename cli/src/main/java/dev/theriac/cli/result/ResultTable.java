@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Map;
 
 /**
  * Results of {@code quickstart} and {@code train}, as {@code --json FILE} writes them. Shares lie
@@ -21,6 +22,7 @@ import java.nio.file.StandardCopyOption;
  * @param parametersTotal parameters of the whole model
  * @param parametersActive parameters that one token meets
  * @param tokensPerSecond training speed over all stages
+ * @param modalities the scores by modality, or null
  * @param dense the same for the dense model trained for the same steps, or null
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -33,7 +35,18 @@ public record ResultTable(
     @JsonProperty(required = true) long parametersTotal,
     @JsonProperty(required = true) long parametersActive,
     @JsonProperty(required = true) double tokensPerSecond,
+    Map<String, Modality> modalities,
     ResultTable dense) {
+
+  /**
+   * The scores on one modality; an average over no question is null and left out.
+   *
+   * @param closedQuestions their number
+   * @param openQuestions their number
+   */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
+  public record Modality(
+      int closedQuestions, Double closedAccuracy, int openQuestions, Double openRecall) {}
 
   /** The table as JSON. */
   public String json() {
@@ -47,14 +60,27 @@ public record ResultTable(
 
   /** Writes the table whole or not at all. */
   public void write(Path file) {
+    write(file, json());
+  }
+
+  /** Writes a text so; what is no regular file, such as a pipe or a device, is written to. */
+  public static void write(Path file, String json) {
     Path target = file.toAbsolutePath();
     Path part = target.resolveSibling(target.getFileName() + ".part");
     try {
-      Files.writeString(part, json());
+      if (special(target)) {
+        Files.writeString(target, json);
+        return;
+      }
+      Files.writeString(part, json);
       Files.move(part, target, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
       throw new UncheckedIOException(file + ": the table of results cannot be written", e);
     }
+  }
+
+  private static boolean special(Path target) {
+    return Files.exists(target) && !Files.isRegularFile(target);
   }
 
   /**
@@ -67,6 +93,9 @@ public record ResultTable(
     Path target = file.toAbsolutePath();
     if (Files.isDirectory(target)) {
       throw new IllegalArgumentException(file + ": is a folder; name a file");
+    }
+    if (special(target)) {
+      return;
     }
     try {
       if (target.getParent() != null) {

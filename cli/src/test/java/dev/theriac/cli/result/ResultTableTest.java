@@ -15,9 +15,9 @@ class ResultTableTest {
   @TempDir Path folder;
 
   private static final ResultTable DENSE =
-      new ResultTable(80, 0.9, 0.85, null, null, 100, 100, 9000, null);
+      new ResultTable(80, 0.9, 0.85, null, null, 100, 100, 9000, null, null);
   private static final ResultTable TABLE =
-      new ResultTable(160.5, 0.95, 0.875, 0.99, null, 300, 150, 6000, DENSE);
+      new ResultTable(160.5, 0.95, 0.875, 0.99, null, 300, 150, 6000, null, DENSE);
 
   @Test
   void hasTheKeysThatMachinesRead() {
@@ -34,7 +34,7 @@ class ResultTableTest {
             "dense");
     assertThat(json.path("dense").path("closed_accuracy").asDouble()).isEqualTo(0.9);
     assertThat(json.path("dense").has("dense")).isFalse();
-    ResultTable classified = new ResultTable(1, 0.8, null, null, 0.83, 1, 1, 1, null);
+    ResultTable classified = new ResultTable(1, 0.8, null, null, 0.83, 1, 1, 1, null, null);
     assertThat(JsonMapper.shared().readTree(classified.json()).path("test_accuracy").asDouble())
         .isEqualTo(0.83);
   }

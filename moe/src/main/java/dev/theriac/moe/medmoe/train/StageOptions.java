@@ -57,6 +57,16 @@ public record StageOptions(
     };
   }
 
+  /**
+   * For small models whose encoder and decoder start from random weights, and are trained from the
+   * first stage on.
+   */
+  public static StageOptions fromScratch(Stage stage, int steps) {
+    double rate = stage == Stage.MOE ? 1e-3 : 2e-3;
+    return new StageOptions(
+        steps, 1, 32, 1, rate, 0.1, 0.05, 0.99, 1, 42, true, true, false, null, 2048);
+  }
+
   private static StageOptions of(int epochs, int batch, double rate) {
     return new StageOptions(
         0, epochs, batch, 1, rate, 0.03, 0, 0.999, 1, 42, false, false, false, null, 2048);

@@ -1,0 +1,88 @@
+package dev.theriac.cli;
+
+import dev.theriac.llm.GenerationConfig;
+import dev.theriac.moe.medmoe.MedMoe;
+import dev.theriac.vision.image.Image;
+import dev.theriac.vision.image.Images;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ParentCommand;
+import picocli.CommandLine.Spec;
+
+/** Answers a question about a picture. */
+@Command(
+    name = "ask",
+    description = "Answers a question about a picture. For research, not for diagnosis.")
+final class AskCommand implements Callable<Integer> {
+  @ParentCommand private TheriacCommand theriac;
+  @Spec private CommandSpec spec;
+
+  @Option(names = "--model", required = true, paramLabel = "DIR", description = "A model folder.")
+  private Path model;
+
+  @Option(
+      names = "--image",
+      required = true,
+      paramLabel = "FILE",
+      description = "A PNG, JPEG or TIFF picture.")
+  private Path image;
+
+  @Option(
+      names = "--max-tokens",
+      paramLabel = "N",
+      description = "Longest answer (default ${DEFAULT-VALUE}).")
+  private int maxTokens = 64;
+
+  @Option(
+      names = "--temperature",
+      paramLabel = "T",
+      description = "0 for the likeliest answer (default), more for a sampled one.")
+  private double temperature;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "Of the sampling (default ${DEFAULT-VALUE}).")
+  private long seed;
+
+  @Parameters(paramLabel = "QUESTION", description = "What is asked, in quotes.")
+  private String question;
+
+  @Override
+  public Integer call() throws IOException {
+    if (question.isBlank()) {
+      throw new ParameterException(
+          spec.commandLine(), "Empty question: write what is asked about the image.");
+    }
+    Image picture = Images.read(image);
+    MedMoe answering = MedMoe.load(model);
+    theriac.startUp();
+    int end = answering.endId();
+    GenerationConfig how =
+        temperature == 0
+            ? GenerationConfig.greedy(maxTokens, end)
+            : GenerationConfig.sampling(maxTokens, temperature, 1, seed, end);
+    PrintWriter out = theriac.out();
+    boolean[] begun = {false};
+    answering.ask(
+        picture,
+        question,
+        how,
+        text -> {
+          // The first token of an answer carries the blank after "ASSISTANT:".
+          String shown = begun[0] ? text : text.stripLeading();
+          begun[0] |= !shown.isEmpty();
+          out.print(shown);
+          out.flush();
+        });
+    out.println();
+    return 0;
+  }
+}

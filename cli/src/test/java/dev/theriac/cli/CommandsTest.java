@@ -1,0 +1,324 @@
+package dev.theriac.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.theriac.cli.result.MetricsLog;
+import dev.theriac.cli.result.ResultTable;
+import dev.theriac.cli.result.StepMetrics;
+import dev.theriac.moe.medmoe.data.Phantoms;
+import dev.theriac.vision.image.Image;
+import dev.theriac.vision.image.Images;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** Every subcommand from its arguments to its output, on a model that is trained in seconds. */
+class CommandsTest {
+  static final String MICRO =
+      """
+      {"data": {"format": "phantoms", "train": 8, "held": 4},
+       "model": {"image_size": 16,
+         "vision": {"dim": 16, "layers": 1, "heads": 2, "intermediate": 32},
+         "language": {"dim": 16, "layers": 2, "heads": 2, "intermediate": 32, "rotary_dims": 4}},
+       "checkpoint_every": 2,
+       "align": {"steps": 3, "batch_size": 4, "train_vision": true, "train_language": true,
+         "augmentation": {"shift": 0.1}},
+       "instruct": {"steps": 3, "batch_size": 4, "train_vision": true, "balanced": true},
+       "router": {"epochs": 1, "samples": 12},
+       "moe": {"steps": 4, "batch_size": 4},
+       "evaluation": {"every": 2, "validation": 6, "max_new_tokens": 3}}
+      """;
+
+  @TempDir static Path folder;
+  private static Path config;
+  private static Path run;
+  private static Path json;
+  private static String printed;
+
+  private record Ran(int status, String out, String err) {}
+
+  private static Ran theriac(String... args) {
+    StringWriter out = new StringWriter();
+    StringWriter err = new StringWriter();
+    int status = Main.run(new PrintWriter(out), new PrintWriter(err), args);
+    return new Ran(status, out.toString(), err.toString());
+  }
+
+  @BeforeAll
+  static void train() throws IOException {
+    config = Files.writeString(folder.resolve("micro.json"), MICRO);
+    run = folder.resolve("run");
+    json = folder.resolve("new/result.json");
+    Ran ran =
+        theriac(
+            "train",
+            config.toString(),
+            "--out",
+            run.toString(),
+            "--json",
+            json.toString(),
+            "--seed",
+            "7");
+    assertThat(ran.status).as(ran.err).isZero();
+    assertThat(ran.err).contains("theriac ", "align: 3 steps", "moe step 2: validation");
+    printed = ran.out;
+  }
+
+  private static Path model() {
+    return run.resolve("model");
+  }
+
+  private static String picture(String name, Image image) throws IOException {
+    Path file = folder.resolve(name);
+    Images.writePng(image, file);
+    return file.toString();
+  }
+
+  private static Image phantom() {
+    return Phantoms.test(1, 1, 16).getFirst().image();
+  }
+
+  @Test
+  void trainPrintsPlanAndTable() {
+    assertThat(printed)
+        .containsSubsequence(
+            "parameters",
+            "align",
+            "trains vision encoder",
+            "frozen nothing",
+            "instruct",
+            "router",
+            "12 labelled samples",
+            "moe",
+            "experts",
+            "frozen vision encoder",
+            "dense",
+            "4 steps",
+            "MoE",
+            "Dense",
+            "closed accuracy",
+            "CT",
+            "open recall",
+            "router accuracy",
+            "parameters in all",
+            "active for a token",
+            "report.html");
+  }
+
+  @Test
+  void trainWritesTheTableForMachines() throws IOException {
+    ResultTable table = ResultTable.parse(Files.readString(json));
+    assertThat(table.closedAccuracy()).isBetween(0.0, 1.0);
+    assertThat(table.openRecall()).isBetween(0.0, 1.0);
+    assertThat(table.routerAccuracy()).isBetween(0.0, 1.0);
+    assertThat(table.parametersTotal()).isGreaterThan(table.parametersActive());
+    assertThat(table.tokensPerSecond()).isPositive();
+    assertThat(table.testAccuracy()).isNull();
+    assertThat(table.modalities()).containsOnlyKeys("CT", "MRI", "X-ray", "pathology");
+    assertThat(table.modalities().get("CT").closedQuestions()).isPositive();
+    assertThat(table.dense().parametersActive()).isEqualTo(table.dense().parametersTotal());
+    assertThat(table.dense().parametersTotal()).isLessThan(table.parametersTotal());
+    assertThat(table.dense().routerAccuracy()).isNull();
+    assertThat(table.seconds()).isGreaterThan(table.dense().seconds());
+  }
+
+  @Test
+  void trainLogsEveryStepAndItsValidations() {
+    var steps = MetricsLog.read(run.resolve("metrics.jsonl"));
+    assertThat(steps)
+        .extracting(StepMetrics::stage)
+        .containsExactly(
+            "align",
+            "align",
+            "align",
+            "instruct",
+            "instruct",
+            "instruct",
+            "router",
+            "moe",
+            "moe",
+            "moe",
+            "moe",
+            "dense",
+            "dense",
+            "dense",
+            "dense");
+    assertThat(steps)
+        .filteredOn(s -> s.validation() != null)
+        .extracting(s -> s.stage() + s.step())
+        .containsExactly("moe2", "moe4", "dense2", "dense4");
+    assertThat(steps).allSatisfy(s -> assertThat(s.loss()).isPositive().isFinite());
+  }
+
+  @Test
+  void theReportStandsAlone() throws IOException {
+    String html = Files.readString(run.resolve("report.html"));
+    assertThat(html)
+        .contains("Synthetic data", "data:image/png;base64,", "<svg", "id=\"routing\"", "MRI")
+        .contains("Stage 3: experts", "Router");
+    assertThat(html.replace("http://www.w3.org/2000/svg", ""))
+        .doesNotContain("http:", "https:", "<script", "<link");
+  }
+
+  @Test
+  void asksTheModel() throws IOException {
+    String image = picture("x.png", phantom());
+    Ran ran = theriac("ask", "-q", "--model", model().toString(), "--image", image, "Is this CT?");
+    assertThat(ran.status).as(ran.err).isZero();
+    assertThat(ran.out).endsWith(System.lineSeparator());
+    assertThat(ran.err).isEmpty();
+    Ran again =
+        theriac("ask", "-q", "--model", model().toString(), "--image", image, "Is this CT?");
+    assertThat(again.out).isEqualTo(ran.out);
+  }
+
+  @Test
+  void asksAboutDeepAndCmykPictures() throws IOException {
+    short[] samples = new short[20 * 10];
+    for (int i = 0; i < samples.length; i++) samples[i] = (short) (i * 300);
+    String deep = picture("deep.png", Image.of16(20, 10, 1, samples));
+    for (String image : new String[] {deep, "../vision/src/test/resources/images/cmyk.jpg"}) {
+      Ran ran = theriac("ask", "--model", model().toString(), "--image", image, "What is this?");
+      assertThat(ran.status).as(ran.err).isZero();
+    }
+  }
+
+  @Test
+  void askSaysWhatIsMissing() throws IOException {
+    String image = picture("y.png", phantom());
+    Ran empty = theriac("ask", "--model", model().toString(), "--image", image, "  ");
+    assertThat(empty.status).isEqualTo(2);
+    assertThat(empty.err).contains("Empty question");
+    Ran noImage = theriac("ask", "--model", model().toString(), "--image", "gone.png", "What?");
+    assertThat(noImage.status).isEqualTo(1);
+    assertThat(noImage.err).contains("gone.png", "no such image file");
+    Ran noModel = theriac("ask", "--model", "nowhere", "--image", image, "What?");
+    assertThat(noModel.status).isEqualTo(1);
+    assertThat(noModel.err).contains("nowhere");
+    assertThat(theriac("ask", "--image", image, "What?").status).isEqualTo(2);
+  }
+
+  @Test
+  void evaluatesOnPhantomsAndOnAConfiguration() throws IOException {
+    Path scores = folder.resolve("eval.json");
+    Path answers = folder.resolve("answers.jsonl");
+    Ran ran =
+        theriac(
+            "eval",
+            "-q",
+            "--model",
+            model().toString(),
+            "--data",
+            "phantoms",
+            "--count",
+            "3",
+            "--json",
+            scores.toString(),
+            "--answers",
+            answers.toString());
+    assertThat(ran.status).as(ran.err).isZero();
+    assertThat(ran.out).contains("closed accuracy", "MRI", "parameters in all");
+    JsonNode read = JsonMapper.shared().readTree(Files.readString(scores));
+    assertThat(read.path("closed_accuracy").asDouble()).isBetween(0.0, 1.0);
+    assertThat(read.path("modalities").propertyNames()).containsExactly("CT", "MRI", "X-ray");
+    assertThat(read.path("published").has("yes/no accuracy")).isTrue();
+    assertThat(Files.readAllLines(answers)).isNotEmpty().allMatch(l -> l.contains("<image>"));
+
+    Ran same = theriac("eval", "-q", "--model", model().toString(), "--config", config.toString());
+    assertThat(same.status).as(same.err).isZero();
+    assertThat(same.out).contains("pathology");
+  }
+
+  @Test
+  void evaluatesOnAFileOfQuestions() throws IOException {
+    picture("z.png", phantom());
+    Path file = folder.resolve("test.json");
+    Files.writeString(
+        file,
+        """
+        [{"id": 1, "image": "z.png", "answer_type": "CLOSED", "conversations": [
+          {"from": "human", "value": "<image>\\nIs this CT?"}, {"from": "gpt", "value": "yes"}]}]
+        """);
+    Ran ran = theriac("eval", "-q", "--model", model().toString(), "--data", file.toString());
+    assertThat(ran.status).as(ran.err).isZero();
+    assertThat(ran.out).contains("closed accuracy").doesNotContain("open recall");
+    Files.delete(folder.resolve("z.png"));
+    Ran gone = theriac("eval", "-q", "--model", model().toString(), "--data", file.toString());
+    assertThat(gone.status).isEqualTo(1);
+    assertThat(gone.err).contains("test.json: item 0: key 'image'", "z.png");
+    assertThat(theriac("eval", "--model", model().toString()).status).isEqualTo(2);
+  }
+
+  @Test
+  void inspectsModelsAndCheckpoints() {
+    Ran dir = theriac("inspect", model().toString());
+    assertThat(dir.status).as(dir.err).isZero();
+    assertThat(dir.out).contains("lm_head.weight", "F32", " x ", "active for a token", "experts=4");
+    Ran file = theriac("inspect", run.resolve("checkpoints/moe/best.safetensors").toString());
+    assertThat(file.status).as(file.err).isZero();
+    assertThat(file.out).contains("step = ", "model.language.layers.0.mlp.experts.fc1.weight");
+  }
+
+  @Test
+  void aTruncatedModelIsRefused() throws IOException {
+    Path copy = folder.resolve("cut.safetensors");
+    Files.copy(model().resolve("model.safetensors"), copy);
+    try (FileChannel channel = FileChannel.open(copy, StandardOpenOption.WRITE)) {
+      channel.truncate(channel.size() / 2);
+    }
+    Ran ran = theriac("inspect", copy.toString());
+    assertThat(ran.status).isEqualTo(1);
+    assertThat(ran.err).contains("cut.safetensors").doesNotContain("Exception");
+  }
+
+  @Test
+  void aMistypedKeyIsExplained() throws IOException {
+    Path wrong =
+        Files.writeString(folder.resolve("wrong.json"), MICRO.replace("\"router\"", "\"ruoter\""));
+    Ran ran = theriac("train", wrong.toString(), "--out", folder.resolve("no").toString());
+    assertThat(ran.status).isEqualTo(1);
+    assertThat(ran.err).contains("$.ruoter: unknown key; did you mean 'router'?");
+    assertThat(folder.resolve("no")).doesNotExist();
+  }
+
+  @Test
+  void refusesFoldersThatAreNotItsOwn() throws IOException {
+    Path foreign = Files.createDirectories(folder.resolve("foreign"));
+    Path treasure = Files.writeString(foreign.resolve("notes.txt"), "mine");
+    Ran ran = theriac("train", config.toString(), "--out", foreign.toString());
+    assertThat(ran.status).isEqualTo(1);
+    assertThat(ran.err).contains("foreign: holds files that are not of a run").contains("--out");
+    assertThat(treasure).hasContent("mine");
+    Ran below = theriac("train", config.toString(), "--out", treasure.resolve("x").toString());
+    assertThat(below.status).isEqualTo(1);
+    assertThat(below.err).contains("cannot be written");
+    Ran unwritable =
+        theriac(
+            "train",
+            config.toString(),
+            "--json",
+            treasure.resolve("x.json").toString(),
+            "--out",
+            folder.resolve("never").toString());
+    assertThat(unwritable.status).isEqualTo(1);
+    assertThat(folder.resolve("never")).doesNotExist();
+  }
+
+  @Test
+  void quickstartIsConfiguredAndListed() {
+    assertThat(QuickstartCommand.config().data().held()).isGreaterThanOrEqualTo(100);
+    assertThat(theriac("--help").out)
+        .contains("quickstart", "train", "eval", "ask", "inspect", "doctor");
+    Ran help = theriac("quickstart", "--help");
+    assertThat(help.out).contains("--out", "--json", "--seed", "theriac-quickstart");
+  }
+}
