@@ -113,11 +113,11 @@ class ThreeStagesTest {
   void aFinishedRunIsReplaced() {
     Path out = folder.resolve("run");
     run(config("0.001"), out, SILENT);
-    run(config("0.002"), out, SILENT);
+    run(config("0.007"), out, SILENT);
     assertThat(MetricsLog.read(out.resolve("metrics.jsonl")))
         .filteredOn(m -> m.stage().equals("moe"))
         .extracting(StepMetrics::learningRate)
-        .contains(0.002)
+        .contains(0.007)
         .doesNotContain(0.001);
   }
 
