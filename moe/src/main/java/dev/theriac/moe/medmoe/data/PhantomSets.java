@@ -4,11 +4,14 @@ import dev.theriac.moe.medmoe.prompt.Conversation;
 import dev.theriac.moe.medmoe.prompt.ImageTokens;
 import dev.theriac.moe.medmoe.prompt.Role;
 import dev.theriac.moe.medmoe.prompt.Turn;
+import dev.theriac.tensor.Rng;
 import java.util.ArrayList;
 import java.util.List;
 
 /** Phantoms as the data sets of the three stages, the router's training and the evaluation. */
 public final class PhantomSets {
+  private static final long ORDERS = 7;
+
   private PhantomSets() {}
 
   /** One sample per phantom: picture and caption. For {@code ALIGN}. */
@@ -23,13 +26,16 @@ public final class PhantomSets {
 
   /**
    * One sample per phantom: all its questions, one after the other, in one conversation. Learns
-   * more per picture than {@link #questions}. For {@code INSTRUCT} and {@code MOE}.
+   * more per picture than {@link #questions}. The order differs from phantom to phantom, so that no
+   * answer can lean on an earlier one. For {@code INSTRUCT} and {@code MOE}.
    */
   public static Dataset conversations(List<Phantom> phantoms) {
     List<Sample> samples = new ArrayList<>();
     for (Phantom phantom : phantoms) {
       List<Turn> turns = new ArrayList<>();
-      for (Question question : phantom.questions()) {
+      int[] order = new Rng(ORDERS, samples.size(), 0).permutation(phantom.questions().size());
+      for (int next : order) {
+        Question question = phantom.questions().get(next);
         String text = question.text();
         turns.add(new Turn(Role.USER, turns.isEmpty() ? Conversation.imageFirst(text) : text));
         turns.add(new Turn(Role.ASSISTANT, question.answer()));
