@@ -51,6 +51,14 @@ public record TrainConfig(
     VQA
   }
 
+  /** Wordings of captions. */
+  public enum Captions {
+    /** Sentences of several forms. */
+    FULL,
+    /** One form, so that nothing varies but what the picture shows. */
+    SHORT
+  }
+
   /**
    * What to learn from.
    *
@@ -66,6 +74,8 @@ public record TrainConfig(
    * @param held number of pictures to validate on, and as many to test on, for {@code phantoms}
    * @param conversations whether stages 2 and 3 take all questions about a picture in one
    *     conversation, or else one by one, for {@code phantoms}
+   * @param captions how stage 1 describes pictures, for {@code phantoms} and {@code
+   *     pneumonia_mnist}
    * @param varied whether stages 2 and 3 ask in several ways, or else the question of the
    *     evaluation alone, for {@code pneumonia_mnist}
    */
@@ -81,6 +91,7 @@ public record TrainConfig(
       @Setting(value = "2000", min = 4) int train,
       @Setting(value = "200", min = 4) int held,
       @Setting("true") boolean conversations,
+      @Setting("full") Captions captions,
       @Setting("true") boolean varied) {
     /** Checks that the format has what it needs. */
     public Data {

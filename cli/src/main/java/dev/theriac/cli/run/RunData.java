@@ -73,7 +73,9 @@ public record RunData(
     Dataset validation = PhantomSets.questions(drawn.subList(data.train(), drawn.size()));
     Dataset test = test(config);
     return new RunData(
-        PhantomSets.captions(train),
+        data.captions() == TrainConfig.Captions.SHORT
+            ? PhantomSets.shortCaptions(train)
+            : PhantomSets.captions(train),
         talks,
         subset(questions, config.router().samples(), config.seed()),
         talks,
@@ -91,7 +93,9 @@ public record RunData(
     Dataset validation = PneumoniaMnist.read(file, Split.VAL).evaluation();
     Dataset test = test(config);
     return new RunData(
-        train.captions(),
+        config.data().captions() == TrainConfig.Captions.SHORT
+            ? train.shortCaptions()
+            : train.captions(),
         talks,
         subset(train.evaluation(), config.router().samples(), config.seed()),
         talks,

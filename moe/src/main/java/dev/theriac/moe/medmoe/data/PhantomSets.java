@@ -25,6 +25,20 @@ public final class PhantomSets {
   }
 
   /**
+   * One sample per phantom: picture and a few words, always in the same form ("CT: ring lesion,
+   * right flank."), so that all that varies is what the picture shows. For {@code ALIGN} where the
+   * encoder is trained too.
+   */
+  public static Dataset shortCaptions(List<Phantom> phantoms) {
+    List<Sample> samples = new ArrayList<>();
+    for (Phantom phantom : phantoms) {
+      Conversation caption = Conversation.of(ImageTokens.MARK, PhantomText.shortCaption(phantom));
+      samples.add(sample("phantom-" + samples.size(), phantom, caption, null));
+    }
+    return Dataset.of(samples);
+  }
+
+  /**
    * One sample per phantom: all its questions, one after the other, in one conversation. Learns
    * more per picture than {@link #questions}. The order differs from phantom to phantom, so that no
    * answer can lean on an earlier one. For {@code INSTRUCT} and {@code MOE}.

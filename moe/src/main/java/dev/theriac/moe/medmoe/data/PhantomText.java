@@ -58,6 +58,13 @@ final class PhantomText {
     };
   }
 
+  static String shortCaption(Phantom phantom) {
+    Finding finding = phantom.finding();
+    String where = phantom.side() == Side.NONE ? "" : ", " + finding.location(phantom.side());
+    String many = finding == Finding.MITOSIS ? ", " + number(phantom.count()) : "";
+    return phantom.modality().word() + ": " + finding.word() + where + many + ".";
+  }
+
   static List<Question> questions(
       Modality modality, Finding finding, Side side, int count, PhantomRandom random) {
     List<Question> questions = new ArrayList<>();

@@ -125,10 +125,19 @@ public final class PneumoniaMnist {
 
   /** One sample per image: picture and caption. For {@code ALIGN}. */
   public Dataset captions() {
+    return captions(Integer.MAX_VALUE);
+  }
+
+  /** The same with a single wording for each label, so that all that varies is the label. */
+  public Dataset shortCaptions() {
+    return captions(1);
+  }
+
+  private Dataset captions(int wordings) {
     List<Sample> samples = new ArrayList<>();
     for (int i = 0; i < size(); i++) {
       List<String> captions = pneumonia(i) ? PNEUMONIA_CAPTIONS : NORMAL_CAPTIONS;
-      String caption = captions.get(i % captions.size());
+      String caption = captions.get(i % Math.min(wordings, captions.size()));
       samples.add(sample(i, "caption", Conversation.of(ImageTokens.MARK, caption), null));
     }
     return Dataset.of(samples);

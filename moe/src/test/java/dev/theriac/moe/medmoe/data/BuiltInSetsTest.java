@@ -10,6 +10,7 @@ import dev.theriac.moe.medmoe.prompt.Example;
 import dev.theriac.moe.medmoe.prompt.PromptEncoder;
 import dev.theriac.moe.medmoe.prompt.Template;
 import java.util.List;
+import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 
 class BuiltInSetsTest {
@@ -43,6 +44,40 @@ class BuiltInSetsTest {
       assertThat(sample.conversation().turns()).hasSize(2 * phantoms.get(i).questions().size());
       assertThat(sample.conversation().images()).isEqualTo(1);
     }
+  }
+
+  @Test
+  void asksTheQuestionsOfAConversationInAnyOrder() {
+    List<Phantom> phantoms = Phantoms.train(3, 80);
+    Dataset conversations = PhantomSets.conversations(phantoms);
+    int openFirst = 0;
+    for (int i = 0; i < 80; i++) {
+      var turns = conversations.get(i).conversation().turns();
+      var asked = new TreeSet<String>();
+      for (int t = 0; t < turns.size(); t += 2) {
+        asked.add(turns.get(t).text().replace("<image>\n", "") + turns.get(t + 1).text());
+      }
+      var known = new TreeSet<String>();
+      phantoms.get(i).questions().forEach(q -> known.add(q.text() + q.answer()));
+      assertThat(asked).isEqualTo(known);
+      String answer = turns.get(1).text();
+      if (!answer.equals("yes") && !answer.equals("no")) openFirst++;
+    }
+    assertThat(openFirst).isBetween(20, 60);
+  }
+
+  @Test
+  void captionsInOneForm() {
+    List<Phantom> phantoms = Phantoms.train(3, 40);
+    Dataset captions = PhantomSets.shortCaptions(phantoms);
+    for (int i = 0; i < 40; i++) {
+      assertThat(captions.get(i).conversation().answer())
+          .startsWith(phantoms.get(i).modality().word() + ": " + phantoms.get(i).finding().word())
+          .endsWith(".");
+    }
+    assertThat(FOUR.shortCaptions().get(2).conversation().answer())
+        .isEqualTo(FOUR.shortCaptions().get(0).conversation().answer())
+        .isNotEqualTo(FOUR.shortCaptions().get(1).conversation().answer());
   }
 
   @Test
