@@ -4,7 +4,7 @@ import dev.theriac.llm.FeedForward;
 import dev.theriac.op.Index;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -40,7 +40,7 @@ public final class MoeLayer extends FeedForward {
    * @param router copied, so that each layer has its own
    */
   public static MoeLayer upcycle(FeedForward dense, Router router, boolean withMeta) {
-    Map<String, Tensor> weights = new HashMap<>();
+    Map<String, Tensor> weights = new LinkedHashMap<>();
     dense.parameters().forEach((path, p) -> weights.put(path, p.value()));
     List<Map<String, Tensor>> copies = new ArrayList<>();
     for (int e = 0; e < router.experts(); e++) copies.add(weights);
