@@ -14,7 +14,7 @@ final class LineChart {
   private static final int WIDTH = 360;
   private static final int HEIGHT = 220;
   private static final int LEFT = 40;
-  private static final int RIGHT = 52;
+  private static final int RIGHT = 60;
   private static final int TOP = 10;
   private static final int BOTTOM = 34;
   private static final int MOST_POINTS = 300;
