@@ -54,9 +54,7 @@ final class VectorRope implements RopeKernels {
             long target = po + 4 * row * heads * depth;
             for (int h = 0; h < heads; h++) {
               rotate(source, angles, target, rotary / 2, inverse ? -1 : 1);
-              for (int i = rotary; i < depth; i++) {
-                Host.setInt(target + 4L * i, Host.getInt(source + 4L * i));
-              }
+              Moves.copy(source + 4L * rotary, target + 4L * rotary, 4L * (depth - rotary));
               source += headStep;
               target += 4L * depth;
             }
@@ -66,30 +64,14 @@ final class VectorRope implements RopeKernels {
   }
 
   /**
-   * Rotates one head. Half a head is often shorter than a vector: narrower vectors follow, then
-   * scalar code; all do the same roundings.
+   * Rotates one head. The end in scalar code, often all there is, does the same roundings. Narrower
+   * vectors for it would be a mistake: the compiler profiles the vector operations by type, and a
+   * second type in use makes every kernel of this JVM ten times slower.
    */
   private static void rotate(long x, long angles, long y, int half, float sign) {
-    int i = 0;
-    if (half >= LENGTH) i = wide(x, angles, y, half, sign);
-    if (LENGTH > 8 && half - i >= 8) i = eight(x, angles, y, half, sign, i);
-    if (LENGTH > 4 && half - i >= 4) i = four(x, angles, y, half, sign, i);
     long up = 4L * half;
-    for (; i < half; i++) {
-      long o = 4L * i;
-      float c = Host.getFloat(angles + o);
-      float s = Host.getFloat(angles + up + o) * sign;
-      float a = Host.getFloat(x + o);
-      float b = Host.getFloat(x + up + o);
-      Host.setFloat(y + o, Math.fma(a, c, -(b * s)));
-      Host.setFloat(y + up + o, Math.fma(b, c, a * s));
-    }
-  }
-
-  private static int wide(long x, long angles, long y, int half, float sign) {
-    long up = 4L * half;
-    int i = 0;
-    for (; i <= half - LENGTH; i += LENGTH) {
+    int whole = half & -LENGTH;
+    for (int i = 0; i < whole; i += LENGTH) {
       long o = 4L * i;
       FloatVector c = FloatVector.fromMemorySegment(SPECIES, ALL, angles + o, LE);
       FloatVector s = FloatVector.fromMemorySegment(SPECIES, ALL, angles + up + o, LE).mul(sign);
@@ -98,36 +80,14 @@ final class VectorRope implements RopeKernels {
       a.fma(c, b.mul(s).neg()).intoMemorySegment(ALL, y + o, LE);
       b.fma(c, a.mul(s)).intoMemorySegment(ALL, y + up + o, LE);
     }
-    return i;
-  }
-
-  private static int eight(long x, long angles, long y, int half, float sign, int i) {
-    long up = 4L * half;
-    long o = 4L * i;
-    FloatVector c = FloatVector.fromMemorySegment(FloatVector.SPECIES_256, ALL, angles + o, LE);
-    FloatVector s =
-        FloatVector.fromMemorySegment(FloatVector.SPECIES_256, ALL, angles + up + o, LE).mul(sign);
-    FloatVector a = FloatVector.fromMemorySegment(FloatVector.SPECIES_256, ALL, x + o, LE);
-    FloatVector b = FloatVector.fromMemorySegment(FloatVector.SPECIES_256, ALL, x + up + o, LE);
-    a.fma(c, b.mul(s).neg()).intoMemorySegment(ALL, y + o, LE);
-    b.fma(c, a.mul(s)).intoMemorySegment(ALL, y + up + o, LE);
-    return i + 8;
-  }
-
-  private static int four(long x, long angles, long y, int half, float sign, int first) {
-    long up = 4L * half;
-    int i = first;
-    for (; i <= half - 4; i += 4) {
+    for (int i = whole; i < half; i++) {
       long o = 4L * i;
-      FloatVector c = FloatVector.fromMemorySegment(FloatVector.SPECIES_128, ALL, angles + o, LE);
-      FloatVector s =
-          FloatVector.fromMemorySegment(FloatVector.SPECIES_128, ALL, angles + up + o, LE)
-              .mul(sign);
-      FloatVector a = FloatVector.fromMemorySegment(FloatVector.SPECIES_128, ALL, x + o, LE);
-      FloatVector b = FloatVector.fromMemorySegment(FloatVector.SPECIES_128, ALL, x + up + o, LE);
-      a.fma(c, b.mul(s).neg()).intoMemorySegment(ALL, y + o, LE);
-      b.fma(c, a.mul(s)).intoMemorySegment(ALL, y + up + o, LE);
+      float c = Host.getFloat(angles + o);
+      float s = Host.getFloat(angles + up + o) * sign;
+      float a = Host.getFloat(x + o);
+      float b = Host.getFloat(x + up + o);
+      Host.setFloat(y + o, Math.fma(a, c, -(b * s)));
+      Host.setFloat(y + up + o, Math.fma(b, c, a * s));
     }
-    return i;
   }
 }
