@@ -50,7 +50,7 @@ public final class Attention {
       Check.dtype("attention", "lengths", lengths, DType.I64);
       Check.shape("attention", "lengths", lengths, query.size(0));
       lengths = lengths.contiguous();
-      Check.ids("attention lengths", lengths, key.size(1) + 1, Long.MIN_VALUE);
+      Check.ids("attention lengths", lengths, key.size(1) + 1);
     }
     Tensor q = dense(query);
     Tensor k = dense(key);

@@ -8,6 +8,7 @@ import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Tensor;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.function.LongPredicate;
 
 /** The checks that every family makes, once, above the back ends. */
 final class Check {
@@ -60,12 +61,17 @@ final class Check {
     return kind.name().toLowerCase(Locale.ROOT);
   }
 
-  /** Every id in [0, bound) or equal to {@code ignored}; the error gives position and value. */
-  static void ids(String op, Tensor ids, long bound, long ignored) {
+  /** Every id in [0, bound); the error gives position and value. */
+  static void ids(String op, Tensor ids, long bound) {
+    ids(op, ids, bound, _ -> false);
+  }
+
+  /** Every id in [0, bound) or {@code ignored}. */
+  static void ids(String op, Tensor ids, long bound, LongPredicate ignored) {
     long at = ids.strided().address();
     for (long i = 0, n = ids.size(); i < n; i++) {
       long id = Host.getLong(at + 8 * i);
-      if ((id < 0 || id >= bound) && id != ignored) {
+      if ((id < 0 || id >= bound) && !ignored.test(id)) {
         throw new IndexOutOfBoundsException(
             "%s: id %d at position %d is not in [0, %d)".formatted(op, id, i, bound));
       }

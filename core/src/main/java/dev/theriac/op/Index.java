@@ -97,7 +97,7 @@ public final class Index {
   private static Tensor flatIds(String op, Tensor ids, long bound) {
     Check.dtype(op, "ids", ids, DType.I64);
     Tensor flat = ids.reshape(ids.size()).contiguous();
-    Check.ids(op, flat, bound, Long.MIN_VALUE);
+    Check.ids(op, flat, bound);
     return flat;
   }
 

@@ -239,6 +239,9 @@ class AttentionTest {
     Tensor long1 = Tensor.of(new long[] {1, 4});
     assertThatThrownBy(() -> Attention.attention(q, q, q, long1, false))
         .hasMessageContaining("attention lengths: id 4 at position 1");
+    Tensor least = Tensor.of(new long[] {1, Long.MIN_VALUE});
+    assertThatThrownBy(() -> Attention.attention(q, q, q, least, false))
+        .hasMessageContaining("attention lengths: id " + Long.MIN_VALUE + " at position 1");
     assertThatThrownBy(() -> Attention.attention(q, q, q, Tensor.of(new long[] {1}), false))
         .hasMessageContaining("lengths must have shape [2], got [1]");
     assertThatThrownBy(() -> Attention.attention(q, q, q, Tensor.zeros(2), false))

@@ -11,6 +11,7 @@ import dev.theriac.tensor.Tensor;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
@@ -20,6 +21,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @ExtendWith(TensorScope.class)
 class IndexTest {
@@ -158,6 +160,23 @@ class IndexTest {
     Tensor x = Tensor.full(Double.NaN, DType.F32, 3, 8);
     long[] ids = Backends.with(backend, () -> Index.topK(x, 4)).indices().toLongs();
     assertThat(ids).containsExactly(0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3);
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {-1, 5, Long.MIN_VALUE, Long.MAX_VALUE})
+  void noIdOutsideTheRangeReachesAKernel(long id) {
+    Tensor ids = Tensor.of(new long[] {id});
+    Tensor columns = Tensor.of(new long[] {id}, 1, 1);
+    Map<String, Runnable> uses =
+        Map.of(
+            "gatherRows", () -> Index.gatherRows(Tensor.zeros(5, 3), ids),
+            "scatterRows", () -> Index.scatterRows(Tensor.zeros(1, 3), ids, 5),
+            "gatherColumns", () -> Index.gatherColumns(Tensor.zeros(1, 5), columns),
+            "scatterColumns", () -> Index.scatterColumns(Tensor.zeros(1, 1), columns, 5));
+    uses.forEach((name, use) ->
+        assertThatThrownBy(use::run)
+            .isInstanceOf(IndexOutOfBoundsException.class)
+            .hasMessage("%s: id %d at position 0 is not in [0, 5)", name, id));
   }
 
   @Test
