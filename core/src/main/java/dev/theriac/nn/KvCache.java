@@ -4,6 +4,8 @@ import dev.theriac.backend.Backends;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
+import java.util.Arrays;
+import java.util.stream.LongStream;
 
 /**
  * Keys and values of the positions that a decoder has seen, for each layer [B, capacity, G, D].
@@ -45,10 +47,18 @@ public final class KvCache implements AutoCloseable {
 
   /**
    * Keys and values to attend to after appending {@code key} and {@code value} [B, T, G, D] of one
-   * layer: everything up to the longest row, as views.
+   * layer: everything up to the longest row, as views. Gradients do not flow through the cache.
+   *
+   * @throws IllegalStateException when the capacity is exceeded, or when T is more than 1 and rows
+   *     have different lengths: a causal mask has one shape for all rows
    */
   public Pair append(int layer, Tensor key, Tensor value) {
     long count = key.size(1);
+    if (count > 1 && LongStream.of(lengths).distinct().count() > 1) {
+      throw new IllegalStateException(
+          "KV cache: %d new positions for rows of lengths %s; append to them one at a time"
+              .formatted(count, Arrays.toString(lengths)));
+    }
     for (int b = 0; b < lengths.length; b++) {
       if (lengths[b] + count > capacity) {
         throw new IllegalStateException(
