@@ -101,15 +101,15 @@ public final class Memory {
   }
 
   private static Block reserve(long bytes, int sizeClass, String holder) {
-    if (limit > 0 && RESERVED.addAndGet(bytes) > limit) {
+    long given = limit;
+    long bound = given > 0 ? given : Long.MAX_VALUE;
+    if (RESERVED.addAndGet(bytes) > bound) {
       RESERVED.addAndGet(-bytes);
       trim();
-      if (RESERVED.addAndGet(bytes) > limit) {
+      if (RESERVED.addAndGet(bytes) > bound) {
         RESERVED.addAndGet(-bytes);
         throw new OutOfTensorMemoryException(exhausted(bytes, holder));
       }
-    } else if (limit <= 0) {
-      RESERVED.addAndGet(bytes);
     }
     Arena arena = Arena.ofShared();
     try {
