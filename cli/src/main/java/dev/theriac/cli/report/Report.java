@@ -8,12 +8,12 @@ import dev.theriac.cli.report.ReportData.Sample;
 import dev.theriac.cli.report.ReportData.Scores;
 import dev.theriac.cli.report.ReportData.Setting;
 import dev.theriac.cli.report.ReportData.StagePlan;
+import dev.theriac.io.AtomicFile;
 import dev.theriac.vision.image.Images;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
@@ -40,15 +40,10 @@ public final class Report {
   /**
    * Writes the report, replacing a file that is there.
    *
-   * @throws IOException if the file cannot be written
+   * @throws dev.theriac.io.FileException if the file cannot be written; an earlier one is intact
    */
-  public static void write(ReportData data, Path file) throws IOException {
-    try {
-      Files.writeString(file, html(data));
-    } catch (IOException e) {
-      throw new IOException(
-          file + ": cannot be written; check that the folder exists, is writable and has room", e);
-    }
+  public static void write(ReportData data, Path file) {
+    AtomicFile.write(file, html(data));
   }
 
   /** The report as text. */

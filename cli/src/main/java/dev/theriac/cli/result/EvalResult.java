@@ -3,6 +3,7 @@ package dev.theriac.cli.result;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.theriac.cli.report.ReportData.ModalityScore;
 import dev.theriac.cli.report.ReportData.Scores;
+import dev.theriac.io.AtomicFile;
 import dev.theriac.moe.medmoe.metrics.VqaReport;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -60,7 +61,7 @@ public record EvalResult(
 
   /** Writes the scores whole or not at all. */
   public void write(Path file) {
-    ResultTable.write(
+    AtomicFile.write(
         file, ResultJson.MAPPER.writerWithDefaultPrettyPrinter().writeValueAsString(this) + "\n");
   }
 }

@@ -2,11 +2,10 @@ package dev.theriac.cli.result;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import dev.theriac.io.AtomicFile;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Map;
 
 /**
@@ -58,29 +57,13 @@ public record ResultTable(
     return ResultJson.MAPPER.readValue(json, ResultTable.class);
   }
 
-  /** Writes the table whole or not at all. */
+  /**
+   * Writes the table whole or not at all.
+   *
+   * @throws dev.theriac.io.FileException if the file cannot be written
+   */
   public void write(Path file) {
-    write(file, json());
-  }
-
-  /** Writes a text so; what is no regular file, such as a pipe or a device, is written to. */
-  public static void write(Path file, String json) {
-    Path target = file.toAbsolutePath();
-    Path part = target.resolveSibling(target.getFileName() + ".part");
-    try {
-      if (special(target)) {
-        Files.writeString(target, json);
-        return;
-      }
-      Files.writeString(part, json);
-      Files.move(part, target, StandardCopyOption.REPLACE_EXISTING);
-    } catch (IOException e) {
-      throw new UncheckedIOException(file + ": the table of results cannot be written", e);
-    }
-  }
-
-  private static boolean special(Path target) {
-    return Files.exists(target) && !Files.isRegularFile(target);
+    AtomicFile.write(file, json());
   }
 
   /**
@@ -94,8 +77,8 @@ public record ResultTable(
     if (Files.isDirectory(target)) {
       throw new IllegalArgumentException(file + ": is a folder; name a file");
     }
-    if (special(target)) {
-      return;
+    if (Files.exists(target) && !Files.isRegularFile(target)) {
+      return; // a pipe or a device
     }
     try {
       if (target.getParent() != null) {

@@ -21,9 +21,7 @@ import dev.theriac.moe.medmoe.train.StageOptions;
 import dev.theriac.moe.medmoe.train.StageTrainer;
 import dev.theriac.tensor.Tensor;
 import dev.theriac.train.Checkpoints;
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -123,11 +121,7 @@ public final class ThreeStages {
     ReportData report =
         new RunReport(config, title, data.note(), plan, steps, seconds)
             .data(moeScores, denseScores, ofMoe, ofDense, routing, classes);
-    try {
-      Report.write(report, folder.file("report.html"));
-    } catch (IOException e) {
-      throw new UncheckedIOException(e.getMessage(), e);
-    }
+    Report.write(report, folder.file("report.html"));
     progress.close();
     ResultText.print(print, moeScores, denseScores, seconds);
     folder.save(seconds(), true);

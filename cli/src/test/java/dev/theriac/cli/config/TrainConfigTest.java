@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Test;
 
 class TrainConfigTest {
   private static TrainConfig parse(String json) {
-    return ConfigReader.parse(json, "train.json", Path.of("/work"), TrainConfig.class);
+    return ConfigReader.parse(json, "train.json", Path.of("/data"), TrainConfig.class);
   }
 
   @Test
@@ -32,7 +32,7 @@ class TrainConfigTest {
             parse("{\"data\": {\"format\": \"pneumonia_mnist\", \"file\": \"x.npz\"}}")
                 .data()
                 .file())
-        .isEqualTo(Path.of("/work/x.npz"));
+        .isEqualTo(Path.of("/data/x.npz"));
   }
 
   @Test

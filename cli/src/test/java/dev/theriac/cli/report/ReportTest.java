@@ -12,6 +12,7 @@ import dev.theriac.cli.report.ReportData.Sample;
 import dev.theriac.cli.report.ReportData.Scores;
 import dev.theriac.cli.report.ReportData.Setting;
 import dev.theriac.cli.report.ReportData.StagePlan;
+import dev.theriac.io.FileException;
 import dev.theriac.moe.medmoe.data.Phantom;
 import dev.theriac.moe.medmoe.data.Phantoms;
 import dev.theriac.moe.medmoe.data.Question;
@@ -186,7 +187,7 @@ class ReportTest {
   }
 
   @Test
-  void wrongShapesAndPlacesAreErrors(@TempDir Path folder) {
+  void wrongShapesAndPlacesAreErrors(@TempDir Path folder) throws IOException {
     assertThatThrownBy(
             () -> new Routing(List.of("CT"), List.of(0), List.of("0", "1"), List.of(List.of())))
         .hasMessageContaining("1 modalities x 1 layers x 2 experts");
@@ -204,9 +205,9 @@ class ReportTest {
                 Optional.empty(),
                 List.of()))
         .hasMessageContaining("MoE has scores for [CT, MRI, X-ray, pathology], Dense for []");
-    Path nowhere = folder.resolve("no/report.html");
+    Path nowhere = Files.writeString(folder.resolve("file"), "x").resolve("report.html");
     assertThatThrownBy(() -> Report.write(sample(), nowhere))
-        .isInstanceOf(IOException.class)
+        .isInstanceOf(FileException.class)
         .hasMessageContaining(nowhere.toString());
   }
 

@@ -1,5 +1,7 @@
 package dev.theriac.vision.image;
 
+import dev.theriac.io.AtomicFile;
+import dev.theriac.io.FileException;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -127,17 +129,16 @@ public final class Images {
   }
 
   /**
-   * Writes the picture as a PNG file, replacing one that is there.
+   * Writes the picture as a PNG file, replacing one that is there in one step.
    *
    * @throws IOException if the file cannot be written
    */
   public static void writePng(Image image, Path file) throws IOException {
     byte[] bytes = encodePng(image);
     try {
-      Files.write(file, bytes);
-    } catch (IOException e) {
-      throw new IOException(
-          file + ": cannot be written; check that the folder exists, is writable and has room", e);
+      AtomicFile.write(file, bytes);
+    } catch (FileException e) {
+      throw new IOException(e.getMessage(), e);
     }
   }
 

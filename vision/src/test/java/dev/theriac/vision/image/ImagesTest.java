@@ -172,8 +172,8 @@ class ImagesTest {
   }
 
   @Test
-  void unwritablePlacesAreNamed() {
-    Path nowhere = folder.resolve("no/such/folder/x.png");
+  void unwritablePlacesAreNamed() throws IOException {
+    Path nowhere = Files.writeString(folder.resolve("file"), "x").resolve("x.png");
     Image image = Image.of8(1, 1, 1, new byte[1]);
     assertThatThrownBy(() -> Images.writePng(image, nowhere))
         .isInstanceOf(IOException.class)
