@@ -54,6 +54,11 @@ public final class Generator {
    */
   public List<int[]> generate(Tensor prompts, long[] lengths) {
     int rows = Math.toIntExact(prompts.size(0));
+    if (lengths.length != rows) {
+      throw new IllegalArgumentException(
+          "generate: %d lengths for a batch of shape %s"
+              .formatted(lengths.length, prompts.layout()));
+    }
     for (long l : lengths) {
       if (l < 1 || l > prompts.size(1)) {
         throw new IllegalArgumentException(

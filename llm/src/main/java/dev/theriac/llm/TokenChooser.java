@@ -7,7 +7,7 @@ import java.util.stream.IntStream;
 
 /**
  * Chooses the next token of one row. Randomness is a function of (seed, row, step) alone, so that a
- * row's tokens depend neither on the other rows nor on how they are batched.
+ * row's tokens depend neither on the other rows nor on their number.
  */
 final class TokenChooser {
   private final GenerationConfig config;
