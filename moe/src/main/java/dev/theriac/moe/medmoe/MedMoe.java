@@ -38,7 +38,8 @@ import java.util.function.Consumer;
  * other feed-forward may be a mixture of domain experts with an always-active meta expert. Until
  * {@link #upcycle} it is the dense model of the first two stages.
  *
- * <p>Answering questions is safe from several threads; training is not.
+ * <p>Fresh and up-cycled models are ready to answer: dropout is off until a stage trains them.
+ * Answering questions is safe from several threads; training is not.
  */
 public final class MedMoe extends Module {
   private final VisionTransformer vision;
@@ -61,6 +62,7 @@ public final class MedMoe extends Module {
     this.tokenizer = tokenizer;
     this.preprocessing = preprocessing;
     this.moe = moe;
+    train(false);
   }
 
   public static MedMoeBuilder builder() {

@@ -59,11 +59,19 @@ public record Conversation(List<Turn> turns) {
     return ImageTokens.MARK + "\n" + words;
   }
 
-  /** The same conversation without its last answer, and the picture in front of the first turn. */
+  /**
+   * The same conversation without its last answer, and the picture in front of the first turn,
+   * wherever it was before.
+   */
   public Conversation asQuestion() {
     List<Turn> kept = awaitsAnswer() ? turns : turns.subList(0, turns.size() - 1);
-    List<Turn> asked = new ArrayList<>(kept);
-    asked.set(0, new Turn(Role.USER, imageFirst(kept.getFirst().text())));
+    List<Turn> asked = new ArrayList<>();
+    asked.add(new Turn(Role.USER, imageFirst(kept.getFirst().text())));
+    for (Turn turn : kept.subList(1, kept.size())) {
+      String text = turn.text();
+      boolean marked = text.contains(ImageTokens.MARK);
+      asked.add(marked ? new Turn(turn.role(), text.replace(ImageTokens.MARK, "").strip()) : turn);
+    }
     return new Conversation(asked);
   }
 

@@ -94,6 +94,9 @@ public final class RouterTrainer {
 
   /** Trains a router for top-1 routing by probability. */
   public Router run() {
+    if (labelled.size() == 0) {
+      throw new IllegalArgumentException("router training: no labelled sample");
+    }
     Router router =
         new Router(
             model.language().config().dim(),
@@ -129,7 +132,7 @@ public final class RouterTrainer {
     return router;
   }
 
-  /** Share of samples whose modality the router tells from the model's features. */
+  /** Share of samples whose modality the router tells from the model's features; NaN of none. */
   public static double accuracy(Router router, MedMoe model, Dataset labelled) {
     return accuracy(router, model, labelled, RouterTrainer::modality);
   }
@@ -137,6 +140,7 @@ public final class RouterTrainer {
   /** The same for a router that was trained on other {@link #classes}. */
   public static double accuracy(
       Router router, MedMoe model, Dataset labelled, ToIntFunction<Sample> classOf) {
+    if (labelled.size() == 0) return Double.NaN;
     long[] classes = classes(labelled, router.experts(), classOf);
     float[][] features = features(model, labelled);
     int[] all = new int[features.length];

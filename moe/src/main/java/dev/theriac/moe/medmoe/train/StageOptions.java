@@ -8,7 +8,8 @@ import dev.theriac.vision.image.Augmentation;
  * @param steps optimiser steps; 0 for as many as {@code epochs} take
  * @param epochs passes over the data when {@code steps} is 0
  * @param batchSize samples of an optimiser step
- * @param microBatches parts that a step's samples are computed in, gradients being accumulated
+ * @param microBatches equal parts that a step's samples are computed in, gradients being
+ *     accumulated; divides {@code batchSize}
  * @param learningRate at the peak
  * @param warmUp share of the steps over which the rate rises; it then falls to 0 along a cosine
  * @param weightDecay of matrices
@@ -41,10 +42,15 @@ public record StageOptions(
     Augmentation augmentation,
     int maxLength) {
   public StageOptions {
-    if (steps < 0 || epochs < 1 || batchSize < 1 || microBatches < 1 || microBatches > batchSize) {
+    if (steps < 0 || epochs < 1 || batchSize < 1 || microBatches < 1) {
       throw new IllegalArgumentException(
           "stage: %d steps, %d epochs, batches of %d in %d parts"
               .formatted(steps, epochs, batchSize, microBatches));
+    }
+    if (batchSize % microBatches != 0) {
+      throw new IllegalArgumentException(
+          "stage: a batch of %d cannot be cut into %d equal parts"
+              .formatted(batchSize, microBatches));
     }
   }
 

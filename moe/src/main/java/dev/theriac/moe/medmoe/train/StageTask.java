@@ -78,7 +78,13 @@ final class StageTask implements TrainingTask {
 
   @Override
   public OptionalDouble score(long step) {
-    return score == null ? OptionalDouble.empty() : OptionalDouble.of(score.applyAsDouble(model));
+    if (score == null) return OptionalDouble.empty();
+    model.train(false); // no dropout while the model is measured
+    try {
+      return OptionalDouble.of(score.applyAsDouble(model));
+    } finally {
+      model.train(true);
+    }
   }
 
   @Override

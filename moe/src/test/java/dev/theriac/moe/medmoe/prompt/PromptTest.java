@@ -48,6 +48,20 @@ class PromptTest {
   }
 
   @Test
+  void asksWithTheImageInFrontWhereverTheConversationHadIt() {
+    Conversation late =
+        new Conversation(
+            List.of(
+                new Turn(Role.USER, "Q1"),
+                new Turn(Role.ASSISTANT, "A1"),
+                new Turn(Role.USER, "Q2\n<image>"),
+                new Turn(Role.ASSISTANT, "A2")));
+    assertThat(late.asQuestion().images()).isEqualTo(1);
+    assertThat(Template.PHI.inference(late.asQuestion()))
+        .isEqualTo(OPENING + "USER: <image>\nQ1 ASSISTANT: A1<|endoftext|>USER: Q2 ASSISTANT:");
+  }
+
+  @Test
   void writesCaptionsPlainly() {
     assertThat(Template.PLAIN.training(Conversation.of("Describe it.\n<image>", "A spot.")))
         .isEqualTo("<image>A spot.\n");

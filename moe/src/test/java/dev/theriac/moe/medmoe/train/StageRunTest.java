@@ -12,9 +12,15 @@ import dev.theriac.moe.medmoe.MedMoe;
 import dev.theriac.moe.medmoe.MoeOptions;
 import dev.theriac.moe.medmoe.Provenance;
 import dev.theriac.moe.medmoe.TinyModels;
+import dev.theriac.moe.medmoe.data.Dataset;
 import dev.theriac.moe.medmoe.data.Phantom;
 import dev.theriac.moe.medmoe.data.PhantomSets;
 import dev.theriac.moe.medmoe.data.Phantoms;
+import dev.theriac.moe.medmoe.data.Sample;
+import dev.theriac.moe.medmoe.prompt.Example;
+import dev.theriac.moe.medmoe.prompt.PromptEncoder;
+import dev.theriac.moe.medmoe.prompt.Template;
+import dev.theriac.op.Autograd;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
@@ -30,9 +36,11 @@ import dev.theriac.vision.image.Augmentation;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -157,6 +165,53 @@ class StageRunTest {
     wanted.forEach((name, bytes) -> assertThat(got.get(name)).as(name).isEqualTo(bytes));
     Map<String, float[]> end = StageTest.values(whole[0]);
     StageTest.values(resumed[0]).forEach((p, v) -> assertThat(v).as(p).isEqualTo(end.get(p)));
+  }
+
+  @Test
+  void dropoutIsOffUnlessAStageTrains() {
+    Dataset data = StageTest.data(Stage.MOE, PHANTOMS);
+    ToDoubleFunction<MedMoe> quality = model -> -loss(model, data.get(0));
+    MedMoe fresh =
+        MedMoe.builder()
+            .vision(new VisionTransformer(TinyModels.vision(), new Rng(1)))
+            .language(new Decoder(TinyModels.decoder(Family.PHI, 0.5), new Rng(2)))
+            .tokenizer(TinyModels.dense(Family.PHI).tokenizer())
+            .build();
+    assertThat(quality.applyAsDouble(fresh)).isEqualTo(quality.applyAsDouble(fresh));
+    assertThat(quality.applyAsDouble(fresh.copy())).isEqualTo(quality.applyAsDouble(fresh));
+    MedMoe model = fresh.upcycle(TinyModels.router(), MoeOptions.medMoe());
+    assertThat(quality.applyAsDouble(model)).isEqualTo(quality.applyAsDouble(model));
+    List<Double> scores = new ArrayList<>();
+    List<Double> again = new ArrayList<>();
+    Stage.MOE
+        .trainer(model, data)
+        .options(options(3, 4))
+        .checkpoints(new Checkpoints(dir, 1), 1)
+        .score(m -> {
+          scores.add(quality.applyAsDouble(m));
+          again.add(quality.applyAsDouble(m));
+          return scores.size(); // so that the last one is kept
+        })
+        .run();
+    assertThat(scores).hasSize(3).isEqualTo(again);
+    assertThat(scores.getLast()).isEqualTo(quality.applyAsDouble(model));
+  }
+
+  private static double loss(MedMoe model, Sample sample) {
+    Example example =
+        new PromptEncoder(model.tokenizer(), Template.PHI, 2048).training(sample.conversation());
+    float[][] pixels = {model.preprocess(sample.image().load())};
+    try (Scope _ = Scope.open()) {
+      return Autograd.noGrad(() -> model.forward(List.of(example), pixels)).loss().item();
+    }
+  }
+
+  @Test
+  void aBatchIsCutIntoEqualParts() {
+    assertThatThrownBy(() ->
+            new StageOptions(1, 1, 32, 3, 1e-3, 0.1, 0, 0.999, 1, 9, true, true, false, null, 2048))
+        .hasMessageContaining("a batch of 32 cannot be cut into 3 equal parts");
+    assertThat(options(1, 6).microBatches()).isEqualTo(1);
   }
 
   @Test

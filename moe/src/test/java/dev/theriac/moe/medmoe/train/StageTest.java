@@ -338,6 +338,9 @@ class StageTest {
             .run();
     double accuracy = RouterTrainer.accuracy(router, model, sameQuestion(Phantoms.test(2, 64)));
     assertThat(accuracy).isGreaterThan(0.9);
+    assertThat(RouterTrainer.accuracy(router, model, Dataset.of(List.of()))).isNaN();
+    assertThatThrownBy(() -> RouterTrainer.on(model, Dataset.of(List.of())).run())
+        .hasMessageContaining("no labelled sample");
     values(model).forEach((path, v) -> assertThat(v).as(path).isEqualTo(before.get(path)));
 
     Dataset unlabelled =
