@@ -2,6 +2,7 @@ package dev.theriac.op;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.theriac.backend.Backend;
 import dev.theriac.backend.Backends;
@@ -12,6 +13,7 @@ import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -178,6 +180,37 @@ class ReduceTest {
         int best = 0;
         for (int j = 1; j < c; j++) if (in[n * c + j] > in[n * c + best]) best = j;
         assertThat(got[n]).isEqualTo(best);
+      }
+    }
+  }
+
+  /** Every choice of broadcast dimensions, their order, and reduced dimensions. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void broadcastInputsGiveWhatTheirCopiesGive(Backend backend) {
+    int[][] orders = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    for (int repeated = 0; repeated < 8; repeated++) {
+      int mask = repeated;
+      long[] base = {3, 4, 17};
+      for (int d = 0; d < 3; d++) if ((mask >> d & 1) == 1) base[d] = 1;
+      Tensor wide = Samples.normal(repeated, base).expand(3, 4, 17);
+      for (int[] order : orders) {
+        Tensor x = wide.permute(order);
+        Tensor copy = ShapeFunctions.copy(x);
+        for (int gone = 0; gone < 8; gone++) {
+          int chosen = gone;
+          int[] dims = IntStream.range(0, 3).filter(d -> (chosen >> d & 1) == 1).toArray();
+          for (ReduceKind kind : ReduceKind.values()) {
+            double[] got =
+                Samples.doubles(Backends.with(backend, () -> Reduce.reduce(kind, x, false, dims)));
+            double[] wanted =
+                Samples.doubles(
+                    Backends.with(Backends.scalar(), () -> Reduce.reduce(kind, copy, false, dims)));
+            assertThat(got)
+                .as("%s of %s over %s", kind, x.layout(), Arrays.toString(dims))
+                .containsExactly(wanted, within(1e-4));
+          }
+        }
       }
     }
   }

@@ -60,7 +60,7 @@ final class VectorReduce implements ReduceKernels {
     long extent = 1;
     for (int d = to - 1; d >= from; d--) {
       if (layout.size(d) == 1) continue;
-      if (step == 0) step = layout.stride(d);
+      if (extent == 1) step = layout.stride(d);
       else if (layout.stride(d) != step * extent) return 0;
       extent *= layout.size(d);
     }
