@@ -12,13 +12,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-
 class KvCacheTest {
   private static final int DIM = 24;
 
   private static SelfAttention attention(int kvHeads) {
-    var config =
-        new SelfAttention.Config(DIM, 3, kvHeads, 8, true, true, "dense", true, 4, 10_000);
+    var config = new SelfAttention.Config(DIM, 3, kvHeads, 8, true, true, "dense", true, 4, 10_000);
     return new SelfAttention(config, new Rng(3), 0.3, 0.3);
   }
 
