@@ -1,6 +1,7 @@
 package dev.theriac.cli.progress;
 
 import java.io.PrintWriter;
+import java.time.Duration;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarConsumer;
@@ -18,12 +19,13 @@ final class BarProgress implements Progress {
   }
 
   @Override
-  public void start(String task, long steps) {
+  public void start(String task, long done, long steps) {
     close();
     bar =
         new ProgressBarBuilder()
             .setTaskName(task)
             .setInitialMax(steps)
+            .startsFrom(done, Duration.ZERO)
             .setStyle(ProgressBarStyle.COLORFUL_UNICODE_BLOCK)
             .setUpdateIntervalMillis(REDRAW_MILLIS)
             .setConsumer(line)

@@ -14,6 +14,7 @@ final class LineProgress implements Progress {
   private long steps;
   private long started;
   private long printed;
+  private long first;
   private long lastStep;
   private long lastPrintedStep;
   private String lastFigures = "";
@@ -25,14 +26,15 @@ final class LineProgress implements Progress {
   }
 
   @Override
-  public void start(String task, long steps) {
+  public void start(String task, long done, long steps) {
     close();
     this.task = task;
     this.steps = steps;
     started = nanos.getAsLong();
     printed = started;
-    lastStep = 0;
-    lastPrintedStep = 0;
+    first = done;
+    lastStep = done;
+    lastPrintedStep = done;
     lastFigures = "";
     print("%s: %,d steps".formatted(task, steps));
   }
@@ -59,8 +61,8 @@ final class LineProgress implements Progress {
       line.append(", ").append(lastFigures);
     }
     line.append(", ").append(Figures.time(elapsed)).append(" passed");
-    if (lastStep > 0 && lastStep < steps) {
-      Duration left = elapsed.multipliedBy(steps - lastStep).dividedBy(lastStep);
+    if (lastStep > first && lastStep < steps) {
+      Duration left = elapsed.multipliedBy(steps - lastStep).dividedBy(lastStep - first);
       line.append(", ").append(Figures.time(left)).append(" left");
     }
     print(line.toString());

@@ -13,7 +13,16 @@ public interface Progress extends AutoCloseable {
   Duration INTERVAL = Duration.ofSeconds(5);
 
   /** Begins a task, ending the one before. */
-  void start(String task, long steps);
+  default void start(String task, long steps) {
+    start(task, 0, steps);
+  }
+
+  /**
+   * Goes on with a task, ending the one before.
+   *
+   * @param done steps done in an earlier run, which say nothing about this one's speed
+   */
+  void start(String task, long done, long steps);
 
   /**
    * Reports a step of the task.

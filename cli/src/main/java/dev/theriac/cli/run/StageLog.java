@@ -51,7 +51,7 @@ final class StageLog implements TrainingListener {
       String how = step == steps ? "was finished before" : "goes on after step " + step;
       progress.note(stage + " " + how);
     }
-    if (step < steps) progress.start(stage, steps);
+    if (step < steps) progress.start(stage, step, steps);
   }
 
   @Override

@@ -43,6 +43,25 @@ class ProgressTest {
   }
 
   @Test
+  void timeLeftOfAResumedTaskIsJudgedByItsOwnSteps() {
+    try (Progress progress = lines()) {
+      progress.start("align", 900, 1000);
+      seconds.addAndGet(6);
+      progress.step(910, 1, 100);
+    }
+    assertThat(printed())
+        .containsExactly(
+            "align: 1,000 steps",
+            "align: 910/1,000 (91 %), loss 1.000, 100 tokens/s, 0:06 passed, 0:54 left");
+    text.getBuffer().setLength(0);
+    try (Progress progress = new BarProgress(new PrintWriter(text), 120)) {
+      progress.start("align", 900, 1000);
+      progress.step(910, 1, 100);
+    }
+    assertThat(text.toString()).contains("910/1000");
+  }
+
+  @Test
   void endsATaskWithItsLastStep() {
     try (Progress progress = lines()) {
       progress.start("a", 2);
