@@ -320,9 +320,10 @@ public record TrainConfig(
       @Setting(optional = true) Augment augmentation) {
     /** Checks that a batch can be cut. */
     public Stage {
-      if (accumulate > batchSize) {
+      if (batchSize % accumulate != 0) {
         throw new IllegalArgumentException(
-            "accumulate %d cuts a batch of %d into empty parts".formatted(accumulate, batchSize));
+            "batch_size %d cannot be cut into %d equal parts (accumulate)"
+                .formatted(batchSize, accumulate));
       }
     }
 

@@ -10,10 +10,11 @@ import java.util.Map;
 
 /**
  * Results of {@code quickstart} and {@code train}, as {@code --json FILE} writes them. Shares lie
- * in 0 to 1. A key whose value is null is left out.
+ * in 0 to 1. The accuracies and the recall are always there, null where there is nothing to
+ * measure; other keys are left out then.
  *
  * @param seconds wall time from start to end of the run
- * @param closedAccuracy share of closed questions answered right
+ * @param closedAccuracy share of closed questions answered right, or null where none was asked
  * @param openRecall mean recall of open questions, or null where none was asked
  * @param routerAccuracy share of pictures whose modality the router tells, or null for a dense
  *     model or data of one modality
@@ -27,9 +28,9 @@ import java.util.Map;
 @JsonInclude(JsonInclude.Include.NON_NULL)
 public record ResultTable(
     @JsonProperty(required = true) double seconds,
-    @JsonProperty(required = true) double closedAccuracy,
-    Double openRecall,
-    Double routerAccuracy,
+    @JsonProperty(required = true) @JsonInclude Double closedAccuracy,
+    @JsonInclude Double openRecall,
+    @JsonInclude Double routerAccuracy,
     Double testAccuracy,
     @JsonProperty(required = true) long parametersTotal,
     @JsonProperty(required = true) long parametersActive,

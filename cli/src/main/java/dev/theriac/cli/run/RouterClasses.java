@@ -66,6 +66,11 @@ record RouterClasses(List<String> names, ToIntFunction<Sample> of) {
     return new RouterClasses(names, s -> names.indexOf(s.conversation().answer()));
   }
 
+  /** The samples of a class that the router learnt; on others it cannot be measured. */
+  Dataset known(Dataset data) {
+    return Dataset.of(RunData.samples(data).stream().filter(s -> of.applyAsInt(s) >= 0).toList());
+  }
+
   /** Names of all experts: that of the class where there is one. */
   List<String> experts(int count) {
     return java.util.stream.IntStream.range(0, count)

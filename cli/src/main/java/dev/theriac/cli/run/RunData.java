@@ -2,6 +2,7 @@ package dev.theriac.cli.run;
 
 import dev.theriac.cli.config.TrainConfig;
 import dev.theriac.moe.medmoe.data.Dataset;
+import dev.theriac.moe.medmoe.data.ImageSource;
 import dev.theriac.moe.medmoe.data.Modality;
 import dev.theriac.moe.medmoe.data.Phantom;
 import dev.theriac.moe.medmoe.data.PhantomSets;
@@ -118,7 +119,10 @@ public record RunData(
     return new RunData(
         VqaFile.read(data.align(), data.images(), VqaFile.Kind.ALIGN),
         VqaFile.read(data.instruct(), data.images(), VqaFile.Kind.TRAIN),
-        subset(byModality ? withModality(moe) : moe, config.router().samples(), config.seed()),
+        subset(
+            pictured(byModality ? withModality(moe) : moe),
+            config.router().samples(),
+            config.seed()),
         moe,
         validation == null
             ? null
@@ -130,6 +134,12 @@ public record RunData(
 
   private static Dataset withModality(Dataset data) {
     return Dataset.of(samples(data).stream().filter(s -> s.modality() != null).toList());
+  }
+
+  /** The router is trained on pictures; text alone has nothing for it. */
+  private static Dataset pictured(Dataset data) {
+    return Dataset.of(
+        samples(data).stream().filter(s -> !(s.image() instanceof ImageSource.None)).toList());
   }
 
   /** So many samples at random; all for 0. */

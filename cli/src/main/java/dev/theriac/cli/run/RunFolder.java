@@ -122,12 +122,27 @@ public final class RunFolder {
         // The error that matters was thrown above.
       }
     }
-    long room = usable.applyAsLong(folder);
+    // What the run has written already is part of its room, as is what it replaces.
+    long room = usable.applyAsLong(folder) + written();
     if (room < bytes) {
       throw new IllegalArgumentException(
           "%s: the run needs %,d MiB, the disk has %,d MiB left; make room or name another folder (--out)"
               .formatted(folder, (bytes >> 20) + 1, room >> 20));
     }
+  }
+
+  private long written() {
+    long bytes = 0;
+    for (String name : OWN) {
+      Path path = folder.resolve(name);
+      if (!Files.exists(path)) continue;
+      try (Stream<Path> files = Files.walk(path)) {
+        for (Path file : files.filter(Files::isRegularFile).toList()) bytes += Files.size(file);
+      } catch (IOException e) {
+        throw new IllegalArgumentException(path + ": cannot be read (" + e + ")", e);
+      }
+    }
+    return bytes;
   }
 
   private static long usable(Path folder) {

@@ -83,10 +83,10 @@ final class RunScores {
     }
     return new ResultTable(
         seconds,
-        s.closedAccuracy(),
+        orNull(s.closedAccuracy()),
         orNull(s.openRecall()),
         orNull(s.routerAccuracy()),
-        classified ? s.closedAccuracy() : null,
+        classified ? orNull(s.closedAccuracy()) : null,
         s.parametersTotal(),
         s.parametersActive(),
         s.tokensPerSecond(),

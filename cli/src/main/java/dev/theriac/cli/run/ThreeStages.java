@@ -97,8 +97,9 @@ public final class ThreeStages {
     stage("align", config.align(), Stage.ALIGN.trainer(model, data.align()), null);
     stage("instruct", config.instruct(), Stage.INSTRUCT.trainer(model, data.instruct()), null);
     Router router = router(data, classes, model);
-    progress.note("router: measuring on %,d samples".formatted(data.routerTest().size()));
-    double routerAccuracy = RouterTrainer.accuracy(router, model, data.routerTest(), classes.of());
+    Dataset told = classes.known(data.routerTest());
+    progress.note("router: measuring on %,d samples".formatted(told.size()));
+    double routerAccuracy = RouterTrainer.accuracy(router, model, told, classes.of());
     MedMoe dense = config.evaluation().dense() ? model.copy() : null;
     MedMoe moe = model.upcycle(router, config.model().experts().options());
     stage("moe", config.moe(), Stage.MOE.trainer(moe, data.moe()), data.validation());

@@ -53,8 +53,8 @@ class TrainConfigTest {
     assertThatThrownBy(() ->
             parse(
                 """
-                {"data": {"format": "phantoms"}, "moe": {"batch_size": 2, "accumulate": 3}}\
+                {"data": {"format": "phantoms"}, "moe": {"batch_size": 4, "accumulate": 3}}\
                 """))
-        .hasMessageContaining("$.moe: accumulate 3");
+        .hasMessageContaining("$.moe: batch_size 4 cannot be cut into 3 equal parts");
   }
 }

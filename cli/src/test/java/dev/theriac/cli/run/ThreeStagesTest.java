@@ -9,13 +9,18 @@ import dev.theriac.cli.progress.Progress;
 import dev.theriac.cli.result.MetricsLog;
 import dev.theriac.cli.result.ResultTable;
 import dev.theriac.cli.result.StepMetrics;
+import dev.theriac.moe.medmoe.data.Phantoms;
+import dev.theriac.vision.image.Images;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ThreeStagesTest {
   private static final String SMALL =
@@ -56,7 +61,7 @@ class ThreeStagesTest {
     }
 
     @Override
-    public void start(String task, long steps) {
+    public void start(String task, long done, long steps) {
       this.task = task;
     }
 
@@ -122,7 +127,7 @@ class ThreeStagesTest {
   }
 
   @Test
-  void aFullDiskIsFoundBeforehand() {
+  void aFullDiskIsFoundBeforehand() throws IOException {
     Path out = folder.resolve("full");
     assertThatThrownBy(() -> RunFolder.open(out, "c", 5 << 20, path -> 1 << 20))
         .isInstanceOf(IllegalArgumentException.class)
@@ -130,6 +135,54 @@ class ThreeStagesTest {
     assertThat(out.resolve("run.json")).doesNotExist();
     RunFolder.open(out, "c", 5 << 20, path -> 10 << 20);
     assertThat(out.resolve("run.json")).exists();
+    Path written = Files.createDirectories(out.resolve("checkpoints")).resolve("c");
+    Files.write(written, new byte[4 << 20]);
+    assertThat(RunFolder.open(out, "c", 5 << 20, path -> 1 << 20).resumed()).isTrue();
+    assertThat(written).exists();
+  }
+
+  private static String item(String extra, String question, String answer) {
+    return """
+    {%s "conversations": [{"from": "human", "value": "%s"}, {"from": "gpt", "value": "%s"}]}
+    """
+        .formatted(extra, question, answer);
+  }
+
+  /** Published test files name no modality, and have answers that training never saw. */
+  @ParameterizedTest
+  @ValueSource(strings = {"modality", "answer"})
+  void filesOfQuestionsNeedNotTellTheRouterEverything(String labels) throws IOException {
+    Images.writePng(Phantoms.test(1, 1, 16).getFirst().image(), folder.resolve("a.png"));
+    String picture = "\"image\": \"a.png\",";
+    String closed = picture + "\"answer_type\": \"CLOSED\",";
+    String open = picture + "\"answer_type\": \"OPEN\",";
+    List<String> train =
+        List.of(
+            item(picture + "\"modality\": \"CT\",", "<image>\\nIs this CT?", "yes"),
+            item(picture + "\"modality\": \"MRI\",", "Is this CT?\\n<image>", "no"),
+            item("", "Is water wet?", "yes"));
+    Files.writeString(folder.resolve("train.json"), train.toString());
+    Files.writeString(folder.resolve("align.json"), List.of(train.get(0)).toString());
+    Files.writeString(
+        folder.resolve("test.json"), List.of(item(open, "What is it?", "a lung")).toString());
+    Files.writeString(
+        folder.resolve("closed.json"), List.of(item(closed, "Is this CT?", "yes")).toString());
+    String json =
+        SMALL
+            .formatted("0.001")
+            .replace(
+                "\"format\": \"phantoms\", \"train\": 8, \"held\": 4",
+                "\"format\": \"vqa\", \"images\": \".\", \"align\": \"align.json\","
+                    + "\"instruct\": \"train.json\", \"moe\": \"train.json\","
+                    + "\"validation\": \"closed.json\", \"test\": \"test.json\"")
+            .replace("\"router\": {", "\"router\": {\"labels\": \"" + labels + "\", ");
+    TrainConfig config = ConfigReader.parse(json, "vqa", folder, TrainConfig.class);
+    ResultTable table = run(config, folder.resolve("vqa"), SILENT);
+    assertThat(table.openRecall()).isBetween(0.0, 1.0);
+    assertThat(table.closedAccuracy()).isNull();
+    assertThat(table.routerAccuracy()).isNull();
+    assertThat(ResultTable.parse(table.json())).isEqualTo(table);
+    assertThat(folder.resolve("vqa/report.html")).content().doesNotContain("NaN");
   }
 
   @Test
