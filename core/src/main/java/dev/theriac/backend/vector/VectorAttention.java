@@ -15,6 +15,9 @@ final class VectorAttention implements AttentionKernels {
   /** Multiply-adds that make a task worth handing out. */
   private static final double TASK = 1_000_000;
 
+  /** What a multiply-add costs where keys are read for one query, in those of many. */
+  private static final double SINGLE = 6;
+
   @Override
   public void attention(
       Strided q,
@@ -28,6 +31,18 @@ final class VectorAttention implements AttentionKernels {
     AttentionCall call = AttentionCall.of(q, k, v, lengths, causal, scale);
     AttentionCall.Heads target = AttentionCall.Heads.of(out);
     long logs = lse.address();
+    if (AttentionSingle.fits(call)) {
+      Workers.parallelRange(
+          (long) call.batch() * call.heads(),
+          grain(SINGLE * call.keys() * call.depth()),
+          (from, to) -> {
+            for (long task = from; task < to; task++) {
+              int b = (int) (task / call.heads());
+              AttentionSingle.head(call, target, logs, b, (int) (task % call.heads()));
+            }
+          });
+      return;
+    }
     int chunks = (call.queries() + CHUNK - 1) / CHUNK;
     Workers.parallelRange(
         (long) call.batch() * call.heads() * chunks,

@@ -62,6 +62,10 @@ class VectorAttentionTest extends KernelFixture {
     "1, 64, 64, 1, 1, 64",
     "1, 129, 129, 2, 1, 17",
     "1, 1, 129, 4, 4, 20",
+    "3, 1, 40, 4, 2, 16",
+    "2, 1, 17, 2, 1, 32",
+    "1, 1, 300, 1, 1, 80",
+    "2, 1, 1, 2, 2, 64",
     "2, 5, 33, 3, 3, 15",
     "1, 200, 300, 1, 1, 80",
     "0, 4, 4, 2, 2, 8",
@@ -80,6 +84,7 @@ class VectorAttentionTest extends KernelFixture {
   void nothingToSeeGivesZeros() {
     check(new Case(2, 30, 30, 2, 2, 16, false, ofLongs(0, 30)));
     check(new Case(1, 30, 7, 1, 1, 16, true, null));
+    check(new Case(2, 1, 30, 2, 2, 32, false, ofLongs(0, 9)));
   }
 
   /** What lies behind a sequence's end must not leak in, not even as 0 times infinity. */

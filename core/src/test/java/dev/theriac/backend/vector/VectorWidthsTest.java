@@ -55,6 +55,7 @@ class VectorWidthsTest {
     VectorAttentionTest attention = new VectorAttentionTest();
     attention.agreesWithScalar(2, 3, 3, 2, 1, 8);
     attention.agreesWithScalar(1, 50, 50, 2, 2, 20);
+    attention.agreesWithScalar(2, 1, 40, 4, 2, 32);
     attention.hiddenKeysAreNotRead();
     VectorMovesTest moves = new VectorMovesTest();
     moves.ropeAgreesWithScalar(2, 17, 3, 20, 12, 0);
