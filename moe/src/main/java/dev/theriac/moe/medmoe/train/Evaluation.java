@@ -16,8 +16,9 @@ import java.util.function.Predicate;
 
 /**
  * A model's answers to a data set, greedily decoded, and their scores. A closed question counts as
- * right when the answer is the reference, word for word after normalisation (stricter than the
- * published script, in which "no" is found in "normal").
+ * right by {@link AnswerScore#strict}: yes or no must be said as a word and the other one not, any
+ * other reference must be the whole answer (stricter than the published script, in which "no" is
+ * found in "normal").
  *
  * @param answers one for each sample, in order
  */
@@ -28,7 +29,7 @@ public record Evaluation(List<Answered> answers) {
       return sample.answerType() == AnswerType.CLOSED;
     }
 
-    /** For a closed question equality, for an open one that every word of the reference occurs. */
+    /** For a closed question the strict score, for an open one that every reference word occurs. */
     public boolean right() {
       return closed() ? score.strict() : score.recall() >= 1;
     }
