@@ -1,0 +1,117 @@
+package dev.theriac.backend.vector;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.theriac.backend.BinaryKind;
+import dev.theriac.backend.OptimKernels;
+import dev.theriac.backend.ReduceKind;
+import dev.theriac.backend.UnaryKind;
+import dev.theriac.backend.Workers;
+import dev.theriac.tensor.Layout;
+import dev.theriac.tensor.Strided;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Interpreted and compiled code give the same bits: a run must not depend on when the compiler got
+ * to a kernel. (Library functions and lane reductions of the Vector API would break this.)
+ */
+class VectorTiersTest extends KernelFixture {
+  private static final String MARK = "bits of all kernels: ";
+
+  @Test
+  void interpreterAndCompilerAgree() throws IOException, InterruptedException {
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Xint",
+                "--add-modules=jdk.incubator.vector",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                VectorTiersTest.class.getName())
+            .redirectErrorStream(true)
+            .start();
+    // Meanwhile the kernels are compiled here.
+    String here = hash();
+    for (int i = 0; i < 1500; i++) {
+      String again = hash();
+      assertThat(again).as("pass %d", i).isEqualTo(here);
+    }
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertThat(process.waitFor()).as(output).isZero();
+    assertThat(output).contains(MARK + here);
+  }
+
+  /** Runs in the other JVM. */
+  public static void main(String[] args) {
+    System.out.println(MARK + new VectorTiersTest().hash());
+  }
+
+  private String hash() {
+    Workers.setThreads(1);
+    KernelFixture data = new VectorTiersTest();
+    List<Strided> out = new ArrayList<>();
+    Strided x = data.random(3, 75);
+    Strided g = data.random(3, 75);
+    Strided w = data.random(75);
+    for (UnaryKind kind : UnaryKind.values()) {
+      // The scalar kernels of these two are not the subject.
+      if (kind == UnaryKind.SIN || kind == UnaryKind.COS) continue;
+      Strided y = run(empty(3, 75), o -> vector.elementwise().unary(kind, x, o));
+      out.add(y);
+      out.add(run(empty(3, 75), o -> vector.elementwise().unaryGradient(kind, x, y, g, o)));
+    }
+    for (BinaryKind kind : BinaryKind.values()) {
+      out.add(run(empty(3, 75), o -> vector.elementwise().binary(kind, x, g, o)));
+    }
+    out.add(run(empty(3, 75), o -> vector.elementwise().dropout(x, 0.3f, 1, 2, 3, o)));
+    Strided soft = run(empty(3, 75), o -> vector.softmax().softmax(x, o));
+    out.add(soft);
+    out.add(run(empty(3, 75), o -> vector.softmax().softmaxGradient(soft, g, o)));
+    out.add(run(empty(3, 75), o -> vector.softmax().logSoftmax(x, o)));
+    Strided mean = empty(3);
+    Strided rstd = empty(3);
+    out.add(run(empty(3, 75), o -> vector.norm().layerNorm(x, w, w, 1e-5f, o, mean, rstd)));
+    Strided dw = empty(75);
+    Strided db = empty(75);
+    out.add(
+        run(empty(3, 75), o -> vector.norm().layerNormGradient(x, w, mean, rstd, g, o, dw, db)));
+    out.addAll(List.of(mean, rstd, dw, db));
+    out.add(run(empty(3), o -> vector.reduce().reduce(ReduceKind.SUM, x, 1, o)));
+    Strided losses = empty(3);
+    Strided lse = empty(3);
+    vector.loss().crossEntropy(x, ofLongs(1, 2, 3), -100, losses, lse);
+    out.addAll(List.of(losses, lse));
+    attention(data, out);
+    Strided m = copyOf(g);
+    Strided v = run(empty(3, 75), o -> vector.elementwise().unary(UnaryKind.SQUARE, g, o));
+    vector.optim().adamW(x, g, m, v, 0.5f, new OptimKernels.AdamW(1e-3, 0.9, 0.999, 1e-8, 0, 2));
+    out.addAll(List.of(x, m, v));
+    int[] hashes = out.stream().mapToInt(o -> Arrays.hashCode(bits(o))).toArray();
+    return Arrays.toString(hashes);
+  }
+
+  private void attention(KernelFixture data, List<Strided> out) {
+    for (int queries : new int[] {1, 21}) {
+      Strided q = data.random(1, queries, 2, 16);
+      Strided k = data.random(1, 21, 2, 16);
+      Strided y = empty(1, queries, 2, 16);
+      Strided lse = empty(1, 2, queries);
+      Strided dq = empty(1, queries, 2, 16);
+      Strided dk = empty(1, 21, 2, 16);
+      Strided dv = empty(1, 21, 2, 16);
+      vector.attention().attention(q, k, k, null, true, 0.25f, y, lse);
+      vector.attention().attentionGradient(q, k, k, null, true, 0.25f, y, lse, q, dq, dk, dv);
+      out.addAll(List.of(y, lse, dq, dk, dv));
+      Strided positions = ofLongs(new long[queries]).with(Layout.contiguous(1, queries));
+      out.add(
+          run(empty(1, queries, 2, 16), o -> vector.rope().rope(q, positions, 16, 1e4, false, o)));
+    }
+  }
+}
