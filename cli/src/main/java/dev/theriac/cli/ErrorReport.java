@@ -1,5 +1,6 @@
 package dev.theriac.cli;
 
+import java.nio.file.FileSystemException;
 import picocli.CommandLine;
 import picocli.CommandLine.IExecutionExceptionHandler;
 import picocli.CommandLine.ParseResult;
@@ -39,7 +40,9 @@ final class ErrorReport implements IExecutionExceptionHandler {
     if (message == null || message.isBlank()) {
       return t.getClass().getSimpleName();
     }
-    return plain || message.contains(" ") && !(t instanceof java.nio.file.FileSystemException)
+    // The JDK's own file errors hold the path alone; with a reason they are sentences.
+    boolean bare = t instanceof FileSystemException file && file.getReason() == null;
+    return plain || message.contains(" ") && !bare
         ? message
         : t.getClass().getSimpleName() + ": " + message;
   }

@@ -200,7 +200,9 @@ class CommandsTest {
     assertThat(empty.err).contains("Empty question");
     Ran noImage = theriac("ask", "--model", model().toString(), "--image", "gone.png", "What?");
     assertThat(noImage.status).isEqualTo(1);
-    assertThat(noImage.err).contains("gone.png", "no such image file");
+    assertThat(noImage.err)
+        .contains("gone.png", "no such image file")
+        .doesNotContain("NoSuchFileException");
     Ran noModel = theriac("ask", "--model", "nowhere", "--image", image, "What?");
     assertThat(noModel.status).isEqualTo(1);
     assertThat(noModel.err).contains("nowhere");
