@@ -1,5 +1,6 @@
 package dev.theriac.op;
 
+import dev.theriac.backend.UnaryKind;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Tensor;
@@ -42,6 +43,38 @@ public final class Grouped {
             out.strided());
     return Elementwise.cast(
         Autograd.result(out.strided(), new GroupedOp.Linear(in, w, b, offs)), x.dtype());
+  }
+
+  /**
+   * A mixture of feed-forwards: token t becomes the sum over its rows r, in ascending order, of
+   * weights[rowSlot[r]] times the feed-forward of r's group on x[t]. Rows that several tokens share
+   * do not exist; a token without rows becomes zero.
+   *
+   * @param x [T, d]
+   * @param weights routing weights of any shape, read at {@code rowSlot}
+   * @param groups which tokens go through which feed-forward
+   * @param activation GELU, GELU_TANH, SILU or RELU
+   * @return [T, d], of x's type
+   */
+  public static Tensor feedForward(
+      Tensor x, Tensor weights, RowGroups groups, FeedForwardWeights w, UnaryKind activation) {
+    Check.shape("feedForward", "x", x, groups.tokens(), w.dim());
+    Check.that(
+        groups.groups() == w.experts(),
+        "feedForward: %d groups of rows for %d feed-forwards",
+        groups.groups(),
+        w.experts());
+    Check.ids("feedForward: rowSlot", groups.rowSlot(), weights.size());
+    Tensor in = Check.f32("feedForward", x);
+    Tensor rows = Index.gatherRows(in, groups.rowToken());
+    Tensor hidden = linear(rows, w.gate(), w.gateBias(), groups.offsets()).apply(activation);
+    if (w.gated()) hidden = hidden.mul(linear(rows, w.up(), w.upBias(), groups.offsets()));
+    Tensor out = linear(hidden, w.down(), w.downBias(), groups.offsets());
+    Tensor scale =
+        Index.gatherRows(
+            Check.f32("feedForward", weights).reshape(weights.size(), 1), groups.rowSlot());
+    Tensor y = Index.scatterRows(out.mul(scale), groups.rowToken(), groups.tokens());
+    return Elementwise.cast(y, x.dtype());
   }
 
   private static void checkOffsets(Tensor offsets, long rows) {
