@@ -73,6 +73,27 @@ public final class Decoder extends Module {
    */
   public Output forward(
       Tensor x, Tensor positions, Tensor lengths, KvCache cache, boolean allStates) {
+    return forward(x, positions, lengths, cache, allStates, List.of());
+  }
+
+  /**
+   * Runs the blocks, their feed-forwards being given something beside their input.
+   *
+   * @param given for each layer what its feed-forward is given, null for nothing; empty: nothing at
+   *     all
+   */
+  public Output forward(
+      Tensor x,
+      Tensor positions,
+      Tensor lengths,
+      KvCache cache,
+      boolean allStates,
+      List<FeedForward.SideInput> given) {
+    if (!given.isEmpty() && given.size() != layers.size()) {
+      throw new IllegalArgumentException(
+          "decoder: side inputs for %d layers, there are %d"
+              .formatted(given.size(), layers.size()));
+    }
     if (x.rank() != 3 || x.size(2) != config.dim()) {
       throw new IllegalArgumentException(
           "decoder: input %s, [B, T, %d] is wanted".formatted(x.layout(), config.dim()));
@@ -82,7 +103,10 @@ public final class Decoder extends Module {
     Tensor h = x;
     for (int i = 0; i < layers.size(); i++) {
       if (allStates) states.add(h);
-      FeedForward.Output out = layers.get(i).forward(h, positions, lengths, cache, i);
+      FeedForward.Output out =
+          layers
+              .get(i)
+              .forward(h, positions, lengths, cache, i, given.isEmpty() ? null : given.get(i));
       h = out.value();
       sides.add(out.side());
     }

@@ -50,16 +50,30 @@ public final class DecoderLayer extends Module {
   /** Arguments as in {@link SelfAttention#forward}. */
   public FeedForward.Output forward(
       Tensor x, Tensor positions, Tensor lengths, KvCache cache, int index) {
+    return forward(x, positions, lengths, cache, index, null);
+  }
+
+  /**
+   * The same, the feed-forward being given {@code given}; see {@link
+   * FeedForward#forward(Tensor,FeedForward.SideInput)}.
+   */
+  public FeedForward.Output forward(
+      Tensor x,
+      Tensor positions,
+      Tensor lengths,
+      KvCache cache,
+      int index,
+      FeedForward.SideInput given) {
     Tensor u = inputNorm.forward(x);
     Tensor attended =
         attentionDropout.forward(attention.forward(u, positions, lengths, cache, index));
     if (postNorm == null) {
-      FeedForward.Output fed = feedForward.forward(u);
+      FeedForward.Output fed = feedForward.forward(u, given);
       Tensor y = x.add(attended).add(feedForwardDropout.forward(fed.value()));
       return new FeedForward.Output(y, fed.side());
     }
     Tensor x1 = x.add(attended);
-    FeedForward.Output fed = feedForward.forward(postNorm.forward(x1));
+    FeedForward.Output fed = feedForward.forward(postNorm.forward(x1), given);
     return new FeedForward.Output(x1.add(feedForwardDropout.forward(fed.value())), fed.side());
   }
 

@@ -17,6 +17,25 @@ public abstract class FeedForward extends Module {
    */
   public record Output(Tensor value, SideOutput side) {}
 
+  /**
+   * What a feed-forward is given for one call beside its input, such as a routing to repeat; the
+   * counterpart of {@link SideOutput}.
+   */
+  public interface SideInput {}
+
   /** {@code u} is the normalised input, [B, T, dim]. */
   public abstract Output forward(Tensor u);
+
+  /**
+   * The same with something beside the input.
+   *
+   * @param side null for nothing
+   * @throws IllegalArgumentException when this feed-forward has no use for {@code side}
+   */
+  public Output forward(Tensor u, SideInput side) {
+    if (side == null) return forward(u);
+    throw new IllegalArgumentException(
+        "feed-forward: a %s takes no %s; give null to dense layers"
+            .formatted(getClass().getSimpleName(), side.getClass().getSimpleName()));
+  }
 }

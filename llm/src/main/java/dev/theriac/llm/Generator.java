@@ -21,11 +21,38 @@ public final class Generator {
     void token(int row, int id);
   }
 
+  /**
+   * One pass over the decoder: the prompts, or one new token for each row.
+   *
+   * @param rows B
+   * @param width T
+   * @param positions [B * T], where each computed token stands in its row; -1 for padding and for
+   *     rows that have ended, whose results nobody reads
+   */
+  public record Pass(int rows, int width, long[] positions) {}
+
+  /** Sees, and may steer, each pass. */
+  public interface PassListener {
+    /**
+     * Called before a pass.
+     *
+     * @return what each layer's feed-forward is given beside its input; empty for nothing
+     */
+    default List<FeedForward.SideInput> before(Pass pass) {
+      return List.of();
+    }
+
+    /** Called after a pass; the tensors of {@code output} are freed when this returns. */
+    default void after(Pass pass, Decoder.Output output) {}
+  }
+
+  private static final PassListener UNOBSERVED = new PassListener() {};
   private static final TokenListener SILENT = (row, id) -> {};
 
   private final Decoder decoder;
   private final GenerationConfig config;
   private TokenListener listener = SILENT;
+  private PassListener passes = UNOBSERVED;
   private BooleanSupplier cancelled = () -> false;
 
   public Generator(Decoder decoder, GenerationConfig config) {
@@ -36,6 +63,12 @@ public final class Generator {
   /** Streams tokens to {@code newListener}; end tokens are not sent. */
   public Generator onToken(TokenListener newListener) {
     listener = newListener;
+    return this;
+  }
+
+  /** Shows each pass to {@code newPasses}. */
+  public Generator onPass(PassListener newPasses) {
+    passes = newPasses;
     return this;
   }
 
@@ -92,7 +125,7 @@ public final class Generator {
     for (int step = 0; ; step++) {
       long[] next = choose(choosers, logits, done, out, step);
       if (step + 1 >= config.maxNewTokens() || all(done) || cancelled.getAsBoolean()) break;
-      logits = decode(cache, next);
+      logits = decode(cache, next, done);
     }
     return out.stream().map(l -> l.stream().mapToInt(Integer::intValue).toArray()).toList();
   }
@@ -127,10 +160,15 @@ public final class Generator {
       long width = prompts.size(1);
       long[] positions = new long[Math.toIntExact(rows * width)];
       for (int i = 0; i < positions.length; i++) positions[i] = i % width;
+      long[] real = positions.clone();
+      for (int i = 0; i < real.length; i++) if (real[i] >= lengths[(int) (i / width)]) real[i] = -1;
       Tensor hidden =
-          decoder
-              .forward(prompts, Tensor.of(positions, rows, width), Tensor.of(lengths), cache, false)
-              .hidden();
+          pass(
+              new Pass(lengths.length, Math.toIntExact(width), real),
+              prompts,
+              Tensor.of(positions, rows, width),
+              Tensor.of(lengths),
+              cache);
       cache.advance(lengths);
       long[] last = new long[lengths.length];
       for (int b = 0; b < last.length; b++) last[b] = b * width + lengths[b] - 1;
@@ -139,19 +177,32 @@ public final class Generator {
     }
   }
 
-  private float[] decode(KvCache cache, long[] tokens) {
+  private Tensor pass(Pass pass, Tensor x, Tensor positions, Tensor lengths, KvCache cache) {
+    Decoder.Output out = decoder.forward(x, positions, lengths, cache, false, passes.before(pass));
+    passes.after(pass, out);
+    return out.hidden();
+  }
+
+  private float[] decode(KvCache cache, long[] tokens, boolean[] done) {
     try (Scope _ = Scope.open()) {
       long rows = tokens.length;
       long[] positions = cache.lengths();
       long[] seen = positions.clone();
       long[] ones = new long[tokens.length];
+      long[] real = positions.clone();
       for (int b = 0; b < tokens.length; b++) {
         seen[b]++;
         ones[b] = 1;
+        if (done[b]) real[b] = -1;
       }
       Tensor x = decoder.embed(Tensor.of(tokens, rows, 1));
       Tensor hidden =
-          decoder.forward(x, Tensor.of(positions, rows, 1), Tensor.of(seen), cache, false).hidden();
+          pass(
+              new Pass(tokens.length, 1, real),
+              x,
+              Tensor.of(positions, rows, 1),
+              Tensor.of(seen),
+              cache);
       cache.advance(ones);
       return decoder.logits(hidden.reshape(rows, -1)).toFloats();
     }

@@ -172,4 +172,35 @@ class GeneratorTest {
     assertThatThrownBy(() -> GenerationConfig.sampling(1, -1, 1, 0)).hasMessageContaining("-1");
     assertThatThrownBy(() -> GenerationConfig.sampling(1, 1, 0, 0)).hasMessageContaining("topP 0");
   }
+
+  @Test
+  void passesTellWhereTheirTokensStand() {
+    List<Generator.Pass> seen = new ArrayList<>();
+    List<String> shapes = new ArrayList<>();
+    int[] ended = generate(config(0, 0, 1, 0)).get(0);
+    var listener =
+        new Generator.PassListener() {
+          @Override
+          public List<FeedForward.SideInput> before(Generator.Pass pass) {
+            seen.add(pass);
+            return List.of();
+          }
+
+          @Override
+          public void after(Generator.Pass pass, Decoder.Output output) {
+            shapes.add(output.hidden().layout().toString());
+          }
+        };
+    // The first row ends with its first token, the second goes on.
+    new Generator(decoder, new GenerationConfig(3, 0, 0, 1, 1, 0, Set.of(ended[0])))
+        .onPass(listener)
+        .generate(prompts, new long[] {LENGTH, LENGTH - 1});
+    assertThat(seen).hasSize(3);
+    assertThat(seen.get(0).positions()).containsExactly(0, 1, 2, 0, 1, -1);
+    assertThat(seen.get(1).positions()).containsExactly(-1, 2);
+    assertThat(seen.get(2).positions()).containsExactly(-1, 3);
+    assertThat(seen.get(1).rows()).isEqualTo(2);
+    assertThat(seen.get(1).width()).isEqualTo(1);
+    assertThat(shapes).hasSize(3);
+  }
 }

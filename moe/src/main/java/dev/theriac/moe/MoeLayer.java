@@ -63,11 +63,31 @@ public final class MoeLayer extends FeedForward {
   /** What a MoE layer returns beside its output. */
   public record Side(Routing routing) implements SideOutput {}
 
+  /**
+   * Experts to pass instead of those that the router would choose; their weights and the losses are
+   * computed anew from the router's logits, and gradients flow through them.
+   *
+   * @param experts I64 [B * T, k]
+   */
+  public record Replay(Tensor experts) implements SideInput {}
+
   @Override
   public Output forward(Tensor u) {
+    return forward(u, null);
+  }
+
+  @Override
+  public Output forward(Tensor u, SideInput side) {
     long dim = u.size(-1);
     Tensor tokens = u.reshape(u.size() / dim, dim);
-    Routing routing = router.route(tokens);
+    Routing routing =
+        switch (side) {
+          case null -> router.route(tokens);
+          case Replay replay -> router.replay(tokens, replay.experts());
+          default ->
+              throw new IllegalArgumentException(
+                  "moe: a layer takes no %s".formatted(side.getClass().getSimpleName()));
+        };
     Tensor y = weightedSum(tokens, routing).to(u.dtype());
     if (meta != null) y = y.add(meta.forward(tokens).value());
     return new Output(y.reshape(u.shape()), new Side(routing));

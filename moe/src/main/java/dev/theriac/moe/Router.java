@@ -93,7 +93,26 @@ public final class Router extends Module {
     Tensor logits = logits(u);
     Tensor probabilities = logits.softmax();
     // Chosen by logit: softmax rounds, and two logits must not become equal before they are ranked.
-    Tensor experts = Index.topK(logits.detach(), topK).indices();
+    return routing(logits, probabilities, Index.topK(logits.detach(), topK).indices());
+  }
+
+  /**
+   * Routes tokens u [T, dim] to experts chosen before; all else is computed as by {@link #route},
+   * so that the experts which it would choose give the same bits.
+   *
+   * @param experts I64 [T, k], ids in [0, E), distinct in a token
+   */
+  public Routing replay(Tensor u, Tensor experts) {
+    Tensor logits = logits(u);
+    if (experts.rank() != 2 || experts.size(0) != u.size(0) || experts.size(1) != topK) {
+      throw new IllegalArgumentException(
+          "router: experts of shape %s to replay, [%d, %d] is wanted"
+              .formatted(experts.layout(), u.size(0), topK));
+    }
+    return routing(logits, logits.softmax(), experts);
+  }
+
+  private Routing routing(Tensor logits, Tensor probabilities, Tensor experts) {
     Tensor weights = Index.gatherColumns(probabilities, experts);
     if (weighting == Weighting.RENORMALISED) weights = weights.div(weights.sum(1, true));
     return new Routing(
