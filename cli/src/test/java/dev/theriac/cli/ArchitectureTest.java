@@ -60,7 +60,7 @@ class ArchitectureTest {
   void theRulesSeeEveryModule() {
     assertThat(theriac)
         .extracting(c -> c.getPackageName())
-        .contains("dev.theriac.backend", "dev.theriac.cli")
+        .contains("dev.theriac.backend", "dev.theriac.cli", "dev.theriac.moe.kit")
         .anyMatch(p -> p.startsWith("dev.theriac.vision"))
         .anyMatch(p -> p.startsWith("dev.theriac.llm"))
         .anyMatch(p -> p.startsWith("dev.theriac.moe"));
@@ -155,6 +155,33 @@ class ArchitectureTest {
         .dependOnClassesThat()
         .resideInAPackage("dev.theriac.moe.medmoe..")
         .allowEmptyShould(true)
+        .check(theriac);
+  }
+
+  /** Its artifact brings JUnit along, which nobody else's run time should. */
+  @Test
+  void nothingDependsOnTheCompatibilityKit() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("dev.theriac.moe.kit..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("dev.theriac.moe.kit..", "org.junit..", "org.assertj..")
+        .check(theriac);
+  }
+
+  @Test
+  void theCompatibilityKitNeedsTheEngineAlone() {
+    classes()
+        .that()
+        .resideInAPackage("dev.theriac.moe.kit..")
+        .should()
+        .onlyDependOnClassesThat(
+            resideInAnyPackage(CORE)
+                .or(resideInAnyPackage("dev.theriac.moe", "dev.theriac.moe.kit.."))
+                .or(
+                    resideInAnyPackage(
+                        "java..", "org.junit..", "org.assertj..", "org.opentest4j..")))
         .check(theriac);
   }
 
