@@ -4,7 +4,7 @@ import dev.theriac.op.Norm;
 import dev.theriac.tensor.Tensor;
 
 /** Layer normalisation over the last dimension with weight and bias (Ba et al.). */
-public final class LayerNorm extends Module {
+public final class LayerNorm extends Normalisation {
   private final Parameter weight;
   private final Parameter bias;
   private final double eps;
@@ -15,6 +15,7 @@ public final class LayerNorm extends Module {
     bias = parameter("bias", Tensor.zeros(dim));
   }
 
+  @Override
   public Tensor forward(Tensor x) {
     return Norm.layerNorm(x, weight.value(), bias.value(), eps);
   }

@@ -15,6 +15,12 @@ public final class Linear extends Module {
     bias = withBias ? parameter("bias", Tensor.zeros(out)) : null;
   }
 
+  /** Without bias, on a weight [out, in] that another module holds too, such as a tied head. */
+  public Linear(Parameter shared) {
+    weight = parameter("weight", shared);
+    bias = null;
+  }
+
   /** [..., in] to [..., out]. */
   public Tensor forward(Tensor x) {
     return Matmul.linear(x, weight.value(), bias == null ? null : bias.value());

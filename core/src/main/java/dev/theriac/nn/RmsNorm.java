@@ -4,7 +4,7 @@ import dev.theriac.op.Norm;
 import dev.theriac.tensor.Tensor;
 
 /** Root mean square normalisation over the last dimension (Zhang and Sennrich). */
-public final class RmsNorm extends Module {
+public final class RmsNorm extends Normalisation {
   private final Parameter weight;
   private final double eps;
 
@@ -13,6 +13,7 @@ public final class RmsNorm extends Module {
     weight = parameter("weight", Tensor.ones(dim));
   }
 
+  @Override
   public Tensor forward(Tensor x) {
     return Norm.rmsNorm(x, weight.value(), eps);
   }

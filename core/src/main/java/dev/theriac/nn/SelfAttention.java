@@ -6,8 +6,9 @@ import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
 /**
- * Multi-head self-attention with optional grouped key-value heads, rotary positions and a cache.
- * Projections are named q_proj, k_proj, v_proj and as the configuration names the last one.
+ * Multi-head self-attention with optional grouped key-value heads, rotary positions, normalised
+ * queries and keys, and a cache. Projections are named q_proj, k_proj, v_proj and as the
+ * configuration names the last one; the norms q_norm and k_norm.
  */
 public final class SelfAttention extends Module {
   private final Config config;
@@ -15,6 +16,8 @@ public final class SelfAttention extends Module {
   private final Linear key;
   private final Linear value;
   private final Linear output;
+  private final RmsNorm queryNorm;
+  private final RmsNorm keyNorm;
 
   /**
    * @param dim width of the model
@@ -27,6 +30,8 @@ public final class SelfAttention extends Module {
    * @param causal hides later positions
    * @param rotaryDims rotated dimensions of a head; 0 for none
    * @param ropeTheta base of the rotary frequencies
+   * @param queryKeyNormEps epsilon of an RMSNorm over the whole projection of queries and of keys,
+   *     all heads together, before it is cut into heads (OLMoE, Muennighoff et al.); 0 for none
    */
   public record Config(
       long dim,
@@ -38,7 +43,34 @@ public final class SelfAttention extends Module {
       String outputName,
       boolean causal,
       int rotaryDims,
-      double ropeTheta) {}
+      double ropeTheta,
+      double queryKeyNormEps) {
+    /** Without normalised queries and keys. */
+    public Config(
+        long dim,
+        int heads,
+        int kvHeads,
+        int headDim,
+        boolean qkvBias,
+        boolean outputBias,
+        String outputName,
+        boolean causal,
+        int rotaryDims,
+        double ropeTheta) {
+      this(
+          dim,
+          heads,
+          kvHeads,
+          headDim,
+          qkvBias,
+          outputBias,
+          outputName,
+          causal,
+          rotaryDims,
+          ropeTheta,
+          0);
+    }
+  }
 
   public SelfAttention(Config config, Rng rng, double std, double outputStd) {
     this.config = config;
@@ -49,6 +81,9 @@ public final class SelfAttention extends Module {
     value = part("v_proj", new Linear(config.dim, kvInner, config.qkvBias, rng, std));
     output =
         part(config.outputName, new Linear(inner, config.dim, config.outputBias, rng, outputStd));
+    boolean normed = config.queryKeyNormEps > 0;
+    queryNorm = normed ? part("q_norm", new RmsNorm(inner, config.queryKeyNormEps)) : null;
+    keyNorm = normed ? part("k_norm", new RmsNorm(kvInner, config.queryKeyNormEps)) : null;
   }
 
   /**
@@ -61,8 +96,10 @@ public final class SelfAttention extends Module {
   public Tensor forward(Tensor x, Tensor positions, Tensor lengths, KvCache cache, int layer) {
     long batch = x.size(0);
     long count = x.size(1);
-    Tensor q = query.forward(x).reshape(batch, count, config.heads, config.headDim);
-    Tensor k = key.forward(x).reshape(batch, count, config.kvHeads, config.headDim);
+    Tensor q = normed(query.forward(x), queryNorm);
+    Tensor k = normed(key.forward(x), keyNorm);
+    q = q.reshape(batch, count, config.heads, config.headDim);
+    k = k.reshape(batch, count, config.kvHeads, config.headDim);
     Tensor v = value.forward(x).reshape(batch, count, config.kvHeads, config.headDim);
     if (config.rotaryDims > 0) {
       q = Rope.rope(q, positions, config.rotaryDims, config.ropeTheta);
@@ -78,5 +115,9 @@ public final class SelfAttention extends Module {
     }
     Tensor out = Attention.attention(q, k, v, lengths, causal);
     return output.forward(out.reshape(batch, count, (long) config.heads * config.headDim));
+  }
+
+  private static Tensor normed(Tensor x, RmsNorm norm) {
+    return norm == null ? x : norm.forward(x);
   }
 }

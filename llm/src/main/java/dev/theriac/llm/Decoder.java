@@ -2,40 +2,50 @@ package dev.theriac.llm;
 
 import dev.theriac.nn.Embedding;
 import dev.theriac.nn.KvCache;
-import dev.theriac.nn.LayerNorm;
 import dev.theriac.nn.Linear;
 import dev.theriac.nn.Module;
+import dev.theriac.nn.Normalisation;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A causal decoder of the Phi-2 or StableLM-2 family with an untied head. Parameter paths are those
- * of Hugging Face checkpoints without the prefix {@code model.}: {@code embed_tokens.weight},
- * {@code layers.N...}, {@code final_layernorm} or {@code norm}, {@code lm_head.weight}.
+ * A causal decoder of the Phi-2, StableLM-2 or Llama family. Parameter paths are those of Hugging
+ * Face checkpoints without the prefix {@code model.}: {@code embed_tokens.weight}, {@code
+ * layers.N...}, {@code final_layernorm} or {@code norm}, {@code lm_head.weight} (unless it is tied
+ * to the embedding table).
  */
 public final class Decoder extends Module {
   private final DecoderConfig config;
   private final Embedding embedding;
   private final List<DecoderLayer> layers = new ArrayList<>();
-  private final LayerNorm finalNorm;
+  private final Normalisation finalNorm;
   private final Linear head;
 
+  /** With dense feed-forwards and fresh weights. */
   public Decoder(DecoderConfig config, Rng rng) {
+    this(config, rng, FeedForwards.DENSE);
+  }
+
+  /** With the given feed-forwards, which may be mixtures of experts, and fresh weights. */
+  public Decoder(DecoderConfig config, Rng rng, FeedForwards feedForwards) {
     this.config = config;
     embedding =
         part(
             "embed_tokens",
             new Embedding(config.vocabulary(), config.dim(), rng, config.initStd()));
     for (int i = 0; i < config.layers(); i++) {
-      layers.add(part("layers." + i, new DecoderLayer(config, i, rng)));
+      layers.add(part("layers." + i, new DecoderLayer(config, i, rng, feedForwards)));
     }
     String norm = config.family() == DecoderConfig.Family.PHI ? "final_layernorm" : "norm";
-    finalNorm = part(norm, new LayerNorm(config.dim(), config.normEps()));
+    finalNorm = part(norm, DecoderLayer.norm(config));
     head =
         part(
-            "lm_head", new Linear(config.dim(), config.vocabulary(), false, rng, config.initStd()));
+            "lm_head",
+            config.tiedHead()
+                ? new Linear(embedding.weight())
+                : new Linear(config.dim(), config.vocabulary(), false, rng, config.initStd()));
   }
 
   public DecoderConfig config() {

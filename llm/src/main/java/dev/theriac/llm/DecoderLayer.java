@@ -4,23 +4,27 @@ import dev.theriac.nn.Dropout;
 import dev.theriac.nn.KvCache;
 import dev.theriac.nn.LayerNorm;
 import dev.theriac.nn.Module;
+import dev.theriac.nn.Normalisation;
+import dev.theriac.nn.RmsNorm;
 import dev.theriac.nn.SelfAttention;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
 /**
- * One block. Phi-2: u = LN(x), x' = x + Attn(u) + FFN(u). StableLM-2: x1 = x + Attn(LN1(x)), x2 =
- * x1 + FFN(LN2(x1)). The feed-forward can be replaced, as up-cycling does.
+ * One block. Phi-2: u = LN(x), x' = x + Attn(u) + FFN(u). StableLM-2 and Llama: x1 = x +
+ * Attn(LN1(x)), x2 = x1 + FFN(LN2(x1)), with RMSNorm for Llama. The feed-forward can be replaced,
+ * as up-cycling does.
  */
 public final class DecoderLayer extends Module {
   private final SelfAttention attention;
-  private final LayerNorm inputNorm;
-  private final LayerNorm postNorm;
+  private final Normalisation inputNorm;
+  private final Normalisation postNorm;
   private final Dropout attentionDropout;
   private final Dropout feedForwardDropout;
   private FeedForward feedForward;
 
-  public DecoderLayer(DecoderConfig config, int index, Rng rng) {
+  /** With fresh weights, drawn in the order attention, feed-forward. */
+  public DecoderLayer(DecoderConfig config, int index, Rng rng, FeedForwards feedForwards) {
     boolean phi = config.family() == DecoderConfig.Family.PHI;
     double std = config.initStd();
     var shape =
@@ -29,22 +33,28 @@ public final class DecoderLayer extends Module {
             config.heads(),
             config.kvHeads(),
             config.headDim(),
-            true,
+            config.qkvBias(),
             phi,
             phi ? "dense" : "o_proj",
             true,
             config.rotaryDims(),
-            config.ropeTheta());
+            config.ropeTheta(),
+            config.qkNorm() ? config.normEps() : 0);
     attention = part("self_attn", new SelfAttention(shape, rng, std, std));
-    feedForward = part("mlp", new DenseFeedForward(config, rng));
-    inputNorm = part("input_layernorm", new LayerNorm(config.dim(), config.normEps()));
-    postNorm =
-        phi
-            ? null
-            : part("post_attention_layernorm", new LayerNorm(config.dim(), config.normEps()));
+    feedForward = part("mlp", feedForwards.make(config, index, rng));
+    inputNorm = part("input_layernorm", norm(config));
+    postNorm = phi ? null : part("post_attention_layernorm", norm(config));
     double p = config.residualDropout();
     attentionDropout = part("attention_dropout", new Dropout(p, rng.split(1000 + 2L * index)));
     feedForwardDropout = part("mlp_dropout", new Dropout(p, rng.split(1001 + 2L * index)));
+  }
+
+  /** The norm of the family. */
+  static Normalisation norm(DecoderConfig config) {
+    return switch (config.family()) {
+      case PHI, STABLELM -> new LayerNorm(config.dim(), config.normEps());
+      case LLAMA -> new RmsNorm(config.dim(), config.normEps());
+    };
   }
 
   /** Arguments as in {@link SelfAttention#forward}. */

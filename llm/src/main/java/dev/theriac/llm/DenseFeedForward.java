@@ -15,19 +15,29 @@ public final class DenseFeedForward extends FeedForward {
   private final Linear last;
 
   public DenseFeedForward(DecoderConfig config, Rng rng) {
-    double std = config.initStd();
-    switch (config.family()) {
+    this(config.family(), config.dim(), config.intermediate(), rng, config.initStd());
+  }
+
+  /**
+   * One whose width is not the decoder's, such as an expert that every token passes.
+   *
+   * @param dim width of the model
+   * @param hidden width inside
+   * @param std standard deviation of fresh weights
+   */
+  public DenseFeedForward(DecoderConfig.Family family, long dim, long hidden, Rng rng, double std) {
+    switch (family) {
       case PHI -> {
-        first = part("fc1", new Linear(config.dim(), config.intermediate(), true, rng, std));
+        first = part("fc1", new Linear(dim, hidden, true, rng, std));
         up = null;
-        last = part("fc2", new Linear(config.intermediate(), config.dim(), true, rng, std));
+        last = part("fc2", new Linear(hidden, dim, true, rng, std));
       }
-      case STABLELM -> {
-        first = part("gate_proj", new Linear(config.dim(), config.intermediate(), false, rng, std));
-        up = part("up_proj", new Linear(config.dim(), config.intermediate(), false, rng, std));
-        last = part("down_proj", new Linear(config.intermediate(), config.dim(), false, rng, std));
+      case STABLELM, LLAMA -> {
+        first = part("gate_proj", new Linear(dim, hidden, false, rng, std));
+        up = part("up_proj", new Linear(dim, hidden, false, rng, std));
+        last = part("down_proj", new Linear(hidden, dim, false, rng, std));
       }
-      default -> throw new IllegalStateException("family " + config.family());
+      default -> throw new IllegalStateException("family " + family);
     }
   }
 

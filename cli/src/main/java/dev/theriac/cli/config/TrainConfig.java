@@ -230,6 +230,13 @@ public record TrainConfig(
       @Setting(value = "512", min = 1) int maxPositions,
       @Setting(value = "0", min = 0, max = 0.99) double residualDropout,
       @Setting(value = "0.02", min = 0, max = 10) double initStd) {
+    /** Checks that Med-MoE knows the family. */
+    public Language {
+      if (family == DecoderConfig.Family.LLAMA) {
+        throw new IllegalArgumentException("family must be \"phi\" or \"stablelm\"");
+      }
+    }
+
     /** Shape of the decoder over a vocabulary of so many tokens. */
     public DecoderConfig config(int vocabulary) {
       return new DecoderConfig(

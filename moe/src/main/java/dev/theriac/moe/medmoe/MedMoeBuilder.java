@@ -1,6 +1,7 @@
 package dev.theriac.moe.medmoe;
 
 import dev.theriac.llm.Decoder;
+import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.tokenizer.BuiltInTokenizer;
 import dev.theriac.llm.tokenizer.Tokenizer;
 import dev.theriac.tensor.Rng;
@@ -57,6 +58,10 @@ public final class MedMoeBuilder {
     if (vision == null || language == null) {
       throw new IllegalStateException(
           "MedMoe.builder(): give it a vision encoder (vision) and a decoder (language)");
+    }
+    if (language.config().family() == DecoderConfig.Family.LLAMA) {
+      throw new IllegalArgumentException(
+          "Med-MoE's decoders are of the families PHI and STABLELM, this one is LLAMA");
     }
     Tokenizer t = tokenizer == null ? BuiltInTokenizer.load() : tokenizer;
     if (t.vocabSize() > language.config().vocabulary()) {

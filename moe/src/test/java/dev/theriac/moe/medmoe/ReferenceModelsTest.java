@@ -96,7 +96,7 @@ class ReferenceModelsTest {
   }
 
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(names = {"PHI", "STABLELM"})
   void theDecodersAreThoseOfPhiAndStableLm(Family family) {
     String name = family == Family.PHI ? "phi" : "stablelm";
     var config = new DecoderConfig(family, 37, DIM, 56, 3, 3, 3, 4, 1e4, 64, 1e-5, 0, 0.02);
