@@ -5,6 +5,7 @@ import dev.theriac.nn.KvCache;
 import dev.theriac.nn.Linear;
 import dev.theriac.nn.Module;
 import dev.theriac.nn.Normalisation;
+import dev.theriac.nn.TokenMask;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
@@ -87,7 +88,8 @@ public final class Decoder extends Module {
   }
 
   /**
-   * Runs the blocks, their feed-forwards being given something beside their input.
+   * Runs the blocks, their feed-forwards being given something beside their input. A {@link
+   * TokenMask} tells them which new positions {@code lengths} leaves to filling.
    *
    * @param given for each layer what its feed-forward is given, null for nothing; empty: nothing at
    *     all
@@ -110,19 +112,31 @@ public final class Decoder extends Module {
     }
     List<Tensor> states = new ArrayList<>();
     List<FeedForward.SideOutput> sides = new ArrayList<>();
+    TokenMask mask = lengths == null ? null : mask(lengths, cache, x.size(1));
     Tensor h = x;
     for (int i = 0; i < layers.size(); i++) {
       if (allStates) states.add(h);
-      FeedForward.Output out =
-          layers
-              .get(i)
-              .forward(h, positions, lengths, cache, i, given.isEmpty() ? null : given.get(i));
+      FeedForward.SideInput side = given.isEmpty() ? null : given.get(i);
+      FeedForward.Output out = layers.get(i).forward(h, positions, lengths, cache, i, mask, side);
       h = out.value();
       sides.add(out.side());
     }
     Tensor last = finalNorm.forward(h);
     if (allStates) states.add(last);
     return new Output(last, states, sides);
+  }
+
+  /** Lengths count cached keys too; new positions that hold a token come first in their row. */
+  private static TokenMask mask(Tensor lengths, KvCache cache, long count) {
+    if (cache == null) return TokenMask.ofLengths(lengths, count);
+    long[] all = lengths.toLongs();
+    long[] cached = cache.lengths();
+    boolean[] valid = new boolean[Math.toIntExact(all.length * count)];
+    for (int i = 0; i < valid.length; i++) {
+      int row = (int) (i / count);
+      valid[i] = i % count < all[row] - cached[row];
+    }
+    return TokenMask.of(valid, all.length, count);
   }
 
   /** [..., dim] to logits [..., vocabulary]. */

@@ -7,6 +7,7 @@ import dev.theriac.nn.Module;
 import dev.theriac.nn.Normalisation;
 import dev.theriac.nn.RmsNorm;
 import dev.theriac.nn.SelfAttention;
+import dev.theriac.nn.TokenMask;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
@@ -60,12 +61,12 @@ public final class DecoderLayer extends Module {
   /** Arguments as in {@link SelfAttention#forward}. */
   public FeedForward.Output forward(
       Tensor x, Tensor positions, Tensor lengths, KvCache cache, int index) {
-    return forward(x, positions, lengths, cache, index, null);
+    return forward(x, positions, lengths, cache, index, null, null);
   }
 
   /**
-   * The same, the feed-forward being given {@code given}; see {@link
-   * FeedForward#forward(Tensor,FeedForward.SideInput)}.
+   * The same, the feed-forward being given {@code mask} and {@code given}; see {@link
+   * FeedForward#forward(Tensor,TokenMask,FeedForward.SideInput)}.
    */
   public FeedForward.Output forward(
       Tensor x,
@@ -73,17 +74,18 @@ public final class DecoderLayer extends Module {
       Tensor lengths,
       KvCache cache,
       int index,
+      TokenMask mask,
       FeedForward.SideInput given) {
     Tensor u = inputNorm.forward(x);
     Tensor attended =
         attentionDropout.forward(attention.forward(u, positions, lengths, cache, index));
     if (postNorm == null) {
-      FeedForward.Output fed = feedForward.forward(u, given);
+      FeedForward.Output fed = feedForward.forward(u, mask, given);
       Tensor y = x.add(attended).add(feedForwardDropout.forward(fed.value()));
       return new FeedForward.Output(y, fed.side());
     }
     Tensor x1 = x.add(attended);
-    FeedForward.Output fed = feedForward.forward(postNorm.forward(x1), given);
+    FeedForward.Output fed = feedForward.forward(postNorm.forward(x1), mask, given);
     return new FeedForward.Output(x1.add(feedForwardDropout.forward(fed.value())), fed.side());
   }
 

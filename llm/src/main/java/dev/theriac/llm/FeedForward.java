@@ -1,6 +1,7 @@
 package dev.theriac.llm;
 
 import dev.theriac.nn.Module;
+import dev.theriac.nn.TokenMask;
 import dev.theriac.tensor.Tensor;
 
 /** The feed-forward slot of a block: dense, or a mixture of experts. */
@@ -37,5 +38,21 @@ public abstract class FeedForward extends Module {
     throw new IllegalArgumentException(
         "feed-forward: a %s takes no %s; give null to dense layers"
             .formatted(getClass().getSimpleName(), side.getClass().getSimpleName()));
+  }
+
+  /** {@link #forward(Tensor,TokenMask,SideInput)} with nothing beside the input. */
+  public final Output forward(Tensor u, TokenMask mask) {
+    return forward(u, mask, null);
+  }
+
+  /**
+   * The same for rows of which some are filled up. A dense feed-forward treats all positions alike;
+   * a mixture of experts leaves filling out of its router's losses and counts.
+   *
+   * @param mask which positions of u hold a token; null for all
+   * @param side null for nothing
+   */
+  public Output forward(Tensor u, TokenMask mask, SideInput side) {
+    return forward(u, side);
   }
 }

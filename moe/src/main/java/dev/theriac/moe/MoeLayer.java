@@ -1,6 +1,7 @@
 package dev.theriac.moe;
 
 import dev.theriac.llm.FeedForward;
+import dev.theriac.nn.TokenMask;
 import dev.theriac.op.Index;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
@@ -73,17 +74,22 @@ public final class MoeLayer extends FeedForward {
 
   @Override
   public Output forward(Tensor u) {
-    return forward(u, null);
+    return forward(u, null, null);
   }
 
   @Override
   public Output forward(Tensor u, SideInput side) {
+    return forward(u, null, side);
+  }
+
+  @Override
+  public Output forward(Tensor u, TokenMask mask, SideInput side) {
     long dim = u.size(-1);
     Tensor tokens = u.reshape(u.size() / dim, dim);
     Routing routing =
         switch (side) {
-          case null -> router.route(tokens);
-          case Replay replay -> router.replay(tokens, replay.experts());
+          case null -> router.route(tokens, mask);
+          case Replay replay -> router.replay(tokens, replay.experts(), mask);
           default ->
               throw new IllegalArgumentException(
                   "moe: a layer takes no %s".formatted(side.getClass().getSimpleName()));

@@ -2,6 +2,7 @@ package dev.theriac.moe;
 
 import dev.theriac.nn.Linear;
 import dev.theriac.nn.Module;
+import dev.theriac.nn.TokenMask;
 import dev.theriac.op.Index;
 import dev.theriac.op.ShapeFunctions;
 import dev.theriac.tensor.DType;
@@ -90,10 +91,20 @@ public final class Router extends Module {
 
   /** Routes tokens u [T, dim]. */
   public Routing route(Tensor u) {
+    return route(u, null);
+  }
+
+  /**
+   * Routes tokens u [T, dim] of which some are filling: those get experts too, but count in no
+   * loss.
+   *
+   * @param mask null for all
+   */
+  public Routing route(Tensor u, TokenMask mask) {
     Tensor logits = logits(u);
     Tensor probabilities = logits.softmax();
     // Chosen by logit: softmax rounds, and two logits must not become equal before they are ranked.
-    return routing(logits, probabilities, Index.topK(logits.detach(), topK).indices());
+    return routing(logits, probabilities, Index.topK(logits.detach(), topK).indices(), mask);
   }
 
   /**
@@ -101,21 +112,21 @@ public final class Router extends Module {
    * so that the experts which it would choose give the same bits.
    *
    * @param experts I64 [T, k], ids in [0, E), distinct in a token
+   * @param mask null for all
    */
-  public Routing replay(Tensor u, Tensor experts) {
+  public Routing replay(Tensor u, Tensor experts, TokenMask mask) {
     Tensor logits = logits(u);
     if (experts.rank() != 2 || experts.size(0) != u.size(0) || experts.size(1) != topK) {
       throw new IllegalArgumentException(
           "router: experts of shape %s to replay, [%d, %d] is wanted"
               .formatted(experts.layout(), u.size(0), topK));
     }
-    return routing(logits, logits.softmax(), experts);
+    return routing(logits, logits.softmax(), experts, mask);
   }
 
-  private Routing routing(Tensor logits, Tensor probabilities, Tensor experts) {
+  private Routing routing(Tensor logits, Tensor probabilities, Tensor experts, TokenMask mask) {
     Tensor weights = Index.gatherColumns(probabilities, experts);
     if (weighting == Weighting.RENORMALISED) weights = weights.div(weights.sum(1, true));
-    return new Routing(
-        logits, probabilities, experts, weights, Losses.loadBalance(probabilities, experts));
+    return new Routing(logits, probabilities, experts, weights, mask);
   }
 }
