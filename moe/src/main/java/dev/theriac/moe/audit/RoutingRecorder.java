@@ -1,0 +1,112 @@
+package dev.theriac.moe.audit;
+
+import dev.theriac.llm.Decoder;
+import dev.theriac.llm.FeedForward.SideOutput;
+import dev.theriac.llm.Generator;
+import dev.theriac.moe.MoeLayer;
+import dev.theriac.moe.Routing;
+import java.util.List;
+
+/**
+ * Turns what the MoE layers of a decoder return into records. Give it to {@link Generator#onPass}
+ * to record a generation, or hand it single passes. Records come pass by pass, layer by layer, by
+ * token. For one thread; the tensors it is shown are only read.
+ */
+public final class RoutingRecorder implements Generator.PassListener {
+  /**
+   * What stands at a position.
+   *
+   * @param token id in the vocabulary, negative for none, null when it is not known
+   * @param part name of the part of the sequence, or null
+   */
+  public record Label(Long token, String part) {
+    static final Label NONE = new Label(null, null);
+  }
+
+  /** Says what stands where. */
+  @FunctionalInterface
+  public interface Labels {
+    Label of(long sequence, long position);
+  }
+
+  private final RouteSink sink;
+  private final Labels labels;
+  private long firstSequence;
+
+  /** Records into {@code sink}, which is told nothing of tokens. */
+  public RoutingRecorder(RouteSink sink) {
+    this(sink, (sequence, position) -> Label.NONE);
+  }
+
+  /**
+   * @param labels asked for each position when it is computed
+   */
+  public RoutingRecorder(RouteSink sink, Labels labels) {
+    this.sink = sink;
+    this.labels = labels;
+  }
+
+  /** Row b of the passes to come is sequence {@code first + b}. */
+  public RoutingRecorder startAt(long first) {
+    if (first < 0) throw new IllegalArgumentException("sequence " + first + " is negative");
+    firstSequence = first;
+    return this;
+  }
+
+  @Override
+  public void after(Generator.Pass pass, Decoder.Output output) {
+    record(pass, output.sides());
+  }
+
+  /**
+   * Records one pass.
+   *
+   * @param pass where its tokens stand; those at -1 are left out
+   * @param sides as {@link Decoder.Output#sides}, one for each layer
+   */
+  public void record(Generator.Pass pass, List<? extends SideOutput> sides) {
+    for (int layer = 0; layer < sides.size(); layer++) {
+      if (sides.get(layer) instanceof MoeLayer.Side side) {
+        record(pass, layer, side.routing());
+      }
+    }
+  }
+
+  private void record(Generator.Pass pass, int layer, Routing routing) {
+    long[] positions = pass.positions();
+    if (positions.length != routing.tokens()) {
+      throw new IllegalArgumentException(
+          "audit: %d positions for the %d tokens that layer %d routed"
+              .formatted(positions.length, routing.tokens(), layer));
+    }
+    int experts = routing.expertCount();
+    int topK = routing.topK();
+    float[] scores = routing.logits().toFloats();
+    float[] probabilities = routing.probabilities().toFloats();
+    long[] ids = routing.experts().toLongs();
+    float[] weights = routing.weights().toFloats();
+    for (int t = 0; t < positions.length; t++) {
+      if (positions[t] < 0) continue;
+      long sequence = firstSequence + t / pass.width();
+      Label label = labels.of(sequence, positions[t]);
+      int[] chosen = new int[topK];
+      float[] of = new float[topK];
+      for (int j = 0; j < topK; j++) {
+        chosen[j] = Math.toIntExact(ids[t * topK + j]);
+        of[j] = weights[t * topK + j];
+      }
+      sink.add(
+          new RouteRecord(
+              sequence,
+              positions[t],
+              layer,
+              label.token(),
+              label.part(),
+              chosen,
+              of,
+              Measures.margin(scores, t * experts, experts, chosen),
+              Measures.entropy(probabilities, t * experts, experts),
+              null));
+    }
+  }
+}
