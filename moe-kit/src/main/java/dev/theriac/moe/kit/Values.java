@@ -9,7 +9,10 @@ final class Values {
 
   /** The elements in row-major order. */
   static double[] of(Tensor t) {
-    float[] floats = t.toFloats();
+    return of(t.toFloats());
+  }
+
+  static double[] of(float[] floats) {
     double[] out = new double[floats.length];
     for (int i = 0; i < out.length; i++) out[i] = floats[i];
     return out;

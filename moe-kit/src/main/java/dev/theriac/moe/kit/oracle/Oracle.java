@@ -100,16 +100,24 @@ public record Oracle(
   public Forward forward(double[][] x, int[][] chosen, boolean[][] kept) {
     double[][] logits = logits(x);
     double[][] weights = weights(logits, chosen);
-    double[][] y = new double[x.length][dim];
-    for (int t = 0; t < x.length; t++) {
-      for (int j = 0; j < chosen[t].length; j++) {
-        if (kept[t][j]) {
-          add(y[t], weights[t][j], experts.get(chosen[t][j]).forward(x[t], activation));
-        }
-      }
-      if (shared != null) add(y[t], sharedWeight(x[t]), shared.forward(x[t], activation));
+    double[][] y = mixture().forward(x, dropped(chosen, kept), weights);
+    for (int t = 0; t < x.length && shared != null; t++) {
+      add(y[t], sharedWeight(x[t]), shared.forward(x[t], activation));
     }
     return new Forward(x, logits, chosen, weights, kept, y);
+  }
+
+  private OracleMixture mixture() {
+    return new OracleMixture(experts, activation);
+  }
+
+  private static int[][] dropped(int[][] chosen, boolean[][] kept) {
+    int[][] ids = new int[chosen.length][];
+    for (int t = 0; t < ids.length; t++) {
+      ids[t] = chosen[t].clone();
+      for (int j = 0; j < ids[t].length; j++) if (!kept[t][j]) ids[t][j] = -1;
+    }
+    return ids;
   }
 
   /** True everywhere. */
@@ -169,20 +177,13 @@ public record Oracle(
 
   /** Gradients of {@link #objective}. */
   public Gradients backward(Forward f, double[][] g, double balance, double z, boolean[] valid) {
-    Oracle sums = zeros();
+    OracleMixture.Gradients mixed =
+        mixture().backward(f.x, dropped(f.chosen, f.kept), f.weights, g);
+    Oracle sums = zeros(mixed.experts());
     int tokens = f.x.length;
-    double[][] dx = new double[tokens][dim];
-    double[][] dw = new double[tokens][router.topK()];
+    double[][] dx = mixed.x();
     double[][] dl = new double[tokens][router.experts()];
     for (int t = 0; t < tokens; t++) {
-      for (int j = 0; j < f.chosen[t].length; j++) {
-        int e = f.chosen[t][j];
-        if (!f.kept[t][j]) continue;
-        dw[t][j] =
-            experts
-                .get(e)
-                .backward(f.x[t], f.weights[t][j], g[t], activation, dx[t], sums.experts.get(e));
-      }
       if (shared != null) {
         double s = sharedWeight(f.x[t]);
         double ds = shared.backward(f.x[t], s, g[t], activation, dx[t], sums.shared);
@@ -191,7 +192,7 @@ public record Oracle(
           add(dx[t], ds * s * (1 - s), sharedGate);
         }
       }
-      add(dl[t], 1, router.backward(f.logits[t], f.chosen[t], dw[t]));
+      add(dl[t], 1, router.backward(f.logits[t], f.chosen[t], mixed.weights()[t]));
     }
     OracleLosses losses = losses(f, valid);
     losses.balanceGradient(balance, dl);
@@ -205,16 +206,16 @@ public record Oracle(
         }
       }
     }
-    return new Gradients(dx, dw, dl, sums.parameters());
+    return new Gradients(dx, mixed.weights(), dl, sums.parameters());
   }
 
-  private Oracle zeros() {
+  private Oracle zeros(List<OracleFeedForward> expertSums) {
     return new Oracle(
         dim,
         router,
         new double[routerWeight.length],
         routerBias == null ? null : new double[routerBias.length],
-        experts.stream().map(OracleFeedForward::zeros).toList(),
+        expertSums,
         activation,
         shared == null ? null : shared.zeros(),
         sharedGate == null ? null : new double[dim]);

@@ -1,0 +1,142 @@
+package dev.theriac.moe.kit;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.theriac.backend.Backend;
+import dev.theriac.backend.Backends;
+import dev.theriac.moe.kit.MixtureCase.Form;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+
+/** The same bits, always. */
+public interface DeterminismKit extends KitBackends {
+  @Test
+  @DisplayName("D01 the same bits in 102 runs, 34 for each number of threads")
+  default void sameBitsInEveryRun() {
+    MixtureCase c = MixtureCase.random(Form.swiglu(33, 17, 6), 40, 2);
+    everywhere(_ -> {
+      List<float[]> first = c.run().floats();
+      for (int run = 2; run <= 34; run++) {
+        try (Scope _ = Scope.open()) {
+          Bits.check("run " + run, first, c.run().floats());
+        }
+      }
+      return List.of();
+    });
+  }
+
+  @Test
+  @DisplayName("D02 the same bits with 1, 2 and 7 threads, where there is work for all")
+  default void sameBitsForEveryNumberOfThreads() {
+    MixtureCase swiglu = MixtureCase.random(Form.swiglu(96, 160, 7), 331, 3);
+    MixtureCase plain = MixtureCase.random(Form.plain(130, 70, 5), 257, 1);
+    // everywhere() compares the results.
+    everywhere(_ -> swiglu.run().all());
+    everywhere(_ -> plain.run().all());
+  }
+
+  @Test
+  @DisplayName("D03 a token alone gives the bits that it gives in a batch")
+  default void aTokenDoesNotFeelItsBatch() {
+    for (Form form : List.of(Form.swiglu(37, 21, 4), Form.plain(37, 21, 4))) {
+      MixtureCase batch = MixtureCase.random(form, 45, 2);
+      everywhere(_ -> {
+        MixtureCase.Run all = batch.run();
+        for (int t : new int[] {0, 1, 17, 44}) {
+          MixtureCase.Run alone = batch.tokens(t).run();
+          Bits.check("token " + t, all.y().slice(0, t, t + 1), alone.y());
+          Bits.check(
+              "gradient of token " + t,
+              all.grad(all.x()).slice(0, t, t + 1),
+              alone.grad(alone.x()));
+          Bits.check(
+              "gradient of routing weights of token " + t,
+              all.grad(all.weights()).slice(0, t, t + 1),
+              alone.grad(alone.weights()));
+        }
+        return List.of();
+      });
+    }
+  }
+
+  @Test
+  @DisplayName("D04 permuted tokens give permuted outputs, bit for bit")
+  default void permutedTokensGivePermutedOutputs() {
+    MixtureCase c = MixtureCase.random(Form.swiglu(37, 21, 4), 45, 2);
+    int[] order = new Rng(5).permutation(45);
+    MixtureCase permuted = c.tokens(order);
+    everywhere(_ -> {
+      MixtureCase.Run plain = c.run();
+      MixtureCase.Run moved = permuted.run();
+      for (int i = 0; i < order.length; i++) {
+        int t = order[i];
+        Bits.check("token " + t, plain.y().slice(0, t, t + 1), moved.y().slice(0, i, i + 1));
+        Bits.check(
+            "gradient of token " + t,
+            plain.grad(plain.x()).slice(0, t, t + 1),
+            moved.grad(moved.x()).slice(0, i, i + 1));
+      }
+      return List.of();
+    });
+  }
+
+  @Test
+  @DisplayName("D05 the same bits in another JVM")
+  default void sameBitsInAnotherJvm() {
+    List<String> here = Fingerprint.of(this);
+    assertThat(Fingerprint.inAnotherJvm(getClass())).isEqualTo(here);
+  }
+
+  @Test
+  @DisplayName("D06 a device agrees with the CPU within tolerance")
+  default void deviceAgreesWithCpu() {
+    Backend device = deviceBackend();
+    MixtureCase c = MixtureCase.random(Form.swiglu(64, 48, 8), 100, 2);
+    MixtureCase.Run run =
+        Backends.with(device, () -> c.run(t -> place(device, t)).map(t -> fetch(device, t)));
+    c.check(run);
+  }
+
+  @Test
+  @DisplayName("D07 one set of weights used by 8 threads at once")
+  default void concurrentUse() {
+    MixtureCase c = MixtureCase.random(Form.swiglu(40, 56, 5), 90, 2);
+    everywhere(backend -> {
+      List<float[]> wanted = c.run().floats();
+      List<Callable<List<float[]>>> users = new ArrayList<>();
+      for (int user = 0; user < 8; user++) {
+        users.add(() ->
+            Backends.with(
+                backend,
+                () -> {
+                  try (Scope _ = Scope.open()) {
+                    List<float[]> last = List.of();
+                    for (int i = 0; i < 5; i++) last = c.run().floats();
+                    return last;
+                  }
+                }));
+      }
+      try (ExecutorService pool = Executors.newFixedThreadPool(8)) {
+        for (Future<List<float[]>> f : pool.invokeAll(users)) {
+          Bits.check("one of 8 concurrent users", wanted, f.get());
+        }
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new AssertionError("interrupted", e);
+      } catch (ExecutionException e) {
+        throw new AssertionError("one of 8 concurrent users: " + e.getCause(), e);
+      }
+      return List.of(Tensor.of(wanted.getFirst()));
+    });
+  }
+}
