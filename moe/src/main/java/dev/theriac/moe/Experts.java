@@ -3,55 +3,180 @@ package dev.theriac.moe;
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.nn.Module;
 import dev.theriac.nn.Parameter;
-import dev.theriac.op.Elementwise;
+import dev.theriac.op.FeedForwardWeights;
 import dev.theriac.op.Grouped;
+import dev.theriac.op.RowGroups;
 import dev.theriac.op.ShapeFunctions;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.Set;
+import java.util.TreeSet;
 
 /**
- * The feed-forwards of E experts, their weights stacked along a first dimension: fc1 and fc2 with a
- * GELU (tanh form) between, or gate, up and down (SwiGLU).
+ * The feed-forwards of E experts of one width, their weights stacked along a first dimension, F32
+ * or a half type. The plain form has the parameters fc1 and fc2 with an activation between; the
+ * gated form (Shazeer, "GLU variants improve transformer") gate_proj, up_proj and down_proj, where
+ * the activation of the gate multiplies up: SwiGLU with SILU, GEGLU with GELU, ReGLU with RELU.
+ * Each has a {@code .weight} and may have a {@code .bias}.
  */
 public final class Experts extends Module {
+  private static final Set<UnaryKind> ACTIVATIONS =
+      EnumSet.of(UnaryKind.GELU, UnaryKind.GELU_TANH, UnaryKind.SILU, UnaryKind.RELU);
+  private static final List<String> PLAIN = List.of("fc1", "fc2");
+  private static final List<String> GATED = List.of("gate_proj", "up_proj", "down_proj");
+
   private final SequencedMap<String, Parameter> stacked = new LinkedHashMap<>();
+  private final UnaryKind activation;
   private final boolean gated;
   private final int count;
 
   /**
-   * Experts from one set of feed-forward weights each.
+   * What experts look like.
+   *
+   * @param count number of experts E
+   * @param dim width d of input and output
+   * @param hidden width n inside
+   * @param gated whether there is an up projection beside the gate
+   * @param biases whether each projection has a bias
+   * @param activation GELU (erf), GELU_TANH, SILU or RELU
+   */
+  public record Shape(
+      int count, long dim, long hidden, boolean gated, boolean biases, UnaryKind activation) {
+    public Shape {
+      if (count < 1 || dim < 1 || hidden < 1) {
+        throw new IllegalArgumentException(
+            "experts: %d of width %d with %d inside".formatted(count, dim, hidden));
+      }
+      checkActivation(activation);
+    }
+  }
+
+  /**
+   * Experts from one set of feed-forward weights each, with the activation of the known decoders:
+   * GELU (tanh form) for the plain form, SILU for the gated one.
    *
    * @param weights for each expert its tensors by path: fc1.weight [n, d], fc1.bias, fc2.weight [d,
    *     n], fc2.bias, or gate_proj.weight, up_proj.weight, down_proj.weight; the same paths and
    *     shapes for all
    */
   public Experts(List<Map<String, Tensor>> weights) {
-    count = weights.size();
-    Map<String, Tensor> first = weights.getFirst();
-    gated = first.containsKey("gate_proj.weight");
-    for (String path : first.keySet()) {
-      List<Tensor> each =
-          weights.stream().map(w -> sameShape(path, first.get(path), w.get(path))).toList();
-      Tensor all = ShapeFunctions.concat(0, each.stream().map(t -> t.unsqueeze(0)).toList());
-      stacked.put(path, parameter(path, all));
+    this(
+        weights,
+        weights.getFirst().containsKey("gate_proj.weight") ? UnaryKind.SILU : UnaryKind.GELU_TANH);
+  }
+
+  /**
+   * Experts from one set of feed-forward weights each.
+   *
+   * @param weights for each expert its tensors by path, as the class says; biases may be left out
+   * @throws IllegalArgumentException naming the path when experts differ in width or a path is
+   *     missing or unknown
+   */
+  public Experts(List<Map<String, Tensor>> weights, UnaryKind activation) {
+    this(stack(weights), activation);
+  }
+
+  /**
+   * Experts with fresh weights, normal with the given standard deviation; biases 0.
+   *
+   * @param dtype F32 or a half type
+   */
+  public static Experts fresh(Shape shape, DType dtype, Rng rng, double std) {
+    SequencedMap<String, Tensor> all = new LinkedHashMap<>();
+    List<String> names = shape.gated ? GATED : PLAIN;
+    for (String name : names) {
+      boolean last = name.equals(names.getLast());
+      long in = last ? shape.hidden : shape.dim;
+      long out = last ? shape.dim : shape.hidden;
+      all.put(name + ".weight", Tensor.randn(rng, std, shape.count, out, in).to(dtype));
+      if (shape.biases) all.put(name + ".bias", Tensor.zeros(shape.count, out).to(dtype));
+    }
+    return new Experts(all, shape.activation);
+  }
+
+  private Experts(SequencedMap<String, Tensor> all, UnaryKind activation) {
+    checkActivation(activation);
+    gated = all.containsKey("gate_proj.weight");
+    checkPaths(all.keySet(), gated ? GATED : PLAIN);
+    this.activation = activation;
+    all.forEach((path, t) -> {
+      if (!t.dtype().isFloating()) {
+        throw new IllegalArgumentException(
+            "experts: %s is %s, F32 or a half type is wanted".formatted(path, t.dtype()));
+      }
+      stacked.put(path, parameter(path, t));
+    });
+    FeedForwardWeights checked = weights();
+    count = checked.experts();
+  }
+
+  private static void checkActivation(UnaryKind activation) {
+    if (!ACTIVATIONS.contains(activation)) {
+      throw new IllegalArgumentException(
+          "experts: activation %s, one of %s is wanted".formatted(activation, ACTIVATIONS));
     }
   }
 
-  private static Tensor sameShape(String path, Tensor wanted, Tensor got) {
-    if (got == null || !got.layout().sameShape(wanted.layout())) {
+  private static void checkPaths(Set<String> given, List<String> names) {
+    Set<String> missing = new TreeSet<>();
+    Set<String> extra = new TreeSet<>(given);
+    for (String name : names) {
+      if (!extra.remove(name + ".weight")) missing.add(name + ".weight");
+      extra.remove(name + ".bias");
+    }
+    if (!missing.isEmpty() || !extra.isEmpty()) {
       throw new IllegalArgumentException(
-          "experts: %s has shape %s in one expert and %s in another; experts of different widths"
-                  .formatted(path, wanted.layout(), got == null ? "none" : got.layout())
-              + " cannot be stacked");
+          "experts: weights %s; missing %s, unknown %s".formatted(given, missing, extra));
+    }
+  }
+
+  private static SequencedMap<String, Tensor> stack(List<Map<String, Tensor>> weights) {
+    SequencedMap<String, Tensor> out = new LinkedHashMap<>();
+    Map<String, Tensor> first = weights.getFirst();
+    for (Map<String, Tensor> each : weights) {
+      if (!each.keySet().equals(first.keySet())) {
+        throw new IllegalArgumentException(
+            "experts: one has %s and another %s; all need the same"
+                .formatted(new TreeSet<>(first.keySet()), new TreeSet<>(each.keySet())));
+      }
+    }
+    for (String path : first.keySet()) {
+      List<Tensor> each =
+          weights.stream()
+              .map(w -> sameShape(path, first.get(path), w.get(path)).unsqueeze(0))
+              .toList();
+      out.put(path, ShapeFunctions.concat(0, each));
+    }
+    return out;
+  }
+
+  private static Tensor sameShape(String path, Tensor wanted, Tensor got) {
+    if (!got.layout().sameShape(wanted.layout()) || got.dtype() != wanted.dtype()) {
+      throw new IllegalArgumentException(
+          "experts: %s is %s%s in one expert and %s%s in another; experts of different widths or"
+                  .formatted(path, wanted.dtype(), wanted.layout(), got.dtype(), got.layout())
+              + " types cannot be stacked: pad the narrow ones with zeros");
     }
     return got.detach();
   }
 
   public int count() {
     return count;
+  }
+
+  public UnaryKind activation() {
+    return activation;
+  }
+
+  /** Whether there is an up projection beside the gate. */
+  public boolean gated() {
+    return gated;
   }
 
   /** One expert's weights by path, as views on the stacked ones. */
@@ -61,27 +186,40 @@ public final class Experts extends Module {
     return out;
   }
 
-  /**
-   * Rows [R, d], grouped by expert, through their expert.
-   *
-   * @param offsets I64 [E+1]
-   */
-  public Tensor forward(Tensor rows, Tensor offsets) {
-    if (gated) {
-      Tensor gate = Grouped.linear(rows, weight("gate_proj.weight"), null, offsets);
-      Tensor up = Grouped.linear(rows, weight("up_proj.weight"), null, offsets);
-      return Grouped.linear(
-          Elementwise.swiglu(gate, up), weight("down_proj.weight"), null, offsets);
-    }
-    Tensor h =
-        Grouped.linear(rows, weight("fc1.weight"), weight("fc1.bias"), offsets)
-            .apply(UnaryKind.GELU_TANH);
-    return Grouped.linear(h, weight("fc2.weight"), weight("fc2.bias"), offsets);
+  /** The stacked weights, as {@link Grouped#feedForward} takes them. */
+  public FeedForwardWeights weights() {
+    return gated
+        ? new FeedForwardWeights(
+            value("gate_proj.weight"),
+            value("gate_proj.bias"),
+            value("up_proj.weight"),
+            value("up_proj.bias"),
+            value("down_proj.weight"),
+            value("down_proj.bias"))
+        : new FeedForwardWeights(
+            value("fc1.weight"),
+            value("fc1.bias"),
+            null,
+            null,
+            value("fc2.weight"),
+            value("fc2.bias"));
   }
 
-  private Tensor weight(String path) {
+  private Tensor value(String path) {
     Parameter p = stacked.get(path);
-    if (p == null) throw new IllegalStateException("experts: no weight " + path);
-    return p.value();
+    return p == null ? null : p.value();
+  }
+
+  /**
+   * Tokens through their experts: the sum over each token's rows, by ascending expert, of routing
+   * weight times expert output. Experts without rows get gradients of stored zeros.
+   *
+   * @param x [T, d]
+   * @param weights routing weights, read at {@code groups.rowSlot()}
+   * @param groups which tokens go through which expert
+   * @return [T, d]; zero for a token without rows
+   */
+  public Tensor forward(Tensor x, Tensor weights, RowGroups groups) {
+    return Grouped.feedForward(x, weights, groups, weights(), activation);
   }
 }

@@ -1,8 +1,9 @@
 package dev.theriac.moe;
 
 import dev.theriac.llm.FeedForward;
+import dev.theriac.nn.Linear;
 import dev.theriac.nn.TokenMask;
-import dev.theriac.op.Index;
+import dev.theriac.op.RowGroups;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -10,19 +11,19 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A mixture of experts in a decoder's feed-forward slot (Med-MoE, equation 4): y = sum over the
- * chosen experts of weight * Expert(u), + Meta(u) when there is a meta expert, which every token
- * passes with weight 1. Dropless; the sum over choices has a fixed order.
+ * A mixture of experts in a decoder's feed-forward slot: y = sum over the chosen experts of weight
+ * * Expert(u), joined with the output of a {@link SharedExpert} when there is one. Dropless; the
+ * sum runs by ascending expert.
  */
 public final class MoeLayer extends FeedForward {
   private final Router router;
   private final Experts experts;
-  private final FeedForward meta;
+  private final SharedExpert shared;
 
   /**
-   * @param meta always-active expert, or null
+   * @param shared what every token passes too, or null
    */
-  public MoeLayer(Router router, Experts experts, FeedForward meta) {
+  public MoeLayer(Router router, Experts experts, SharedExpert shared) {
     if (router.experts() != experts.count()) {
       throw new IllegalArgumentException(
           "moe: the router knows %d experts, there are %d"
@@ -30,7 +31,20 @@ public final class MoeLayer extends FeedForward {
     }
     this.router = part("gate", router);
     this.experts = part("experts", experts);
-    this.meta = meta == null ? null : part("meta_moe", meta);
+    this.shared = shared;
+    switch (shared) {
+      case null -> {}
+      case SharedExpert.Meta(FeedForward f) -> part("meta_moe", f);
+      case SharedExpert.Added(FeedForward f) -> part("shared_experts", f);
+      case SharedExpert.Gated(FeedForward f, Linear gate) -> {
+        part("shared_expert", f);
+        part("shared_expert_gate", gate);
+      }
+      case SharedExpert.Residual(FeedForward f, Linear coefficient) -> {
+        part("mlp", f);
+        part("coefficient", coefficient);
+      }
+    }
   }
 
   /**
@@ -45,7 +59,8 @@ public final class MoeLayer extends FeedForward {
     dense.parameters().forEach((path, p) -> weights.put(path, p.value()));
     List<Map<String, Tensor>> copies = new ArrayList<>();
     for (int e = 0; e < router.experts(); e++) copies.add(weights);
-    return new MoeLayer(router.copy(), new Experts(copies), withMeta ? dense : null);
+    return new MoeLayer(
+        router.copy(), new Experts(copies), withMeta ? new SharedExpert.Meta(dense) : null);
   }
 
   public Router router() {
@@ -56,9 +71,9 @@ public final class MoeLayer extends FeedForward {
     return experts;
   }
 
-  /** The always-active expert, or null. */
-  public FeedForward meta() {
-    return meta;
+  /** What every token passes beside its experts, or null. */
+  public SharedExpert shared() {
+    return shared;
   }
 
   /** What a MoE layer returns beside its output. */
@@ -94,22 +109,10 @@ public final class MoeLayer extends FeedForward {
               throw new IllegalArgumentException(
                   "moe: a layer takes no %s".formatted(side.getClass().getSimpleName()));
         };
-    Tensor y = weightedSum(tokens, routing).to(u.dtype());
-    if (meta != null) y = y.add(meta.forward(tokens).value());
-    return new Output(y.reshape(u.shape()), new Side(routing));
-  }
-
-  private Tensor weightedSum(Tensor tokens, Routing routing) {
-    Dispatch dispatch = Dispatch.of(routing.experts(), experts.count());
-    Tensor rows = Index.gatherRows(tokens, dispatch.rowToken());
-    Tensor out = experts.forward(rows, dispatch.offsets());
-    Tensor chosen = Index.gatherRows(out, dispatch.slotRow());
+    RowGroups groups = RowGroups.of(routing.experts(), experts.count());
     Tensor weights = routing.weights().to(tokens.dtype());
-    if (routing.topK() == 1) return chosen.mul(weights);
-    long count = tokens.size(0);
-    return chosen
-        .reshape(count, routing.topK(), tokens.size(1))
-        .mul(weights.unsqueeze(2))
-        .sum(1, false);
+    Tensor y = experts.forward(tokens, weights, groups);
+    if (shared != null) y = shared.join(tokens, y);
+    return new Output(y.reshape(u.shape()), new Side(routing));
   }
 }

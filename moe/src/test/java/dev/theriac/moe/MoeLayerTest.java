@@ -6,10 +6,12 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.theriac.backend.Backend;
 import dev.theriac.backend.Backends;
+import dev.theriac.backend.UnaryKind;
 import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.llm.DenseFeedForward;
 import dev.theriac.llm.FeedForward;
+import dev.theriac.nn.Linear;
 import dev.theriac.op.Gradients;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
@@ -86,7 +88,7 @@ class MoeLayerTest {
   private static MoeLayer toy(Family family) {
     List<Map<String, Tensor>> each = new ArrayList<>();
     for (int e = 0; e < 4; e++) each.add(feedForward(family, 10 * (e + 1)));
-    return new MoeLayer(router(), new Experts(each), dense(family, 90));
+    return new MoeLayer(router(), new Experts(each), new SharedExpert.Meta(dense(family, 90)));
   }
 
   private static void assertClose(Tensor got, double... wanted) {
@@ -240,7 +242,7 @@ class MoeLayerTest {
   }
 
   @Test
-  void topTwoOfFourSumsInChoiceOrder() {
+  void topTwoOfFourSums() {
     List<Map<String, Tensor>> each = new ArrayList<>();
     for (int e = 0; e < 4; e++) each.add(feedForward(Family.PHI, 10 * (e + 1)));
     Router two = Router.of(fill(1, 4, 4).mul(2), fill(2, 4), 2, Router.Weighting.RENORMALISED);
@@ -282,6 +284,15 @@ class MoeLayerTest {
         .hasMessageContaining("fc1.weight")
         .hasMessageContaining("[6, 4]")
         .hasMessageContaining("[7, 4]");
+    Map<String, Tensor> nameless = new LinkedHashMap<>(narrow);
+    nameless.remove("fc2.weight");
+    assertThatThrownBy(() -> new Experts(List.of(nameless))).hasMessageContaining("fc2.weight");
+    assertThatThrownBy(() -> new Experts(List.of(narrow, nameless))).hasMessageContaining("same");
+    assertThatThrownBy(() -> new Experts(List.of(narrow), UnaryKind.TANH))
+        .hasMessageContaining("TANH");
+    assertThatThrownBy(() ->
+            new SharedExpert.Gated(dense(Family.PHI, 1), new Linear(4, 2, false, new Rng(0), 1)))
+        .hasMessageContaining("[2, 4]");
     assertThatThrownBy(() -> Dispatch.of(Tensor.of(new long[] {0, 4}, 2, 1), 4))
         .hasMessageContaining("expert 4 of token 1");
   }
