@@ -31,5 +31,7 @@ public interface Backend {
 
   GroupedKernels grouped();
 
+  SelectionKernels selection();
+
   OptimKernels optim();
 }

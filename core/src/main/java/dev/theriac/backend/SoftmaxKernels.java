@@ -14,4 +14,7 @@ public interface SoftmaxKernels {
 
   /** dx = grad - exp(y) * sum(grad). */
   void logSoftmaxGradient(Strided y, Strided grad, Strided dx);
+
+  /** out[n] = log(sum(exp(x[n, :]))); -infinity where all are; out [N]. */
+  void logSumExp(Strided x, Strided out);
 }

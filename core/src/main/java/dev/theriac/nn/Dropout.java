@@ -7,7 +7,7 @@ import dev.theriac.tensor.Tensor;
 /**
  * Inverted dropout while training, identity otherwise. Its generator is part of the run's state.
  */
-public final class Dropout extends Module {
+public final class Dropout extends Module implements Stochastic {
   private final double probability;
   private final Rng rng;
 
@@ -20,12 +20,12 @@ public final class Dropout extends Module {
     return isTraining() ? Elementwise.dropout(x, probability, rng) : x;
   }
 
-  /** Position of the generator, for checkpoints and recomputation. */
+  @Override
   public long position() {
     return rng.position();
   }
 
-  /** Goes to a position; layers that share a generator go together. */
+  @Override
   public void seek(long position) {
     rng.seek(position);
   }

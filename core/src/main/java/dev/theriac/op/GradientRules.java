@@ -21,6 +21,7 @@ final class GradientRules {
       case PatchOp o -> PatchGradients.apply(o, grad, sink);
       case LossOp o -> LossGradients.apply(o, grad, sink);
       case GroupedOp o -> GroupedGradients.apply(o, grad, sink);
+      case SelectionOp o -> SelectionGradients.apply(o, out, grad, sink);
       case RecomputeOp o -> o.apply(grad, sink);
       case CustomOp o -> custom(o, out, grad, sink);
       case FreedOp o -> throw new IllegalStateException("backward: " + o.name() + " was freed");

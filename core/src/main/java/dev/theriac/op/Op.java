@@ -20,6 +20,7 @@ public sealed interface Op
         PatchOp,
         LossOp,
         GroupedOp,
+        SelectionOp,
         RecomputeOp,
         FreedOp,
         CustomOp {

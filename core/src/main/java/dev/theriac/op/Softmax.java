@@ -2,6 +2,7 @@ package dev.theriac.op;
 
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Tensor;
+import java.util.Arrays;
 
 /** Softmax and log-softmax over the last dimension. */
 public final class Softmax {
@@ -21,6 +22,16 @@ public final class Softmax {
     Tensor out = Tensor.empty("logSoftmax", DType.F32, in.shape());
     Check.backend("logSoftmax", in).softmax().logSoftmax(in.strided(), out.strided());
     return shaped(Autograd.result(out.strided(), new SoftmaxOp.Log(in)), x);
+  }
+
+  /** log(sum(exp(x))) over the last dimension, which disappears; -infinity where all are. */
+  public static Tensor logSumExp(Tensor x) {
+    Tensor in = rows("logSumExp", x);
+    Tensor out = Tensor.empty("logSumExp", DType.F32, in.size(0));
+    Check.backend("logSumExp", in).softmax().logSumExp(in.strided(), out.strided());
+    Tensor y = Autograd.result(out.strided(), new SoftmaxOp.LogSumExp(in));
+    long[] shape = Arrays.copyOf(x.shape(), x.rank() - 1);
+    return Elementwise.cast(x.rank() == 2 ? y : y.reshape(shape), x.dtype());
   }
 
   private static Tensor rows(String op, Tensor x) {

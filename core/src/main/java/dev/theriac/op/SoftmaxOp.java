@@ -17,6 +17,18 @@ sealed interface SoftmaxOp extends Op {
     }
   }
 
+  record LogSumExp(Tensor x) implements SoftmaxOp {
+    @Override
+    public String name() {
+      return "logSumExp";
+    }
+
+    @Override
+    public List<Tensor> inputs() {
+      return List.of(x);
+    }
+  }
+
   record Log(Tensor x) implements SoftmaxOp {
     @Override
     public String name() {

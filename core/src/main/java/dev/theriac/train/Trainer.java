@@ -1,9 +1,9 @@
 package dev.theriac.train;
 
 import dev.theriac.io.FileException;
-import dev.theriac.nn.Dropout;
 import dev.theriac.nn.Module;
 import dev.theriac.nn.Parameter;
+import dev.theriac.nn.Stochastic;
 import dev.theriac.op.Autograd;
 import dev.theriac.op.Gradients;
 import dev.theriac.op.ShapeFunctions;
@@ -223,7 +223,7 @@ public final class Trainer {
     Map<String, Tensor> weights = new LinkedHashMap<>();
     saved().forEach((path, p) -> weights.put(path, p.value()));
     Map<String, String> state = new TreeMap<>();
-    dropouts().forEach((path, d) -> state.put(DROPOUT + path, Long.toString(d.position())));
+    stochastic().forEach((path, d) -> state.put(DROPOUT + path, Long.toString(d.position())));
     task.state().forEach((key, value) -> state.put(TASK + key, value));
     return new Checkpoint(step, score, config, state, weights, optimizer.state());
   }
@@ -244,16 +244,16 @@ public final class Trainer {
 
   private Map<String, Parameter> saved() {
     Map<String, Parameter> out = new LinkedHashMap<>(model.parameters());
-    if (!saveFrozen) out.values().removeIf(p -> !p.trainable());
+    if (!saveFrozen) out.values().removeIf(p -> !p.trainable() && !p.isBuffer());
     return out;
   }
 
-  private Map<String, Dropout> dropouts() {
-    Map<String, Dropout> out = new LinkedHashMap<>();
+  private Map<String, Stochastic> stochastic() {
+    Map<String, Stochastic> out = new LinkedHashMap<>();
     model
         .modules()
         .forEach((path, m) -> {
-          if (m instanceof Dropout d) out.put(path, d);
+          if (m instanceof Stochastic d) out.put(path, d);
         });
     return out;
   }
@@ -303,17 +303,17 @@ public final class Trainer {
     mine.forEach((path, p) -> take(p, c.model().get(path)));
     optimizer.load(c.optimizer());
     Map<String, String> ofTask = new TreeMap<>();
-    Map<String, Dropout> dropouts = dropouts();
+    Map<String, Stochastic> stochastic = stochastic();
     c.state()
         .forEach((key, value) -> {
           if (key.startsWith(TASK)) ofTask.put(key.substring(TASK.length()), value);
           if (!key.startsWith(DROPOUT)) return;
-          Dropout dropout = dropouts.get(key.substring(DROPOUT.length()));
-          if (dropout == null) {
+          Stochastic drawing = stochastic.get(key.substring(DROPOUT.length()));
+          if (drawing == null) {
             throw new IllegalStateException(
                 "%s is of another model: here is no %s".formatted(file, key));
           }
-          dropout.seek(Long.parseLong(value));
+          drawing.seek(Long.parseLong(value));
         });
     task.restore(ofTask);
   }

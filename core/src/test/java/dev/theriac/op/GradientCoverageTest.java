@@ -36,6 +36,7 @@ class GradientCoverageTest {
             PatchTest.cases(),
             LossTest.cases(),
             GroupedTest.cases(),
+            SelectionTest.cases(),
             AutogradTest.cases())
         .flatMap(List::stream)
         .toList();

@@ -8,6 +8,7 @@ import dev.theriac.backend.Backends;
 import dev.theriac.op.GradientCheck.Case;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Tensor;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
@@ -66,6 +67,29 @@ class SoftmaxTest {
         }
       }
     }
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void logSumExpAgreesWithTheDefinition(Backend backend) {
+    for (long[] shape : new long[][] {{1}, {17, 129}, {129, 3}, {0, 3}, {2, 3, 5}}) {
+      Tensor x = Samples.normal(1, shape).mul(4);
+      double[][] of = exact(x);
+      double[] in = Samples.doubles(x);
+      int c = (int) x.size(-1);
+      double[] want = new double[in.length / c];
+      double[] size = new double[in.length / c];
+      for (int r = 0; r < want.length; r++) {
+        want[r] = in[r * c] - of[1][r * c];
+        size[r] = Math.abs(in[r * c]) + Math.abs(of[1][r * c]);
+      }
+      Tensor y = Backends.with(backend, () -> Softmax.logSumExp(x));
+      assertThat(y.shape()).isEqualTo(Arrays.copyOf(shape, shape.length - 1));
+      Tolerances.check("logSumExp", backend.name(), want, size, y);
+    }
+    Tensor edges = Tensor.of(new float[] {LOW, LOW, 1e4f, 1e4f, Float.NaN, LOW}, 3, 2);
+    assertThat(Backends.with(backend, () -> Softmax.logSumExp(edges)).toFloats())
+        .containsExactly(LOW, (float) (1e4 + Math.log(2)), Float.NaN);
   }
 
   @ParameterizedTest
@@ -149,7 +173,11 @@ class SoftmaxTest {
         new Case(
             "logSoftmax",
             x -> Softmax.logSoftmax(x.getFirst()),
-            () -> List.of(Samples.normal(1, 3, 5))));
+            () -> List.of(Samples.normal(1, 3, 5))),
+        new Case(
+            "logSumExp",
+            x -> Softmax.logSumExp(x.getFirst()),
+            () -> List.of(Samples.normal(1, 2, 3, 5))));
   }
 
   @TestFactory

@@ -44,6 +44,8 @@ final class Tolerances {
     within(8, "layerNorm", "rmsNorm");
     within(16, "layerNorm gradient", "rmsNorm gradient");
     within(8, "softmax", "logSoftmax", "softmax gradient", "logSoftmax gradient");
+    within(8, "logSumExp");
+    within(2, "selectedSoftmax");
     within(16, "attention");
     within(32, "attention gradient");
     within(4, "rope");

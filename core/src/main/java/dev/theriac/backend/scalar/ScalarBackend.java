@@ -12,6 +12,7 @@ import dev.theriac.backend.OptimKernels;
 import dev.theriac.backend.PatchKernels;
 import dev.theriac.backend.ReduceKernels;
 import dev.theriac.backend.RopeKernels;
+import dev.theriac.backend.SelectionKernels;
 import dev.theriac.backend.SoftmaxKernels;
 import dev.theriac.tensor.Device;
 
@@ -30,6 +31,7 @@ public final class ScalarBackend implements Backend {
   private final PatchKernels patch = new ScalarPatch();
   private final LossKernels loss = new ScalarLoss();
   private final GroupedKernels grouped = new ScalarGrouped();
+  private final SelectionKernels selection = new ScalarSelection();
   private final OptimKernels optim = new ScalarOptim();
 
   private ScalarBackend() {}
@@ -97,6 +99,11 @@ public final class ScalarBackend implements Backend {
   @Override
   public GroupedKernels grouped() {
     return grouped;
+  }
+
+  @Override
+  public SelectionKernels selection() {
+    return selection;
   }
 
   @Override

@@ -13,6 +13,7 @@ import dev.theriac.backend.OptimKernels;
 import dev.theriac.backend.PatchKernels;
 import dev.theriac.backend.ReduceKernels;
 import dev.theriac.backend.RopeKernels;
+import dev.theriac.backend.SelectionKernels;
 import dev.theriac.backend.SoftmaxKernels;
 import dev.theriac.tensor.Device;
 import java.util.Locale;
@@ -35,6 +36,7 @@ public final class VectorBackend implements Backend {
   private final AttentionKernels attention = new VectorAttention();
   private final RopeKernels rope = new VectorRope(scalar.rope());
   private final PatchKernels patch = new VectorPatch();
+  private final SelectionKernels selection = scalar.selection();
   private final IndexKernels index = new VectorIndex(scalar.index());
 
   /**
@@ -115,6 +117,11 @@ public final class VectorBackend implements Backend {
   @Override
   public GroupedKernels grouped() {
     return grouped;
+  }
+
+  @Override
+  public SelectionKernels selection() {
+    return selection;
   }
 
   @Override

@@ -128,6 +128,29 @@ final class VectorSoftmax implements SoftmaxKernels {
   }
 
   @Override
+  public void logSumExp(Strided x, Strided out) {
+    int columns = Math.toIntExact(x.size(1));
+    long px = x.address();
+    long po = out.address();
+    Workers.parallelRange(
+        x.size(0),
+        grain(columns),
+        (from, to) -> {
+          long tail = Tails.vectors(SCRATCH);
+          for (long r = from; r < to; r++) {
+            double value = logSumExp(px + 4 * r * columns, columns, tail);
+            Host.setFloat(po + 4 * r, (float) value);
+          }
+        });
+  }
+
+  static double logSumExp(long x, int n, long tail) {
+    float max = max(x, n, tail);
+    if (max == Float.NEGATIVE_INFINITY) return hasNan(x, n) ? Double.NaN : max;
+    return max + StrictMath.log(sumExp(x, n, max, tail));
+  }
+
+  @Override
   public void logSoftmax(Strided x, Strided out) {
     int columns = Math.toIntExact(x.size(1));
     long px = x.address();
