@@ -1,40 +1,95 @@
 package dev.theriac.moe;
 
+import dev.theriac.moe.RouterConfig.Scoring;
 import dev.theriac.nn.TokenMask;
+import dev.theriac.op.Selection;
 import dev.theriac.tensor.Tensor;
+import java.util.Arrays;
 
-/** A router's decisions for T tokens. Losses are computed when they are asked for. */
+/**
+ * A router's decisions for T tokens. Losses, and what only an audit reads, are computed when they
+ * are asked for. Like all intermediate results, the tensors live until the backward pass or their
+ * scope's end.
+ */
 public final class Routing {
+  /**
+   * What training added to the logits.
+   *
+   * @param clean F32 [T, E], the logits before
+   * @param std standard deviation of the noise, rank 0 or [T, E]
+   * @param noisy F32 [T, E], the logits after
+   */
+  record Noise(Tensor clean, Tensor std, Tensor noisy) {}
+
+  private final RouterConfig config;
   private final Tensor logits;
-  private final Tensor probabilities;
+  private final Tensor scores;
+  private final Tensor selection;
   private final Tensor experts;
   private final Tensor weights;
   private final TokenMask mask;
+  private final Noise noise;
+  private final boolean training;
 
-  Routing(Tensor logits, Tensor probabilities, Tensor experts, Tensor weights, TokenMask mask) {
+  Routing(
+      RouterConfig config,
+      Tensor logits,
+      Tensor scores,
+      Tensor selection,
+      Tensor experts,
+      Tensor weights,
+      TokenMask mask,
+      Noise noise,
+      boolean training) {
     if (mask != null && mask.size() != experts.size(0)) {
       throw new IllegalArgumentException(
           "routing: a mask of %d x %d positions for %d tokens"
               .formatted(mask.batch(), mask.length(), experts.size(0)));
     }
+    this.config = config;
     this.logits = logits;
-    this.probabilities = probabilities;
+    this.scores = scores;
+    this.selection = selection;
     this.experts = experts;
     this.weights = weights;
     this.mask = mask;
+    this.noise = noise;
+    this.training = training;
   }
 
-  /** F32 [T, E]. */
+  /** What the router does. */
+  public RouterConfig config() {
+    return config;
+  }
+
+  /** F32 [T, E]; with the noise of training, if any. */
   public Tensor logits() {
     return logits;
   }
 
-  /** F32 [T, E], softmax of the logits. */
-  public Tensor probabilities() {
-    return probabilities;
+  /** F32 [T, E], what weights are made of: softmax or sigmoids of the logits, without any bias. */
+  public Tensor scores() {
+    return scores;
   }
 
-  /** I64 [T, k], by falling probability; equal logits go to the lower id, NaN last. */
+  /**
+   * F32 [T, E], what experts were chosen by: scores with their correction bias, or scores, or
+   * logits. No gradient. With limited groups a higher one outside of them may be passed over.
+   */
+  public Tensor selectionScores() {
+    return selection;
+  }
+
+  /** F32 [T, E], rows that sum to 1: the softmax, or sigmoids divided by their sum. */
+  public Tensor probabilities() {
+    if (config.scoring() == Scoring.SOFTMAX) return scores;
+    long[] all = new long[expertCount()];
+    for (int e = 0; e < all.length; e++) all[e] = e;
+    Tensor every = Tensor.of(all, 1, all.length).expand(tokens(), all.length);
+    return Selection.softmax(logits, every, true);
+  }
+
+  /** I64 [T, k], best first; of equal ones the lower id, NaN last. */
   public Tensor experts() {
     return experts;
   }
@@ -49,9 +104,29 @@ public final class Routing {
     return mask;
   }
 
+  /** Whether the router was training. */
+  public boolean training() {
+    return training;
+  }
+
+  Noise noise() {
+    return noise;
+  }
+
+  /**
+   * The tokens, filling left out, whose logits decide nothing: one is NaN, or none or an infinite
+   * one is the highest. They have distinct experts in range, by the order alone; their weights may
+   * be NaN or zero. Whether to refuse or to log them is the caller's to decide.
+   */
+  public long[] unusable() {
+    long[] rows = Selection.unusableRows(logits);
+    if (mask == null) return rows;
+    return Arrays.stream(rows).filter(t -> mask.isValid((int) t)).toArray();
+  }
+
   /** Rank 0: {@link Losses#firstChoiceLoadBalance}, to be added to the loss or not. */
   public Tensor auxiliaryLoss() {
-    return Losses.firstChoiceLoadBalance(probabilities, experts, mask);
+    return Losses.firstChoiceLoadBalance(probabilities(), experts, mask);
   }
 
   public int tokens() {
