@@ -33,5 +33,7 @@ public interface Backend {
 
   SelectionKernels selection();
 
+  ExpertKernels experts();
+
   OptimKernels optim();
 }

@@ -1,5 +1,6 @@
 package dev.theriac.op;
 
+import dev.theriac.backend.GroupedKernels.Rows;
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Host;
@@ -36,7 +37,7 @@ public final class Grouped {
     Check.backend("groupedLinear", in, w, b, offs)
         .grouped()
         .grouped(
-            in.strided(),
+            Rows.of(in.strided()),
             w.strided(),
             b == null ? null : b.strided(),
             offs.strided(),
@@ -65,16 +66,37 @@ public final class Grouped {
         groups.groups(),
         w.experts());
     Check.ids("feedForward: rowSlot", groups.rowSlot(), weights.size());
-    Tensor in = Check.f32("feedForward", x);
-    Tensor rows = Index.gatherRows(in, groups.rowToken());
-    Tensor hidden = linear(rows, w.gate(), w.gateBias(), groups.offsets()).apply(activation);
-    if (w.gated()) hidden = hidden.mul(linear(rows, w.up(), w.upBias(), groups.offsets()));
-    Tensor out = linear(hidden, w.down(), w.downBias(), groups.offsets());
-    Tensor scale =
-        Index.gatherRows(
-            Check.f32("feedForward", weights).reshape(weights.size(), 1), groups.rowSlot());
-    Tensor y = Index.scatterRows(out.mul(scale), groups.rowToken(), groups.tokens());
+    Check.that(
+        switch (activation) {
+          case GELU, GELU_TANH, SILU, RELU -> true;
+          default -> false;
+        },
+        "feedForward: activation %s; GELU, GELU_TANH, SILU and RELU are known",
+        activation);
+    for (Tensor t : w.all()) {
+      Check.that(
+          t.dtype().isFloating(),
+          "feedForward: weight %s%s is not floating",
+          t.dtype(),
+          t.layout());
+    }
+    Tensor in = Check.f32("feedForward", x).contiguous();
+    Tensor scale = Check.f32("feedForward", weights).contiguous();
+    // Biases are small: widened here; matrices of half types are widened as they are packed.
+    FeedForwardWeights ready =
+        new FeedForwardWeights(
+            w.gate().contiguous(),
+            bias(w.gateBias()),
+            w.up() == null ? null : w.up().contiguous(),
+            bias(w.upBias()),
+            w.down().contiguous(),
+            bias(w.downBias()));
+    Tensor y = new FeedForwardPass(in, scale, groups, ready, activation).forward();
     return Elementwise.cast(y, x.dtype());
+  }
+
+  private static Tensor bias(Tensor b) {
+    return b == null ? null : Check.f32("feedForward", b).contiguous();
   }
 
   private static void checkOffsets(Tensor offsets, long rows) {

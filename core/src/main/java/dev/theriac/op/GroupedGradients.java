@@ -1,5 +1,6 @@
 package dev.theriac.op;
 
+import dev.theriac.backend.GroupedKernels.Rows;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Tensor;
 
@@ -15,22 +16,31 @@ final class GroupedGradients {
         if (sink.wants(o.x())) {
           Tensor dx = like(o.x());
           kernels.groupedInputGradient(
-              g.strided(), o.weight().strided(), o.offsets().strided(), dx.strided());
+              Rows.of(g.strided()),
+              o.weight().strided(),
+              o.offsets().strided(),
+              false,
+              dx.strided());
           sink.add(o.x(), dx);
         }
-        if (sink.wants(o.weight()) || sink.wants(o.bias())) {
+        if (sink.wants(o.weight())) {
           Tensor dw = like(o.weight());
-          Tensor db = o.bias() == null ? null : like(o.bias());
           kernels.groupedWeightGradient(
-              g.strided(),
-              o.x().strided(),
+              Rows.of(g.strided()),
+              Rows.of(o.x().strided()),
               o.offsets().strided(),
-              dw.strided(),
-              db == null ? null : db.strided());
+              false,
+              dw.strided());
           sink.add(o.weight(), dw);
-          if (db != null) sink.add(o.bias(), db);
+        }
+        if (o.bias() != null && sink.wants(o.bias())) {
+          Tensor db = like(o.bias());
+          kernels.groupedBiasGradient(
+              Rows.of(g.strided()), null, o.offsets().strided(), false, db.strided());
+          sink.add(o.bias(), db);
         }
       }
+      case GroupedOp.FeedForward o -> o.pass().backward(o.zGate(), o.zUp(), grad, sink);
     }
   }
 

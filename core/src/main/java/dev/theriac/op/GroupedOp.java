@@ -20,4 +20,27 @@ sealed interface GroupedOp extends Op {
       return in;
     }
   }
+
+  /**
+   * A mixture of feed-forwards; see {@link Grouped#feedForward}.
+   *
+   * @param zGate [R, n], arguments of the activation
+   * @param zUp [R, n], or null for the plain form
+   */
+  record FeedForward(FeedForwardPass pass, Tensor zGate, Tensor zUp) implements GroupedOp {
+    @Override
+    public String name() {
+      return "feedForward";
+    }
+
+    @Override
+    public List<Tensor> inputs() {
+      return pass.inputs();
+    }
+
+    @Override
+    public List<Tensor> saved() {
+      return zUp == null ? List.of(zGate) : List.of(zGate, zUp);
+    }
+  }
 }

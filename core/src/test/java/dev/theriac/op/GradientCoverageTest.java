@@ -37,6 +37,7 @@ class GradientCoverageTest {
             LossTest.cases(),
             GroupedTest.cases(),
             SelectionTest.cases(),
+            FeedForwardTest.cases(),
             AutogradTest.cases())
         .flatMap(List::stream)
         .toList();

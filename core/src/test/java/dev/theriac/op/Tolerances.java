@@ -46,6 +46,8 @@ final class Tolerances {
     within(8, "softmax", "logSoftmax", "softmax gradient", "logSoftmax gradient");
     within(8, "logSumExp");
     within(2, "selectedSoftmax");
+    within(32, "feedForward");
+    within(32, "feedForward gradient");
     within(16, "attention");
     within(32, "attention gradient");
     within(4, "rope");

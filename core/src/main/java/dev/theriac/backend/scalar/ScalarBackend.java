@@ -3,6 +3,7 @@ package dev.theriac.backend.scalar;
 import dev.theriac.backend.AttentionKernels;
 import dev.theriac.backend.Backend;
 import dev.theriac.backend.ElementwiseKernels;
+import dev.theriac.backend.ExpertKernels;
 import dev.theriac.backend.GroupedKernels;
 import dev.theriac.backend.IndexKernels;
 import dev.theriac.backend.LossKernels;
@@ -32,6 +33,7 @@ public final class ScalarBackend implements Backend {
   private final LossKernels loss = new ScalarLoss();
   private final GroupedKernels grouped = new ScalarGrouped();
   private final SelectionKernels selection = new ScalarSelection();
+  private final ExpertKernels experts = new ScalarExperts();
   private final OptimKernels optim = new ScalarOptim();
 
   private ScalarBackend() {}
@@ -104,6 +106,11 @@ public final class ScalarBackend implements Backend {
   @Override
   public SelectionKernels selection() {
     return selection;
+  }
+
+  @Override
+  public ExpertKernels experts() {
+    return experts;
   }
 
   @Override

@@ -30,6 +30,7 @@ final class AttentionBlock {
       GemmPack.b(
           GemmPack.Element.F32,
           from + j * row,
+          0,
           4,
           row,
           depth,

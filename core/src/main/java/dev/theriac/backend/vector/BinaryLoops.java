@@ -29,6 +29,17 @@ import jdk.incubator.vector.FloatVector;
 final class BinaryLoops {
   private BinaryLoops() {}
 
+  /** y = scale x + y, rounded once. */
+  static void scaledAdd(long x, float scale, long y, int n) {
+    for (int i = 0; i < n; i += LENGTH) {
+      long o = 4L * i;
+      FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
+      FloatVector w = FloatVector.fromMemorySegment(SPECIES, ALL, y + o, LE);
+      FloatVector r = v.fma(FloatVector.broadcast(SPECIES, scale), w);
+      r.intoMemorySegment(ALL, y + o, LE);
+    }
+  }
+
   /** y = a + b. */
   static void add(long a, long b, long y, int n) {
     for (int i = 0; i < n; i += LENGTH) {

@@ -54,6 +54,7 @@ final class GemmF32 implements IntConsumer {
    *
    * @param columns columns of b and c
    * @param accumulate whether c keeps its old value as the start of the sum (then there is no bias)
+   * @param pair whether a second product of the same a is computed beside the first: c2 = a b2
    */
   record Shape(
       int columns,
@@ -63,7 +64,31 @@ final class GemmF32 implements IntConsumer {
       long bRowStride,
       long bColStride,
       long cRowStride,
-      boolean accumulate) {}
+      boolean accumulate,
+      boolean pair) {
+
+    /** One product. */
+    Shape(
+        int columns,
+        long aRowStride,
+        long aColStride,
+        Element bType,
+        long bRowStride,
+        long bColStride,
+        long cRowStride,
+        boolean accumulate) {
+      this(
+          columns,
+          aRowStride,
+          aColStride,
+          bType,
+          bRowStride,
+          bColStride,
+          cRowStride,
+          accumulate,
+          false);
+    }
+  }
 
   private final GemmGroups groups;
   private final Shape shape;
@@ -93,12 +118,13 @@ final class GemmF32 implements IntConsumer {
       uniform &= rows == groups.rows(0);
       sum += (double) rows * shape.columns * Math.max(1, groups.depth(g));
     }
-    work = sum;
+    work = shape.pair ? 2 * sum : sum;
     // Splitting columns costs another packing of a, splitting rows another packing of b: the larger
     // of the two goes first.
     int panel = WIDEST * LENGTH;
     int rows = Math.max(1, Math.min(tallest, MAX_ROW_BLOCK));
-    int columns = Math.max(1, Math.min(shape.columns, MAX_COLUMN_BLOCK));
+    int columns =
+        Math.max(1, Math.min(shape.columns, shape.pair ? MAX_COLUMN_BLOCK / 2 : MAX_COLUMN_BLOCK));
     double wanted = Math.min(TASKS, work / TASK);
     while (blocks(rows, columns) < wanted) {
       if (columns >= rows && columns >= 4 * panel) {
@@ -191,43 +217,59 @@ final class GemmF32 implements IntConsumer {
     boolean thin = rows <= THIN;
     int columnStep = thin ? WIDEST * LENGTH : columns;
     int depthStep = even(depth, thin ? THIN_DEPTH : GemmTiles.MAX_DEPTH, 16);
-    long a = groups.a(g) + firstRow * shape.aRowStride;
     long c = groups.c(g) + firstRow * shape.cRowStride;
+    long c2 = groups.c2(g) + firstRow * shape.cRowStride;
     for (int j = firstColumn; j < firstColumn + columns; j += columnStep) {
       int width = Math.min(columnStep, firstColumn + columns - j);
-      long b = groups.b(g) + j * shape.bColStride;
-      long target = c + 4L * j;
+      long second = scratch.b + 4L * GemmTiles.MAX_DEPTH * roundUp(width, LENGTH);
       int k = 0;
       do { // once even for an empty sum: c then becomes what the sum starts from
         int run = Math.min(depthStep, depth - k);
-        packB(scratch, b + k * shape.bRowStride, run, width);
-        long init = target;
-        long initStride = shape.cRowStride;
-        if (k == 0 && !shape.accumulate) {
-          long bias = groups.bias(g);
-          init = bias == 0 ? 0 : bias + 4L * j;
-          initStride = 0;
-        }
+        packB(scratch, groups.b(g), groups.bIndex(g), k, run, j, width, scratch.b);
+        if (shape.pair) packB(scratch, groups.b2(g), 0, k, run, j, width, second);
         for (int i = 0; i < rows; i += GemmScratch.ROWS) {
           int height = Math.min(GemmScratch.ROWS, rows - i);
-          long from = a + i * shape.aRowStride + k * shape.aColStride;
-          GemmPack.a(from, shape.aRowStride, shape.aColStride, height, run, scratch.a);
-          long start = init == 0 ? 0 : init + i * initStride;
-          panels(scratch, height, width, run, start, initStride, target + i * shape.cRowStride);
+          packA(scratch, g, firstRow + i, height, k, run);
+          long at = i * shape.cRowStride + 4L * j;
+          panels(scratch, scratch.b, height, width, run, k, groups.bias(g), j, c + at);
+          if (shape.pair) {
+            panels(scratch, second, height, width, run, k, groups.bias2(g), j, c2 + at);
+          }
+          if (k + run >= depth) groups.finish(g, firstRow + i, height, j, width);
         }
         k += run;
       } while (k < depth);
     }
   }
 
-  private void packB(GemmScratch scratch, long from, int depth, int columns) {
-    long to = scratch.b;
+  private void packA(GemmScratch scratch, int g, int row, int rows, int k, int depth) {
+    long a = groups.a(g);
+    long rowIndex = groups.aRowIndex(g);
+    long columnIndex = groups.aColumnIndex(g);
+    long rowStride = shape.aRowStride;
+    long colStride = shape.aColStride;
+    if (rowIndex != 0) {
+      GemmPack.aRows(a + 4L * k, rowStride, rowIndex + 8L * row, rows, depth, scratch.a);
+    } else if (columnIndex != 0) {
+      long from = a + row * rowStride;
+      GemmPack.aColumns(from, colStride, columnIndex + 8L * k, rows, depth, scratch.a, scratch);
+    } else {
+      long from = a + row * rowStride + k * colStride;
+      GemmPack.a(from, rowStride, colStride, rows, depth, scratch.a);
+    }
+  }
+
+  private void packB(
+      GemmScratch scratch, long b, long index, int k, int depth, int column, int columns, long to) {
+    long from = b + column * shape.bColStride + (index == 0 ? k * shape.bRowStride : 0);
+    long rows = index == 0 ? 0 : index + 8L * k;
     for (int j = 0; j < columns; ) {
       int vectors = panelVectors(columns - j);
       int width = Math.min(columns - j, vectors * LENGTH);
       GemmPack.b(
           shape.bType,
           from + j * shape.bColStride,
+          rows,
           shape.bRowStride,
           shape.bColStride,
           depth,
@@ -241,13 +283,23 @@ final class GemmF32 implements IntConsumer {
   }
 
   private void panels(
-      GemmScratch scratch, int rows, int columns, int depth, long init, long initStride, long c) {
-    long b = scratch.b;
+      GemmScratch scratch,
+      long b,
+      int rows,
+      int columns,
+      int depth,
+      int k,
+      long bias,
+      int column,
+      long c) {
+    boolean begins = k == 0 && !shape.accumulate;
     for (int j = 0; j < columns; ) {
       int vectors = panelVectors(columns - j);
       int width = Math.min(columns - j, vectors * LENGTH);
-      long start = init == 0 ? scratch.zeros : init + 4L * j;
-      panel(scratch, rows, width, vectors, depth, b, start, initStride, c + 4L * j);
+      long init = c + 4L * j;
+      if (begins) init = bias == 0 ? scratch.zeros : bias + 4L * (column + j);
+      long initStride = begins ? 0 : shape.cRowStride;
+      panel(scratch, rows, width, vectors, depth, b, init, initStride, c + 4L * j);
       b += depth * vectors * BYTES;
       j += width;
     }

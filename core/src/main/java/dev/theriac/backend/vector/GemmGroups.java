@@ -26,4 +26,37 @@ interface GemmGroups {
 
   /** Address of c. */
   long c(int g);
+
+  /** Address of I64 indices that stand for the row of a, whose rows are contiguous; 0 for none. */
+  default long aRowIndex(int g) {
+    return 0;
+  }
+
+  /** Address of I64 indices that stand for the column of a, likewise. */
+  default long aColumnIndex(int g) {
+    return 0;
+  }
+
+  /** Address of I64 indices that stand for the row of b, whose rows are contiguous; 0 for none. */
+  default long bIndex(int g) {
+    return 0;
+  }
+
+  /** Address of the second b, where there are two. */
+  default long b2(int g) {
+    return 0;
+  }
+
+  /** Address of the second bias row, or 0 for none. */
+  default long bias2(int g) {
+    return 0;
+  }
+
+  /** Address of the second c. */
+  default long c2(int g) {
+    return 0;
+  }
+
+  /** Called for each block of c when it is complete, on the thread that made it. */
+  default void finish(int g, int firstRow, int rows, int firstColumn, int columns) {}
 }

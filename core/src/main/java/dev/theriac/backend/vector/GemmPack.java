@@ -4,6 +4,7 @@ import static dev.theriac.backend.vector.Lanes.ALL;
 import static dev.theriac.backend.vector.Lanes.BYTES;
 import static dev.theriac.backend.vector.Lanes.F32;
 import static dev.theriac.backend.vector.Lanes.I16;
+import static dev.theriac.backend.vector.Lanes.I64;
 import static dev.theriac.backend.vector.Lanes.LE;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 import static dev.theriac.backend.vector.Lanes.SPECIES;
@@ -58,13 +59,36 @@ final class GemmPack {
     }
   }
 
+  /** As {@link #a} for contiguous rows, those that the I64 values at {@code index} name. */
+  static void aRows(long from, long rowStride, long index, int rows, int depth, long to) {
+    for (int r = 0; r < rows; r++) {
+      long row = ALL.get(I64, index + 8L * r);
+      copy(from + row * rowStride, to + r * GemmTiles.A_STRIDE, depth);
+    }
+  }
+
+  /** As {@link #a} for contiguous columns, those that the I64 values at {@code index} name. */
+  static void aColumns(
+      long from, long colStride, long index, int rows, int depth, long to, GemmScratch scratch) {
+    for (int k = 0; k < depth; k += SQUARE) {
+      int count = Math.min(SQUARE, depth - k);
+      for (int i = 0; i < count; i++) {
+        long column = ALL.get(I64, index + 8L * (k + i));
+        copy(from + column * colStride, scratch.wide + i * GemmTiles.A_STRIDE, rows);
+      }
+      transpose(scratch.wide, GemmTiles.A_STRIDE, count, rows, to + 4L * k, GemmTiles.A_STRIDE);
+    }
+  }
+
   /**
    * Packs one panel of b: {@code depth} rows of {@code vectors} vectors, of which the first {@code
-   * columns} lanes come from b and the rest are zero.
+   * columns} lanes come from b and the rest are zero. With an {@code index} (else 0) row k is the
+   * one that its I64 value k names; rows are then contiguous and f32.
    */
   static void b(
       Element type,
       long from,
+      long index,
       long rowStride,
       long colStride,
       int depth,
@@ -73,7 +97,11 @@ final class GemmPack {
       long to,
       GemmScratch scratch) {
     long step = vectors * BYTES;
-    if (colStride == type.bytes) {
+    if (index != 0) {
+      for (int k = 0; k < depth; k++) {
+        copy(from + ALL.get(I64, index + 8L * k) * rowStride, to + k * step, columns);
+      }
+    } else if (colStride == type.bytes) {
       bRows(type, from, rowStride, depth, columns, to, step);
     } else if (rowStride == type.bytes) {
       for (int c = 0; c < columns; c += LENGTH) {

@@ -4,6 +4,7 @@ import dev.theriac.backend.AttentionKernels;
 import dev.theriac.backend.Backend;
 import dev.theriac.backend.Backends;
 import dev.theriac.backend.ElementwiseKernels;
+import dev.theriac.backend.ExpertKernels;
 import dev.theriac.backend.GroupedKernels;
 import dev.theriac.backend.IndexKernels;
 import dev.theriac.backend.LossKernels;
@@ -32,6 +33,7 @@ public final class VectorBackend implements Backend {
   private final SoftmaxKernels softmax = new VectorSoftmax();
   private final LossKernels loss = new VectorLoss();
   private final ReduceKernels reduce = new VectorReduce(scalar.reduce());
+  private final ExpertKernels experts = new VectorExperts();
   private final OptimKernels optim = new VectorOptim();
   private final AttentionKernels attention = new VectorAttention();
   private final RopeKernels rope = new VectorRope(scalar.rope());
@@ -122,6 +124,11 @@ public final class VectorBackend implements Backend {
   @Override
   public SelectionKernels selection() {
     return selection;
+  }
+
+  @Override
+  public ExpertKernels experts() {
+    return experts;
   }
 
   @Override

@@ -76,7 +76,7 @@ final class VectorElementwise implements ElementwiseKernels {
     }
   }
 
-  private static void map(UnaryKind kind, float mul, float add, long x, long y, int n) {
+  static void map(UnaryKind kind, float mul, float add, long x, long y, int n) {
     int whole = n & -LENGTH;
     if (whole > 0) loop(kind, mul, add, x, y, whole);
     if (whole == n) return;
@@ -132,7 +132,7 @@ final class VectorElementwise implements ElementwiseKernels {
         });
   }
 
-  private static void gradient(UnaryKind kind, long x, long y, long g, long d, int n) {
+  static void gradient(UnaryKind kind, long x, long y, long g, long d, int n) {
     int whole = n & -LENGTH;
     if (whole > 0) gradientLoop(kind, x, y, g, d, whole);
     if (whole == n) return;
@@ -218,7 +218,7 @@ final class VectorElementwise implements ElementwiseKernels {
         });
   }
 
-  private static void zip(BinaryKind kind, long a, long b, long y, int n) {
+  static void zip(BinaryKind kind, long a, long b, long y, int n) {
     int whole = n & -LENGTH;
     if (whole > 0) zipLoop(kind, a, b, y, whole);
     if (whole == n) return;
@@ -281,7 +281,7 @@ final class VectorElementwise implements ElementwiseKernels {
         });
   }
 
-  private static void swigluGradient(long a, long b, long g, long da, long db, int n) {
+  static void swigluGradient(long a, long b, long g, long da, long db, int n) {
     int whole = n & -LENGTH;
     if (whole > 0) BinaryLoops.swigluGradient(a, b, g, da, db, whole);
     if (whole == n) return;

@@ -9,61 +9,111 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * Products of row groups through {@link GemmF32}: all groups in one parallel region, cut into
- * blocks of rows and columns of each.
+ * blocks of rows and columns of each. Indexed rows are gathered while they are packed.
  */
 final class VectorGrouped implements GroupedKernels {
 
   @Override
-  public void grouped(Strided x, Strided w, Strided bias, Strided offsets, Strided out) {
+  public void grouped(Rows x, Strided w, Strided bias, Strided offsets, Strided out) {
+    GemmF32.run(new Products(offsets, x, w, bias, out), forward(w, false));
+  }
+
+  /** Shape of the product with each group's transposed matrix. */
+  static GemmF32.Shape forward(Strided w, boolean pair) {
+    Element type = VectorMatmul.element(w.dtype());
     long n = w.size(1);
     long k = w.size(2);
-    GemmF32.run(new Rows(offsets, x, w, bias, out), shape(n, 4 * k, 4, 4, 4 * k));
+    return new GemmF32.Shape(
+        VectorMatmul.size("columns", n),
+        4 * k,
+        4,
+        type,
+        type.bytes,
+        type.bytes * k,
+        4 * n,
+        false,
+        pair);
   }
 
   @Override
-  public void groupedInputGradient(Strided grad, Strided w, Strided offsets, Strided dx) {
+  public void groupedInputGradient(
+      Rows grad, Strided w, Strided offsets, boolean accumulate, Strided dx) {
+    Element type = VectorMatmul.element(w.dtype());
     long n = w.size(1);
     long k = w.size(2);
-    GemmF32.run(new Rows(offsets, grad, w, null, dx), shape(k, 4 * n, 4, 4 * k, 4));
+    GemmF32.run(
+        new Products(offsets, grad, w, null, dx),
+        new GemmF32.Shape(
+            VectorMatmul.size("columns", k),
+            4 * n,
+            4,
+            type,
+            type.bytes * k,
+            type.bytes,
+            4 * k,
+            accumulate));
   }
 
   @Override
   public void groupedWeightGradient(
-      Strided grad, Strided x, Strided offsets, Strided dw, Strided dbias) {
+      Rows grad, Rows x, Strided offsets, boolean accumulate, Strided dw) {
     long n = dw.size(1);
     long k = dw.size(2);
     GemmF32.run(
-        new Sums(offsets, VectorMatmul.size("columns", n), grad, 4 * n, x, 4 * k, dw, 4 * n * k),
-        shape(k, 4, 4 * n, 4 * k, 4));
-    if (dbias != null) {
-      // Column sums are the product with a row of ones; a stride of zero makes one value a row.
-      GemmF32.run(
-          new Sums(offsets, 1, null, 0, grad, 4 * n, dbias, 4 * n), shape(n, 0, 0, 4 * n, 4));
-    }
+        new Sums(offsets, VectorMatmul.size("columns", n), grad, x, dw),
+        new GemmF32.Shape(
+            VectorMatmul.size("columns", k), 4, 4 * n, Element.F32, 4 * k, 4, 4 * k, accumulate));
   }
 
-  private static GemmF32.Shape shape(long columns, long aRow, long aCol, long bRow, long bCol) {
-    return new GemmF32.Shape(
-        VectorMatmul.size("columns", columns),
-        aRow,
-        aCol,
-        Element.F32,
-        bRow,
-        bCol,
-        4 * columns,
-        false);
+  /** Column sums are the product with a row of scales; a stride of zero makes one value a row. */
+  @Override
+  public void groupedBiasGradient(
+      Rows grad, Strided scale, Strided offsets, boolean accumulate, Strided dbias) {
+    long n = dbias.size(1);
+    GemmF32.run(
+        new ColumnSums(offsets, scale, grad, dbias),
+        new GemmF32.Shape(
+            VectorMatmul.size("columns", n),
+            0,
+            scale == null ? 0 : 4,
+            Element.F32,
+            4 * n,
+            4,
+            4 * n,
+            accumulate));
   }
 
-  private static long offset(Strided offsets, int g) {
+  static long offset(Strided offsets, int g) {
     return Host.getLong(offsets.address() + 8L * g);
   }
 
-  private static int length(Strided offsets, int g) {
+  static int length(Strided offsets, int g) {
     return VectorMatmul.size("rows", offset(offsets, g + 1) - offset(offsets, g));
   }
 
+  /** Address of a group's first row, or of all rows where there is an index. */
+  static long first(Rows rows, Strided offsets, int g) {
+    long at = rows.values().address();
+    return rows.index() == null ? at + 4 * offset(offsets, g) * rows.columns() : at;
+  }
+
+  /** Address of a group's indices, or 0. */
+  static long index(Rows rows, Strided offsets, int g) {
+    return rows.index() == null ? 0 : rows.index().address() + 8 * offset(offsets, g);
+  }
+
+  /** Address of group g's matrix of a stack. */
+  static long matrix(Strided stack, int g) {
+    return stack.address() + g * stack.size(1) * stack.size(2) * stack.dtype().bytes();
+  }
+
+  /** Address of group g's row of a stack, or 0. */
+  static long row(Strided stack, int g) {
+    return stack == null ? 0 : stack.address() + 4 * g * stack.size(1);
+  }
+
   /** Rows of group g times matrix g: forward, and the gradient of the input. */
-  private record Rows(Strided offsets, Strided x, Strided w, Strided shift, Strided out)
+  private record Products(Strided offsets, Rows x, Strided w, Strided shift, Strided out)
       implements GemmGroups {
 
     @Override
@@ -78,22 +128,27 @@ final class VectorGrouped implements GroupedKernels {
 
     @Override
     public int depth(int g) {
-      return VectorMatmul.size("terms", x.size(1));
+      return VectorMatmul.size("terms", x.columns());
     }
 
     @Override
     public long a(int g) {
-      return x.address() + 4 * offset(offsets, g) * x.size(1);
+      return first(x, offsets, g);
+    }
+
+    @Override
+    public long aRowIndex(int g) {
+      return index(x, offsets, g);
     }
 
     @Override
     public long b(int g) {
-      return w.address() + 4 * g * w.size(1) * w.size(2);
+      return matrix(w, g);
     }
 
     @Override
     public long bias(int g) {
-      return shift == null ? 0 : shift.address() + 4 * g * w.size(1);
+      return row(shift, g);
     }
 
     @Override
@@ -102,19 +157,9 @@ final class VectorGrouped implements GroupedKernels {
     }
   }
 
-  /** Sums over the rows of group g: the gradients of matrix and bias. */
-  private record Sums(
-      Strided offsets,
-      int rows,
-      Strided left,
-      long leftRow,
-      Strided right,
-      long rightRow,
-      Strided out,
-      long outStep)
+  /** Sums over the rows of group g: the gradient of the matrix. */
+  private record Sums(Strided offsets, int rows, Rows left, Rows right, Strided out)
       implements GemmGroups {
-
-    private static final MemorySegment ONE = Arena.global().allocateFrom(Lanes.F32, 1f);
 
     @Override
     public int count() {
@@ -133,12 +178,22 @@ final class VectorGrouped implements GroupedKernels {
 
     @Override
     public long a(int g) {
-      return left == null ? ONE.address() : left.address() + offset(offsets, g) * leftRow;
+      return first(left, offsets, g);
+    }
+
+    @Override
+    public long aColumnIndex(int g) {
+      return index(left, offsets, g);
     }
 
     @Override
     public long b(int g) {
-      return right.address() + offset(offsets, g) * rightRow;
+      return first(right, offsets, g);
+    }
+
+    @Override
+    public long bIndex(int g) {
+      return index(right, offsets, g);
     }
 
     @Override
@@ -148,7 +203,54 @@ final class VectorGrouped implements GroupedKernels {
 
     @Override
     public long c(int g) {
-      return out.address() + g * outStep;
+      return matrix(out, g);
+    }
+  }
+
+  /** Sums over the rows of group g: the gradient of the bias. */
+  private record ColumnSums(Strided offsets, Strided scale, Rows right, Strided out)
+      implements GemmGroups {
+
+    private static final MemorySegment ONE = Arena.global().allocateFrom(Lanes.F32, 1f);
+
+    @Override
+    public int count() {
+      return (int) out.size(0);
+    }
+
+    @Override
+    public int rows(int g) {
+      return 1;
+    }
+
+    @Override
+    public int depth(int g) {
+      return length(offsets, g);
+    }
+
+    @Override
+    public long a(int g) {
+      return scale == null ? ONE.address() : scale.address() + 4 * offset(offsets, g);
+    }
+
+    @Override
+    public long b(int g) {
+      return first(right, offsets, g);
+    }
+
+    @Override
+    public long bIndex(int g) {
+      return index(right, offsets, g);
+    }
+
+    @Override
+    public long bias(int g) {
+      return 0;
+    }
+
+    @Override
+    public long c(int g) {
+      return row(out, g);
     }
   }
 }

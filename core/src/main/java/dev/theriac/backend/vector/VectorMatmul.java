@@ -56,7 +56,7 @@ final class VectorMatmul implements MatmulKernels {
         new long[] {x.size(-2), x.size(-1)}, new long[] {x.stride(-2), x.stride(-1)}, x.offset());
   }
 
-  private static Element element(DType type) {
+  static Element element(DType type) {
     return switch (type) {
       case F32 -> Element.F32;
       case BF16 -> Element.BF16;

@@ -1,10 +1,12 @@
 package dev.theriac.backend.vector;
 
+import dev.theriac.backend.GroupedKernels.Rows;
 import dev.theriac.backend.Workers;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Strided;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -53,15 +55,17 @@ class VectorGroupedTest {
       Workers.setThreads(count);
       for (Strided shift : new Strided[] {null, bias}) {
         Strided out = empty(rows, test.n);
-        grouped.grouped(x, w, shift, offsets, out);
-        for (int e = 0; e < test.sizes.length; e++) {
-          for (long r = offset(offsets, e); r < offset(offsets, e + 1); r++) {
-            for (int j = 0; j < test.n; j++) {
-              float sum = shift == null ? 0 : Matrices.get(bias, e, j);
-              for (int k = 0; k < test.k; k++) {
-                sum = Math.fma(Matrices.get(x, r, k), Matrices.get(w, e, j, k), sum);
+        for (Rows in : ways(x)) {
+          grouped.grouped(in, w, shift, offsets, out);
+          for (int e = 0; e < test.sizes.length; e++) {
+            for (long r = offset(offsets, e); r < offset(offsets, e + 1); r++) {
+              for (int j = 0; j < test.n; j++) {
+                float sum = shift == null ? 0 : Matrices.get(bias, e, j);
+                for (int k = 0; k < test.k; k++) {
+                  sum = Math.fma(get(in, r, k), Matrices.get(w, e, j, k), sum);
+                }
+                Matrices.assertSame(Matrices.get(out, r, j), sum);
               }
-              Matrices.assertSame(Matrices.get(out, r, j), sum);
             }
           }
         }
@@ -79,15 +83,21 @@ class VectorGroupedTest {
     for (int count : new int[] {1, 3}) {
       Workers.setThreads(count);
       Strided dx = empty(rows, test.k);
-      grouped.groupedInputGradient(grad, w, offsets, dx);
-      for (int e = 0; e < test.sizes.length; e++) {
-        for (long r = offset(offsets, e); r < offset(offsets, e + 1); r++) {
-          for (int j = 0; j < test.k; j++) {
-            float sum = 0;
-            for (int k = 0; k < test.n; k++) {
-              sum = Math.fma(Matrices.get(grad, r, k), Matrices.get(w, e, k, j), sum);
+      for (Rows in : ways(grad)) {
+        for (boolean more : new boolean[] {false, true}) {
+          grouped.groupedInputGradient(in, w, offsets, more, dx);
+          for (int e = 0; e < test.sizes.length; e++) {
+            for (long r = offset(offsets, e); r < offset(offsets, e + 1); r++) {
+              for (int j = 0; j < test.k; j++) {
+                float sum = 0;
+                for (int pass = more ? 0 : 1; pass < 2; pass++) {
+                  for (int k = 0; k < test.n; k++) {
+                    sum = Math.fma(get(in, r, k), Matrices.get(w, e, k, j), sum);
+                  }
+                }
+                Matrices.assertSame(Matrices.get(dx, r, j), sum);
+              }
             }
-            Matrices.assertSame(Matrices.get(dx, r, j), sum);
           }
         }
       }
@@ -105,27 +115,68 @@ class VectorGroupedTest {
       Workers.setThreads(count);
       Strided dw = empty(test.sizes.length, test.n, test.k);
       Strided dbias = empty(test.sizes.length, test.n);
-      grouped.groupedWeightGradient(grad, x, offsets, dw, dbias);
-      Strided again = empty(test.sizes.length, test.n, test.k);
-      grouped.groupedWeightGradient(grad, x, offsets, again, null);
-      for (int e = 0; e < test.sizes.length; e++) {
-        for (int i = 0; i < test.n; i++) {
-          float shift = 0;
-          for (long r = offset(offsets, e); r < offset(offsets, e + 1); r++) {
-            shift += Matrices.get(grad, r, i);
-          }
-          Matrices.assertSame(Matrices.get(dbias, e, i), shift);
-          for (int j = 0; j < test.k; j++) {
-            float sum = 0;
-            for (long r = offset(offsets, e); r < offset(offsets, e + 1); r++) {
-              sum = Math.fma(Matrices.get(grad, r, i), Matrices.get(x, r, j), sum);
-            }
-            Matrices.assertSame(Matrices.get(dw, e, i, j), sum);
-            Matrices.assertSame(Matrices.get(again, e, i, j), sum);
+      Strided scaled = empty(test.sizes.length, test.n);
+      Strided scale = Matrices.values(8, rows);
+      for (Rows left : ways(grad)) {
+        for (Rows right : ways(x)) {
+          for (boolean more : new boolean[] {false, true}) {
+            grouped.groupedWeightGradient(left, right, offsets, more, dw);
+            grouped.groupedBiasGradient(left, null, offsets, more, dbias);
+            grouped.groupedBiasGradient(left, scale, offsets, more, scaled);
+            checkSums(test, offsets, left, right, scale, more ? 2 : 1, dw, dbias, scaled);
           }
         }
       }
     }
+  }
+
+  private static void checkSums(
+      Case test,
+      Strided offsets,
+      Rows left,
+      Rows right,
+      Strided scale,
+      int passes,
+      Strided dw,
+      Strided dbias,
+      Strided scaled) {
+    for (int e = 0; e < test.sizes.length; e++) {
+      for (int i = 0; i < test.n; i++) {
+        float plain = 0;
+        float weighted = 0;
+        for (int pass = 0; pass < passes; pass++) {
+          for (long r = offset(offsets, e); r < offset(offsets, e + 1); r++) {
+            plain += get(left, r, i);
+            weighted = Math.fma(Matrices.get(scale, r), get(left, r, i), weighted);
+          }
+        }
+        Matrices.assertSame(Matrices.get(dbias, e, i), plain);
+        Matrices.assertSame(Matrices.get(scaled, e, i), weighted);
+        for (int j = 0; j < test.k; j++) {
+          float sum = 0;
+          for (int pass = 0; pass < passes; pass++) {
+            for (long r = offset(offsets, e); r < offset(offsets, e + 1); r++) {
+              sum = Math.fma(get(left, r, i), get(right, r, j), sum);
+            }
+          }
+          Matrices.assertSame(Matrices.get(dw, e, i, j), sum);
+        }
+      }
+    }
+  }
+
+  /** The rows in their order, and as an index of others would name them. */
+  private static List<Rows> ways(Strided values) {
+    long rows = values.size(0);
+    Strided index = Matrices.empty(Layout.contiguous(rows), DType.I64);
+    for (long r = 0; r < rows; r++) {
+      Host.setLong(index.address() + 8 * r, (7 * r + 3) % rows * (r % 5) / 5);
+    }
+    return List.of(Rows.of(values), new Rows(values, index));
+  }
+
+  private static float get(Rows rows, long r, long column) {
+    return Host.getFloat(rows.address(r) + 4 * column);
   }
 
   private static Strided offsets(int... sizes) {

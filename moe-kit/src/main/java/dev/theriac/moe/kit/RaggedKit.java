@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.theriac.backend.Backend;
+import dev.theriac.backend.GroupedKernels.Rows;
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.moe.kit.MixtureCase.Form;
 import dev.theriac.op.FeedForwardWeights;
@@ -153,16 +154,20 @@ public interface RaggedKit extends KitBackends {
       Tensor w = Tensor.of(MixtureCase.normal(new Rng(2), 1, 70), 2, 5, 7);
       Strided offsets = Tensor.of(new long[] {0, 2, 6}).strided();
       Guarded out = Guarded.of(6, 5);
-      backend.grouped().grouped(x.strided(), w.strided(), null, offsets, out.inner);
+      backend.grouped().grouped(Rows.of(x.strided()), w.strided(), null, offsets, out.inner);
       out.check("grouped product");
       Guarded dx = Guarded.of(6, 7);
-      backend.grouped().groupedInputGradient(out.inner, w.strided(), offsets, dx.inner);
+      backend
+          .grouped()
+          .groupedInputGradient(Rows.of(out.inner), w.strided(), offsets, false, dx.inner);
       dx.check("input gradient");
       Guarded dw = Guarded.of(2, 5, 7);
       Guarded dbias = Guarded.of(2, 5);
       backend
           .grouped()
-          .groupedWeightGradient(out.inner, x.strided(), offsets, dw.inner, dbias.inner);
+          .groupedWeightGradient(
+              Rows.of(out.inner), Rows.of(x.strided()), offsets, false, dw.inner);
+      backend.grouped().groupedBiasGradient(Rows.of(out.inner), null, offsets, false, dbias.inner);
       dw.check("weight gradient");
       dbias.check("bias gradient");
       return List.of(Tensor.wrap(out.inner), Tensor.wrap(dx.inner), Tensor.wrap(dw.inner));

@@ -1,0 +1,77 @@
+package dev.theriac.op;
+
+import dev.theriac.tensor.Strided;
+import dev.theriac.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * A range of grouped rows that is worked on at a time: whole groups, or a part of a large one. The
+ * cut depends on sizes alone.
+ *
+ * @param from first row
+ * @param rows number of rows
+ * @param first first group
+ * @param offsets I64, where each group's rows begin, counted from {@code from}
+ * @param continues whether the (then only) group began in an earlier wave
+ */
+record Wave(long from, long rows, int first, Tensor offsets, boolean continues) {
+  /** Bytes of temporary results in a wave that are worth another one. */
+  private static final long BYTES = 2L << 20;
+
+  private static final int MOST = 8;
+
+  /**
+   * Cuts rows so that a wave's temporary results take about an eighth of what they would at once.
+   *
+   * @param rowBytes bytes of temporary results for a row
+   */
+  static List<Wave> of(RowGroups groups, long rowBytes) {
+    long total = groups.rows();
+    long[] offsets = groups.offsets().toLongs();
+    long count = Math.clamp(total * rowBytes / BYTES, 1, MOST);
+    long target = Math.max(1, (total + count - 1) / count);
+    List<Wave> waves = new ArrayList<>();
+    int first = 0;
+    while (first < groups.groups()) {
+      int end = first + 1;
+      while (end < groups.groups() && offsets[end + 1] - offsets[first] <= target + target / 4) {
+        end++;
+      }
+      long rows = offsets[end] - offsets[first];
+      if (end == first + 1 && rows >= 2 * target) {
+        split(waves, offsets[first], rows, first, target);
+      } else {
+        long from = offsets[first];
+        long[] local = Arrays.copyOfRange(offsets, first, end + 1);
+        for (int i = 0; i < local.length; i++) local[i] -= from;
+        waves.add(new Wave(from, rows, first, Tensor.of(local), false));
+      }
+      first = end;
+    }
+    return waves;
+  }
+
+  private static void split(List<Wave> waves, long from, long rows, int group, long target) {
+    long parts = (rows + target / 2) / target;
+    for (long p = 0; p < parts; p++) {
+      long start = rows * p / parts;
+      long size = rows * (p + 1) / parts - start;
+      waves.add(new Wave(from + start, size, group, Tensor.of(new long[] {0, size}), p > 0));
+    }
+  }
+
+  /** The wave's entries of a tensor that has one for each row. */
+  Tensor part(Tensor t) {
+    return t.detach().slice(0, from, from + rows);
+  }
+
+  /** The wave's groups of a stack that has one matrix or row for each group; null for null. */
+  Strided matrices(Tensor stack) {
+    if (stack == null) return null;
+    long groups = offsets.size() - 1;
+    Strided all = stack.strided();
+    return all.with(all.layout().slice(0, first, first + groups));
+  }
+}
