@@ -1,6 +1,9 @@
 package dev.theriac.moe.audit;
 
-/** How sure a router was, in float64 and in the order of the experts. */
+/**
+ * How sure a router was, in float64, in the order of the experts, and with StrictMath, so that
+ * every JVM finds the same bits.
+ */
 final class Measures {
   private Measures() {}
 
@@ -30,7 +33,7 @@ final class Measures {
     double out = 0;
     for (int e = 0; e < experts; e++) {
       double p = probabilities[from + e] / sum;
-      if (p != 0) out -= p * Math.log(p);
+      if (p != 0) out -= p * StrictMath.log(p);
     }
     return out == 0 ? 0 : out;
   }
