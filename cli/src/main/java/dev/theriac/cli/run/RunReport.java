@@ -12,11 +12,11 @@ import dev.theriac.cli.report.ReportData.Sample;
 import dev.theriac.cli.report.ReportData.Scores;
 import dev.theriac.cli.report.ReportData.Setting;
 import dev.theriac.cli.result.StepMetrics;
+import dev.theriac.moe.audit.ExpertUsage;
 import dev.theriac.moe.medmoe.data.ImageSource;
 import dev.theriac.moe.medmoe.prompt.ImageTokens;
 import dev.theriac.moe.medmoe.train.Evaluation;
 import dev.theriac.moe.medmoe.train.Evaluation.Answered;
-import dev.theriac.moe.medmoe.train.RoutingShares;
 import dev.theriac.moe.medmoe.train.StagePlan;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -47,7 +47,7 @@ record RunReport(
       Optional<Scores> dense,
       Evaluation ofMoe,
       Evaluation ofDense,
-      RoutingShares routing,
+      ExpertUsage routing,
       RouterClasses classes) {
     return new ReportData(
         title,
@@ -127,17 +127,16 @@ record RunReport(
     return values.isEmpty() ? List.of() : List.of(new LossCurve(name, values));
   }
 
-  private Routing routing(RoutingShares shares, RouterClasses classes) {
+  private Routing routing(ExpertUsage usage, RouterClasses classes) {
     List<List<List<Double>>> values =
-        shares.shares().values().stream()
-            .map(layers ->
-                Arrays.stream(layers).map(row -> Arrays.stream(row).boxed().toList()).toList())
+        usage.cohorts().stream()
+            .map(group ->
+                usage.layers().stream()
+                    .map(layer -> Arrays.stream(usage.row(group, layer).shares()).boxed().toList())
+                    .toList())
             .toList();
     return new Routing(
-        List.copyOf(shares.shares().keySet()),
-        shares.layers(),
-        classes.experts(config.model().experts().count()),
-        values);
+        usage.cohorts(), usage.layers(), classes.experts(config.model().experts().count()), values);
   }
 
   /** A few questions of every group, spread over the test set. */

@@ -10,12 +10,13 @@ import dev.theriac.cli.result.ResultTable;
 import dev.theriac.cli.result.StepMetrics;
 import dev.theriac.io.SafeTensors;
 import dev.theriac.moe.Router;
+import dev.theriac.moe.audit.ExpertUsage;
 import dev.theriac.moe.medmoe.MedMoe;
 import dev.theriac.moe.medmoe.Provenance;
 import dev.theriac.moe.medmoe.data.Dataset;
 import dev.theriac.moe.medmoe.train.Evaluation;
+import dev.theriac.moe.medmoe.train.RoutedSamples;
 import dev.theriac.moe.medmoe.train.RouterTrainer;
-import dev.theriac.moe.medmoe.train.RoutingShares;
 import dev.theriac.moe.medmoe.train.Stage;
 import dev.theriac.moe.medmoe.train.StageOptions;
 import dev.theriac.moe.medmoe.train.StageTrainer;
@@ -108,11 +109,13 @@ public final class ThreeStages {
       stage("dense", config.moe(), twin, data.validation());
     }
     Provenance origin = Provenance.of(config.seed(), config.toString(), "");
-    moe.save(folder.file("model"), origin);
+    moe.save(
+        folder.file("model"),
+        origin.withExperts(classes.experts(config.model().experts().count())));
     if (dense != null) dense.save(folder.file("dense"), origin);
     Evaluation ofMoe = evaluate("test", moe, data.test());
     Evaluation ofDense = dense == null ? null : evaluate("test dense", dense, data.test());
-    RoutingShares routing = RoutingShares.of(moe, data.test(), ROUTED_PER_GROUP, RunData::group);
+    ExpertUsage routing = RoutedSamples.usage(moe, data.test(), ROUTED_PER_GROUP, RunData::group);
     List<StepMetrics> steps = MetricsLog.read(metrics());
     double seconds = folder.secondsBefore() + seconds();
     Scores moeScores = RunScores.of("MoE", "moe", moe, ofMoe, routerAccuracy, steps);

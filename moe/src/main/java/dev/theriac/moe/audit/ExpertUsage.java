@@ -179,6 +179,11 @@ public final class ExpertUsage {
     return this;
   }
 
+  /** The layers that are counted, ascending. */
+  public List<Integer> layers() {
+    return layers.stream().map(Layer::layer).toList();
+  }
+
   /** Names of the cohorts that have a record. */
   public List<String> cohorts() {
     return List.copyOf(cells.keySet());

@@ -83,6 +83,21 @@ public final class RoutingReplay implements Generator.PassListener {
     return this;
   }
 
+  /** This replay with {@code then} seeing what comes of each pass, as a recorder does. */
+  public Generator.PassListener recording(Generator.PassListener then) {
+    return new Generator.PassListener() {
+      @Override
+      public List<SideInput> before(Generator.Pass pass) {
+        return inputs(pass);
+      }
+
+      @Override
+      public void after(Generator.Pass pass, Decoder.Output output) {
+        then.after(pass, output);
+      }
+    };
+  }
+
   @Override
   public List<SideInput> before(Generator.Pass pass) {
     return inputs(pass);

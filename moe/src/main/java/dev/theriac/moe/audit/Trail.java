@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * A trail in memory: a header, its records, and a hash of what the model answered. Immutable, and
@@ -100,6 +101,32 @@ public final class Trail {
   /** Hash of what the model answered, or null. */
   public String output() {
     return output;
+  }
+
+  /**
+   * What sets {@code again} apart from this trail, or null when records and answer are the same to
+   * the bit. Headers are not compared.
+   */
+  public String difference(Trail again) {
+    int different = 0;
+    String first = null;
+    for (RouteRecord mine : records) {
+      RouteRecord other = again.find(mine.sequence(), mine.position(), mine.layer());
+      if (mine.equals(other)) continue;
+      different++;
+      if (first == null) first = "%s was recorded, now %s".formatted(mine, other);
+    }
+    if (different > 0) {
+      return "%d of %d records differ, first: %s".formatted(different, records.size(), first);
+    }
+    if (again.records.size() != records.size()) {
+      return "%d records were recorded, now there are %d"
+          .formatted(records.size(), again.records.size());
+    }
+    if (!Objects.equals(output, again.output)) {
+      return "the answer differs: hash %s was recorded, now %s".formatted(output, again.output);
+    }
+    return null;
   }
 
   /** The record of a place, or null. */

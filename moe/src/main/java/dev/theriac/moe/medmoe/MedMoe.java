@@ -239,6 +239,21 @@ public final class MedMoe extends Module {
       float[][] pixels,
       GenerationConfig config,
       Generator.TokenListener listener) {
+    return generate(prompts, pixels, config, listener, new Generator.PassListener() {});
+  }
+
+  /**
+   * The same, seen and steered from outside.
+   *
+   * @param listener receives each new token
+   * @param passes sees each pass over the decoder, and may replay routing
+   */
+  public List<int[]> generate(
+      List<int[]> prompts,
+      float[][] pixels,
+      GenerationConfig config,
+      Generator.TokenListener listener,
+      Generator.PassListener passes) {
     return Autograd.noGrad(() -> {
       try (Scope _ = Scope.open()) {
         List<Example> examples =
@@ -246,6 +261,7 @@ public final class MedMoe extends Module {
         ModelInput in = input(examples, pixels);
         return new Generator(language, config)
             .onToken(listener)
+            .onPass(passes)
             .generate(embed(in), in.lengths().toLongs());
       }
     });

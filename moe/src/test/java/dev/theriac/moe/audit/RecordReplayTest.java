@@ -171,7 +171,7 @@ class RecordReplayTest {
         model.generate(
             TinyMixture.prompts(),
             TinyMixture.LENGTHS,
-            both(replay, new RoutingRecorder(again::add)));
+            replay.recording(new RoutingRecorder(again::add)));
     assertThat(TinyMixture.hash(answers)).isEqualTo(trail.output());
     assertThat(again).isEqualTo(trail.records());
   }

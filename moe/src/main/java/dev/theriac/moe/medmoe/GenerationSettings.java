@@ -1,0 +1,50 @@
+package dev.theriac.moe.medmoe;
+
+import dev.theriac.llm.GenerationConfig;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.Set;
+import java.util.function.Function;
+
+/** How tokens were chosen, as the settings of a trail. */
+final class GenerationSettings {
+  private GenerationSettings() {}
+
+  static SequencedMap<String, String> write(GenerationConfig config) {
+    SequencedMap<String, String> out = new LinkedHashMap<>();
+    out.put("max_new_tokens", Integer.toString(config.maxNewTokens()));
+    out.put("temperature", Double.toString(config.temperature()));
+    out.put("top_k", Integer.toString(config.topK()));
+    out.put("top_p", Double.toString(config.topP()));
+    out.put("repetition_penalty", Double.toString(config.repetitionPenalty()));
+    out.put("seed", Long.toString(config.seed()));
+    return out;
+  }
+
+  /**
+   * @throws IllegalArgumentException naming the setting that is missing or impossible
+   */
+  static GenerationConfig read(Map<String, String> settings, int endId) {
+    return new GenerationConfig(
+        value(settings, "max_new_tokens", Integer::valueOf),
+        value(settings, "temperature", Double::valueOf),
+        value(settings, "top_k", Integer::valueOf),
+        value(settings, "top_p", Double::valueOf),
+        value(settings, "repetition_penalty", Double::valueOf),
+        value(settings, "seed", Long::valueOf),
+        Set.of(endId));
+  }
+
+  private static <T> T value(Map<String, String> settings, String name, Function<String, T> parse) {
+    String text = settings.get(name);
+    try {
+      if (text != null) return parse.apply(text);
+    } catch (NumberFormatException e) {
+      // Reported below.
+    }
+    throw new IllegalArgumentException(
+        "replay: setting %s of the trail is %s; record it again with this library"
+            .formatted(name, text == null ? "missing" : "\"" + text + "\", no number"));
+  }
+}
