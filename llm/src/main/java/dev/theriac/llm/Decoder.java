@@ -112,7 +112,8 @@ public final class Decoder extends Module {
     }
     List<Tensor> states = new ArrayList<>();
     List<FeedForward.SideOutput> sides = new ArrayList<>();
-    TokenMask mask = lengths == null ? null : mask(lengths, cache, x.size(1));
+    TokenMask mask =
+        lengths == null ? TokenMask.all(x.size(0), x.size(1)) : mask(lengths, cache, x.size(1));
     Tensor h = x;
     for (int i = 0; i < layers.size(); i++) {
       if (allStates) states.add(h);

@@ -3,7 +3,6 @@ package dev.theriac.moe;
 import dev.theriac.llm.FeedForward;
 import dev.theriac.nn.Linear;
 import dev.theriac.nn.TokenMask;
-import dev.theriac.op.RowGroups;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -12,13 +11,14 @@ import java.util.Map;
 
 /**
  * A mixture of experts in a decoder's feed-forward slot: y = sum over the chosen experts of weight
- * * Expert(u), joined with the output of a {@link SharedExpert} when there is one. Dropless; the
- * sum runs by ascending expert.
+ * * Expert(u), joined with the output of a {@link SharedExpert} when there is one. Dropless unless
+ * a {@link #capacity} is set; the sum runs by ascending expert.
  */
 public final class MoeLayer extends FeedForward {
   private final Router router;
   private final Experts experts;
   private final SharedExpert shared;
+  private Capacity capacity;
 
   /**
    * @param shared what every token passes too, or null
@@ -76,8 +76,23 @@ public final class MoeLayer extends FeedForward {
     return shared;
   }
 
-  /** What a MoE layer returns beside its output. */
-  public record Side(Routing routing) implements SideOutput {}
+  /**
+   * Bounds the tokens of each expert; null, the default, drops none. A dropped choice adds nothing
+   * and passes no gradient; {@link Side#dispatch} reports it.
+   *
+   * @return this
+   */
+  public MoeLayer capacity(Capacity newCapacity) {
+    capacity = newCapacity;
+    return this;
+  }
+
+  /**
+   * What a MoE layer returns beside its output.
+   *
+   * @param dispatch what of the routing was carried out
+   */
+  public record Side(Routing routing, Dispatch dispatch) implements SideOutput {}
 
   /**
    * Experts to pass instead of those that the router would choose; their weights and the losses are
@@ -109,10 +124,11 @@ public final class MoeLayer extends FeedForward {
               throw new IllegalArgumentException(
                   "moe: a layer takes no %s".formatted(side.getClass().getSimpleName()));
         };
-    RowGroups groups = RowGroups.of(routing.experts(), experts.count());
+    Dispatch dispatch =
+        capacity == null ? Dispatch.dropless(routing) : Dispatch.of(routing, capacity);
     Tensor weights = routing.weights().to(tokens.dtype());
-    Tensor y = experts.forward(tokens, weights, groups);
+    Tensor y = experts.forward(tokens, weights, dispatch.groups());
     if (shared != null) y = shared.join(tokens, y);
-    return new Output(y.reshape(u.shape()), new Side(routing));
+    return new Output(y.reshape(u.shape()), new Side(routing, dispatch));
   }
 }

@@ -201,7 +201,12 @@ public final class Router extends Module implements Stochastic {
     }
     Tensor clean = logits(x);
     Routing.Noise noise = training ? noise(x, clean) : null;
-    Tensor logits = noise == null ? clean : noise.noisy();
+    return routing(noise == null ? clean : noise.noisy(), noise, given, mask, training);
+  }
+
+  /** Everything behind the logits; {@code given} are experts chosen before, or null. */
+  Routing routing(
+      Tensor logits, Routing.Noise noise, Tensor given, TokenMask mask, boolean training) {
     boolean softmax = config.scoring() == Scoring.SOFTMAX;
     Tensor scores = softmax ? logits.softmax() : logits.apply(UnaryKind.SIGMOID);
     Tensor selection = selection(logits.detach(), scores.detach());

@@ -1,13 +1,22 @@
 package dev.theriac.moe;
 
+import dev.theriac.backend.Erf;
 import dev.theriac.backend.Workers;
+import dev.theriac.op.Autograd;
+import dev.theriac.op.CustomOp;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Philox;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
+import java.lang.ref.Reference;
+import java.util.List;
+import java.util.function.DoubleUnaryOperator;
 
-/** Random tensors drawn in parallel, each element from its own place in the generator's stream. */
+/**
+ * Random tensors drawn in parallel, each element from its own place in the generator's stream, and
+ * the distribution function of the normal ones.
+ */
 final class RouterNoise {
   private static final long GRAIN = 1 << 12;
 
@@ -58,6 +67,47 @@ final class RouterNoise {
             }
           }
         });
+    return out;
+  }
+
+  private record NormalCdf(Tensor z) implements CustomOp {
+    @Override
+    public String name() {
+      return "normalCdf";
+    }
+
+    @Override
+    public List<Tensor> inputs() {
+      return List.of(z);
+    }
+
+    @Override
+    public List<Tensor> gradients(Tensor output, Tensor grad) {
+      double scale = 1 / Math.sqrt(2 * Math.PI);
+      return List.of(map(z, x -> scale * StrictMath.exp(-x * x / 2)).mul(grad));
+    }
+  }
+
+  /** P(Z <= z) of a standard normal Z, computed in float64. */
+  static Tensor normalCdf(Tensor z) {
+    Tensor in = z.contiguous();
+    Tensor out = map(in, x -> Erf.erfc(-x * Math.sqrt(0.5)) / 2);
+    return Autograd.result(out.strided(), new NormalCdf(in));
+  }
+
+  private static Tensor map(Tensor x, DoubleUnaryOperator f) {
+    Tensor out = Tensor.empty("normalCdf", DType.F32, x.shape());
+    long from = x.strided().address();
+    long to = out.strided().address();
+    Workers.parallelRange(
+        x.size(),
+        GRAIN,
+        (first, end) -> {
+          for (long at = 4 * first; at < 4 * end; at += 4) {
+            Host.setFloat(to + at, (float) f.applyAsDouble(Host.getFloat(from + at)));
+          }
+        });
+    Reference.reachabilityFence(x);
     return out;
   }
 }
