@@ -1,4 +1,4 @@
-package dev.theriac.moe.medmoe;
+package dev.theriac.moe.config;
 
 import dev.theriac.io.FileException;
 import java.io.IOException;
@@ -16,9 +16,10 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * The fields of an object in a JSON file; errors name the file, the field and what it should be.
+ * The fields of an object in a JSON file; errors, {@link FileException}s, name the file, the field
+ * and what it should be. Not thread-safe.
  */
-final class ConfigFields {
+public final class ConfigFields {
   private static final JsonMapper JSON =
       JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
 
@@ -33,7 +34,8 @@ final class ConfigFields {
     this.node = node;
   }
 
-  static ConfigFields read(Path file) {
+  /** Reads a file that holds one object. */
+  public static ConfigFields read(Path file) {
     try {
       JsonNode root = JSON.readTree(Files.readAllBytes(file));
       if (!root.isObject()) throw new FileException(file, "is not a JSON object");
@@ -48,18 +50,20 @@ final class ConfigFields {
   }
 
   /** Whether the field is there and not null. */
-  boolean has(String name) {
+  public boolean has(String name) {
     asked.add(name);
     return node.hasNonNull(name);
   }
 
-  ConfigFields object(String name) {
+  /** The object in a field. */
+  public ConfigFields object(String name) {
     JsonNode value = value(name, "an object");
     if (!value.isObject()) throw wrong(name, value, "an object");
     return new ConfigFields(file, prefix + name + ".", value);
   }
 
-  int integer(String name) {
+  /** The whole number in a field. */
+  public int integer(String name) {
     return integer(name, value(name, "a whole number"));
   }
 
@@ -70,7 +74,13 @@ final class ConfigFields {
     return value.intValue();
   }
 
-  double number(String name) {
+  /** The same, or {@code other} when the field is missing or null. */
+  public int integer(String name, int other) {
+    return has(name) ? integer(name) : other;
+  }
+
+  /** The number in a field. */
+  public double number(String name) {
     return number(name, value(name, "a number"));
   }
 
@@ -79,25 +89,45 @@ final class ConfigFields {
     return value.doubleValue();
   }
 
-  String text(String name) {
+  /** The same, or {@code other} when the field is missing or null. */
+  public double number(String name, double other) {
+    return has(name) ? number(name) : other;
+  }
+
+  /** The text in a field. */
+  public String text(String name) {
     JsonNode value = value(name, "text");
     if (!value.isString()) throw wrong(name, value, "text");
     return value.stringValue();
   }
 
-  boolean flag(String name) {
+  /** The truth value in a field. */
+  public boolean flag(String name) {
     JsonNode value = value(name, "true or false");
     if (!value.isBoolean()) throw wrong(name, value, "true or false");
     return value.booleanValue();
   }
 
-  List<Integer> integers(String name) {
+  /** The same, or {@code other} when the field is missing or null. */
+  public boolean flag(String name, boolean other) {
+    return has(name) ? flag(name) : other;
+  }
+
+  /** The whole numbers in a field. */
+  public List<Integer> integers(String name) {
     List<Integer> out = new ArrayList<>();
     for (JsonNode value : array(name, "a list of whole numbers")) out.add(integer(name, value));
     return out;
   }
 
-  float[] floats(String name) {
+  /** The whole number, or the whole numbers, in a field; none when it is missing or null. */
+  public List<Integer> anyIntegers(String name) {
+    if (!has(name)) return List.of();
+    return node.get(name).isArray() ? integers(name) : List.of(integer(name));
+  }
+
+  /** The numbers in a field. */
+  public float[] floats(String name) {
     JsonNode array = array(name, "a list of numbers");
     float[] out = new float[array.size()];
     for (int i = 0; i < out.length; i++) out[i] = (float) number(name, array.get(i));
@@ -116,7 +146,8 @@ final class ConfigFields {
         file, "field \"%s%s\" is missing; %s is wanted".formatted(prefix, name, wanted));
   }
 
-  FileException wrong(String name, String wanted) {
+  /** An error about a field that is there, to be thrown. */
+  public FileException wrong(String name, String wanted) {
     return wrong(name, node.get(name), wanted);
   }
 
@@ -126,7 +157,7 @@ final class ConfigFields {
   }
 
   /** Refuses fields that were not asked for, but for those named here. */
-  void nothingBut(String... ignored) {
+  public void nothingBut(String... ignored) {
     Set<String> known = new TreeSet<>(asked);
     known.addAll(List.of(ignored));
     for (String name : node.propertyNames()) {

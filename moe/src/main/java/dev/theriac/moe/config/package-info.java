@@ -1,0 +1,2 @@
+/** Configuration files of models. */
+package dev.theriac.moe.config;

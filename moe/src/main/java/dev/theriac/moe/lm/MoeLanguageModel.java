@@ -1,0 +1,257 @@
+package dev.theriac.moe.lm;
+
+import dev.theriac.backend.UnaryKind;
+import dev.theriac.io.AtomicFile;
+import dev.theriac.io.FileException;
+import dev.theriac.io.SafeTensors;
+import dev.theriac.llm.Decoder;
+import dev.theriac.llm.DecoderConfig;
+import dev.theriac.llm.DecoderConfig.Family;
+import dev.theriac.llm.DenseFeedForward;
+import dev.theriac.llm.FeedForward;
+import dev.theriac.llm.GenerationConfig;
+import dev.theriac.llm.Generator;
+import dev.theriac.moe.Experts;
+import dev.theriac.moe.MoeLayer;
+import dev.theriac.moe.Router;
+import dev.theriac.moe.RouterConfig;
+import dev.theriac.moe.Routing;
+import dev.theriac.moe.SharedExpert;
+import dev.theriac.nn.Linear;
+import dev.theriac.nn.Module;
+import dev.theriac.op.Autograd;
+import dev.theriac.op.Index;
+import dev.theriac.op.Loss;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.TreeSet;
+
+/**
+ * A causal language model with mixtures of experts: Mixtral, Qwen2-MoE or OLMoE. Parameter paths
+ * are those of {@link Decoder}; {@link ExpertKeys} leads to the names of checkpoints.
+ *
+ * <pre>{@code
+ * MoeLanguageModel model = MoeLanguageModel.load(directory);
+ * Tensor loss = model.forward(ids, lengths, labels).loss();
+ * List<int[]> answers = model.generate(prompts, GenerationConfig.greedy(20));
+ * }</pre>
+ */
+public final class MoeLanguageModel extends Module {
+  private static final long SHARD_BYTES = 5_000_000_000L;
+
+  private final MoeModelConfig config;
+  private final Decoder decoder;
+
+  /** A model with fresh weights, to be trained. */
+  public MoeLanguageModel(MoeModelConfig config, Rng rng) {
+    this.config = config;
+    decoder =
+        part(
+            "decoder",
+            new Decoder(config.decoder(), rng, (d, layer, r) -> feedForward(config, d, layer, r)));
+  }
+
+  private static FeedForward feedForward(
+      MoeModelConfig config, DecoderConfig decoder, int layer, Rng rng) {
+    if (!config.moeLayers().contains(layer)) return new DenseFeedForward(decoder, rng);
+    double std = decoder.initStd();
+    RouterConfig router =
+        RouterConfig.builder(decoder.dim(), config.experts(), config.topK())
+            .weighting(config.weighting())
+            .jitter(config.jitter())
+            .build();
+    var experts =
+        new Experts.Shape(
+            config.experts(), decoder.dim(), config.expertWidth(), true, false, UnaryKind.SILU);
+    SharedExpert shared =
+        config.sharedWidth() == 0
+            ? null
+            : new SharedExpert.Gated(
+                new DenseFeedForward(Family.LLAMA, decoder.dim(), config.sharedWidth(), rng, std),
+                new Linear(decoder.dim(), 1, false, rng, std));
+    return new MoeLayer(
+        new Router(router, rng), Experts.fresh(experts, DType.F32, rng, std), shared);
+  }
+
+  public MoeModelConfig config() {
+    return config;
+  }
+
+  public Decoder decoder() {
+    return decoder;
+  }
+
+  /**
+   * What a pass gives.
+   *
+   * @param logits [B, T, vocabulary]
+   * @param loss cross-entropy + coefficient * auxiliary, rank 0; null without labels
+   * @param crossEntropy mean over the labels that count, rank 0; null without labels
+   * @param auxiliary {@link #auxiliary load-balance loss}, rank 0
+   * @param routing the decisions of each layer with experts, in order
+   */
+  public record Forward(
+      Tensor logits, Tensor loss, Tensor crossEntropy, Tensor auxiliary, List<Routing> routing) {}
+
+  /**
+   * Runs the model.
+   *
+   * @param ids I64 [B, T], filled up at the end of rows with any token
+   * @param lengths I64 [B], tokens of each row; null for all
+   * @param labels I64 [B, T], the ids, or {@link Loss#IGNORE_INDEX} where nothing is to be learned;
+   *     position t is predicted from those before it; null for none
+   */
+  public Forward forward(Tensor ids, Tensor lengths, Tensor labels) {
+    long batch = ids.size(0);
+    long length = ids.size(1);
+    long[] positions = new long[Math.toIntExact(batch * length)];
+    for (int i = 0; i < positions.length; i++) positions[i] = i % length;
+    Decoder.Output out =
+        decoder.forward(
+            decoder.embed(ids), Tensor.of(positions, batch, length), lengths, null, false);
+    Tensor logits = decoder.logits(out.hidden());
+    List<Routing> routing = new ArrayList<>();
+    for (FeedForward.SideOutput side : out.sides()) {
+      if (side instanceof MoeLayer.Side s) routing.add(s.routing());
+    }
+    Tensor auxiliary = auxiliary(routing);
+    if (labels == null) return new Forward(logits, null, null, auxiliary, routing);
+    Tensor predicted = logits.slice(1, 0, length - 1).reshape(batch * (length - 1), -1);
+    Tensor wanted = labels.slice(1, 1, length).reshape(batch * (length - 1));
+    Tensor crossEntropy = Loss.crossEntropy(predicted, wanted);
+    Tensor loss = crossEntropy.add(auxiliary.mul(config.auxiliaryCoefficient()));
+    return new Forward(logits, loss, crossEntropy, auxiliary, routing);
+  }
+
+  /**
+   * The load-balance loss as these models were trained with (Fedus et al., "Switch transformers",
+   * equations 4 to 6, over k choices): the tokens of all layers are taken together, E * sum over
+   * experts of (choices of the expert / tokens) * (its mean probability). k when perfectly even.
+   * Filling does not count; 0 when there are no tokens.
+   */
+  static Tensor auxiliary(List<Routing> routing) {
+    Tensor choices = null;
+    Tensor probabilities = null;
+    long rows = 0;
+    for (Routing r : routing) {
+      Tensor p = r.probabilities();
+      Tensor ids = r.experts();
+      if (r.mask() != null && !r.mask().isAll()) {
+        Tensor counted = Tensor.of(r.mask().positions(), r.mask().count());
+        p = Index.gatherRows(p, counted);
+        ids = Index.gatherRows(ids, counted);
+      }
+      long tokens = p.size(0);
+      rows += tokens;
+      Tensor c =
+          Index.scatterColumns(Tensor.ones(tokens, r.topK()), ids, r.expertCount()).sum(0, false);
+      choices = choices == null ? c : choices.add(c);
+      Tensor sum = p.sum(0, false);
+      probabilities = probabilities == null ? sum : probabilities.add(sum);
+    }
+    if (rows == 0) return Tensor.scalar(0);
+    double factor = choices.size() / ((double) rows * rows);
+    return choices.mul(probabilities).sum().mul(factor);
+  }
+
+  /**
+   * Continues prompts.
+   *
+   * @param prompts ids of each, one or more
+   * @return the new ids of each prompt, without the end token
+   */
+  public List<int[]> generate(List<int[]> prompts, GenerationConfig generation) {
+    int width = prompts.stream().mapToInt(p -> p.length).max().orElse(0);
+    long[] ids = new long[prompts.size() * width];
+    long[] lengths = new long[prompts.size()];
+    for (int b = 0; b < lengths.length; b++) {
+      int[] prompt = prompts.get(b);
+      lengths[b] = prompt.length;
+      for (int t = 0; t < prompt.length; t++) ids[b * width + t] = prompt[t];
+    }
+    return Autograd.noGrad(() -> {
+      try (Scope _ = Scope.open()) {
+        Tensor x = decoder.embed(Tensor.of(ids, lengths.length, width));
+        return new Generator(decoder, generation).generate(x, lengths);
+      }
+    });
+  }
+
+  /** The parameters by the names of checkpoints, experts one by one; views, nothing is copied. */
+  public SequencedMap<String, Tensor> checkpoint() {
+    return config.kind().keys().split(values());
+  }
+
+  private SequencedMap<String, Tensor> values() {
+    SequencedMap<String, Tensor> out = new LinkedHashMap<>();
+    decoder.parameters().forEach((path, p) -> out.put(path, p.value()));
+    return out;
+  }
+
+  /**
+   * Takes the parameters' values from a checkpoint's tensors.
+   *
+   * @throws IllegalArgumentException naming what is missing, unknown or of another shape
+   */
+  public void loadCheckpoint(Map<String, Tensor> checkpoint) {
+    try (Scope _ = Scope.open()) {
+      decoder.load(config.kind().keys().join(checkpoint));
+    }
+  }
+
+  /**
+   * Writes {@code config.json} and {@code model.safetensors} (several with an index above 5 GB), as
+   * Hugging Face's tools read them.
+   */
+  public void save(Path directory) {
+    SequencedMap<String, Tensor> weights = checkpoint();
+    String dtype =
+        switch (weights.firstEntry().getValue().dtype()) {
+          case BF16 -> "bfloat16";
+          case F16 -> "float16";
+          default -> "float32";
+        };
+    AtomicFile.write(
+        directory.resolve("config.json"),
+        out -> {
+          out.write(config.json(dtype).getBytes(StandardCharsets.UTF_8));
+          SafeTensors.writeModel(directory, weights, Map.of("format", "pt"), SHARD_BYTES);
+        });
+  }
+
+  /**
+   * Reads a model directory, ready to answer.
+   *
+   * @throws FileException naming the file and the field or key that is missing, unknown, of the
+   *     wrong type or shape
+   */
+  public static MoeLanguageModel load(Path directory) {
+    MoeModelConfig config = MoeModelConfig.read(directory.resolve("config.json"));
+    SafeTensors file = SafeTensors.open(directory);
+    MoeLanguageModel model = new MoeLanguageModel(config, new Rng(0));
+    TreeSet<String> missing = new TreeSet<>(config.kind().keys().places(model.values()).keySet());
+    missing.removeAll(file.keys());
+    if (!missing.isEmpty()) {
+      throw new FileException(
+          file.path(),
+          "%d tensors that config.json describes are missing, such as \"%s\""
+              .formatted(missing.size(), missing.first()));
+    }
+    try {
+      model.loadCheckpoint(file.tensors());
+    } catch (IllegalArgumentException e) {
+      throw new FileException(file.path(), e.getMessage(), e);
+    }
+    model.train(false);
+    return model;
+  }
+}

@@ -1,0 +1,2 @@
+/** Language models whose feed-forwards are mixtures of experts. */
+package dev.theriac.moe.lm;

@@ -1,0 +1,265 @@
+package dev.theriac.moe.lm;
+
+import static dev.theriac.moe.lm.ReferenceFile.assertClose;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.theriac.backend.Backend;
+import dev.theriac.backend.Backends;
+import dev.theriac.io.FileException;
+import dev.theriac.io.SafeTensors;
+import dev.theriac.llm.GenerationConfig;
+import dev.theriac.moe.Router.Weighting;
+import dev.theriac.moe.lm.MoeModelConfig.Kind;
+import dev.theriac.nn.Parameter;
+import dev.theriac.op.Gradients;
+import dev.theriac.optim.AdamW;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Against Hugging Face's transformers in F64: {@code reference.py} beside the fixtures. */
+class MoeLanguageModelTest {
+  private static final double FORWARD = 5e-6;
+  private static final double BACKWARD = 2e-5;
+
+  @TempDir Path dir;
+  private Scope scope;
+
+  @BeforeEach
+  void open() {
+    scope = Scope.open();
+  }
+
+  @AfterEach
+  void close() {
+    scope.close();
+  }
+
+  private static String name(Kind kind) {
+    return kind.name().toLowerCase(java.util.Locale.ROOT);
+  }
+
+  private static MoeModelConfig config(Kind kind) {
+    return MoeModelConfig.read(ReferenceFile.path(name(kind) + ".json"));
+  }
+
+  private static MoeLanguageModel model(Kind kind, ReferenceFile reference) {
+    MoeLanguageModel model = new MoeLanguageModel(config(kind), new Rng(0));
+    model.loadCheckpoint(reference.under("weights."));
+    model.train(false);
+    return model;
+  }
+
+  private static MoeLanguageModel.Forward forward(MoeLanguageModel model, ReferenceFile reference) {
+    return model.forward(reference.get("ids"), reference.get("lengths"), reference.get("labels"));
+  }
+
+  private static void onEach(Runnable test) {
+    for (Backend backend :
+        Stream.of(Backends.scalar(), Backends.cpu().backend()).distinct().toList()) {
+      Backends.with(
+          backend,
+          () -> {
+            test.run();
+            return null;
+          });
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void g01LogitsLossAndGradientsAreThoseOfTransformers(Kind kind) {
+    ReferenceFile reference = new ReferenceFile(name(kind));
+    MoeLanguageModel model = model(kind, reference);
+    SequencedMap<String, Tensor> wanted = kind.keys().join(reference.under("gradients."));
+    onEach(() -> {
+      MoeLanguageModel.Forward out = forward(model, reference);
+      Tensor logits = reference.floats("logits");
+      long[] lengths = reference.longs("lengths");
+      for (int row = 0; row < lengths.length; row++) {
+        assertClose(
+            "logits of row " + row,
+            out.logits().select(0, row).slice(0, 0, lengths[row]),
+            logits.select(0, row).slice(0, 0, lengths[row]),
+            FORWARD);
+      }
+      assertClose("loss", out.loss().reshape(1), reference.floats("loss"), FORWARD);
+      assertClose("auxiliary", out.auxiliary().reshape(1), reference.floats("auxiliary"), FORWARD);
+      Gradients grads = out.loss().backward();
+      SequencedMap<String, Parameter> parameters = model.decoder().parameters();
+      assertThat(parameters.keySet()).containsExactlyInAnyOrderElementsOf(wanted.keySet());
+      parameters.forEach((path, p) ->
+          assertClose("gradient of " + path, grads.get(p.value()), wanted.get(path), BACKWARD));
+    });
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void greedyGenerationWithACacheIsThatOfTransformers(Kind kind) {
+    ReferenceFile reference = new ReferenceFile(name(kind));
+    MoeLanguageModel model = model(kind, reference);
+    long[] ids = reference.longs("ids");
+    long[] lengths = reference.longs("lengths");
+    int width = ids.length / lengths.length;
+    List<int[]> prompts = new ArrayList<>();
+    for (int row = 0; row < lengths.length; row++) {
+      prompts.add(
+          Arrays.stream(ids, row * width, row * width + (int) lengths[row])
+              .mapToInt(Math::toIntExact)
+              .toArray());
+    }
+    onEach(() -> {
+      List<int[]> together = model.generate(prompts, GenerationConfig.greedy(7));
+      for (int row = 0; row < lengths.length; row++) {
+        int[] wanted =
+            Arrays.stream(reference.longs("generated." + row)).mapToInt(Math::toIntExact).toArray();
+        assertThat(together.get(row)).as("row %d", row).isEqualTo(wanted);
+        assertThat(model.generate(prompts.subList(row, row + 1), GenerationConfig.greedy(7)).get(0))
+            .as("row %d alone", row)
+            .isEqualTo(wanted);
+      }
+    });
+  }
+
+  @Test
+  void fillingChangesNoLoss() {
+    ReferenceFile reference = new ReferenceFile("olmoe");
+    MoeLanguageModel model = model(Kind.OLMOE, reference);
+    Tensor lengths = reference.get("lengths");
+    long[] ids = reference.longs("ids");
+    float loss = forward(model, reference).loss().item();
+    for (int t = 6; t < 9; t++) ids[9 + t] = 11;
+    assertThat(model.forward(Tensor.of(ids, 2, 9), lengths, reference.get("labels")).loss().item())
+        .isEqualTo(loss);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void trainingFromFreshWeightsLowersTheLossAndMovesEveryParameter(Kind kind) {
+    ReferenceFile reference = new ReferenceFile(name(kind));
+    MoeLanguageModel model = new MoeLanguageModel(config(kind), new Rng(3));
+    Map<String, float[]> before = new LinkedHashMap<>();
+    model.parameters().forEach((path, p) -> before.put(path, p.value().toFloats()));
+    float first = forward(model, reference).loss().item();
+    try (AdamW optimizer = AdamW.of(model.parameters(), 0.01)) {
+      for (int step = 0; step < 15; step++) {
+        try (Scope _ = Scope.open()) {
+          optimizer.step(forward(model, reference).loss().backward(), 1, 1);
+        }
+      }
+    }
+    assertThat(forward(model, reference).loss().item()).isLessThan(0.8f * first);
+    model
+        .parameters()
+        .forEach(
+            (path, p) -> assertThat(p.value().toFloats()).as(path).isNotEqualTo(before.get(path)));
+  }
+
+  @Test
+  void configurationsAreRead() {
+    MoeModelConfig mixtral = config(Kind.MIXTRAL);
+    assertThat(mixtral.decoder().headDim()).isEqualTo(6);
+    assertThat(mixtral.decoder().ropeTheta()).isEqualTo(1e6);
+    assertThat(mixtral.weighting()).isEqualTo(Weighting.RENORMALISED);
+    MoeModelConfig qwen = config(Kind.QWEN2_MOE);
+    assertThat(qwen.moeLayers()).containsExactly(0, 2);
+    assertThat(qwen.decoder().qkvBias()).isTrue();
+    assertThat(qwen.sharedWidth()).isEqualTo(12);
+    MoeModelConfig olmoe = config(Kind.OLMOE);
+    assertThat(olmoe.decoder().qkNorm()).isTrue();
+    assertThat(olmoe.weighting()).isEqualTo(Weighting.PROBABILITY);
+    assertThat(MoeModelConfig.layers(6, 2, List.of(3))).containsExactly(1, 5);
+  }
+
+  @Test
+  void publishedShapesHaveAsManyValues() {
+    assertThat(MoeModelConfig.mixtral8x7b().parameterCount()).isEqualTo(46_702_792_704L);
+    assertThat(MoeModelConfig.olmoe1b7b().parameterCount()).isEqualTo(6_919_161_856L);
+    assertThat(MoeModelConfig.qwen15MoeA27b().parameterCount()).isEqualTo(14_315_784_192L);
+    assertThat(MoeModelConfig.mixtral8x7b().activeParameterCount())
+        .isCloseTo(12_900_000_000L, within(50_000_000L));
+    for (Kind kind : Kind.values()) {
+      MoeModelConfig small = config(kind);
+      assertThat(new MoeLanguageModel(small, new Rng(0)).parameterCount())
+          .as("%s", kind)
+          .isEqualTo(small.parameterCount());
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void modelDirectoriesComeBackAsTheyWere(Kind kind) {
+    ReferenceFile reference = new ReferenceFile(name(kind));
+    MoeLanguageModel model = model(kind, reference);
+    model.save(dir);
+    assertThat(SafeTensors.open(dir).keys())
+        .containsExactlyInAnyOrderElementsOf(reference.under("weights.").keySet());
+    MoeLanguageModel back = MoeLanguageModel.load(dir);
+    assertThat(back.config()).isEqualTo(model.config());
+    assertThat(forward(back, reference).logits().toFloats())
+        .isEqualTo(forward(model, reference).logits().toFloats());
+  }
+
+  @Test
+  void whatIsNotSupportedIsRefusedByName() throws IOException {
+    String text = Files.readString(ReferenceFile.path("mixtral.json"));
+    assertRefused(text.replace("\"mixtral\"", "\"mistral\""), "model_type", "qwen2_moe");
+    assertRefused(
+        text.replace("\"sliding_window\": null", "\"sliding_window\": 8"), "sliding_window");
+    assertRefused(
+        text.replace("\"rope_type\": \"default\"", "\"rope_type\": \"yarn\""), "rope_type");
+    assertRefused(text.replace("\"silu\"", "\"gelu\""), "hidden_act");
+    assertRefused(
+        text.replace("\"num_experts_per_tok\": 2", "\"num_experts_per_tok\": 9"), "top-9 of 5");
+    String olmoe = Files.readString(ReferenceFile.path("olmoe.json"));
+    assertRefused(olmoe.replace("\"clip_qkv\": null", "\"clip_qkv\": 8.0"), "clip_qkv");
+    String older = text.replaceAll("(?s)\"rope_parameters\": \\{.*?\\},", "\"rope_theta\": 5e5,");
+    assertThat(MoeModelConfig.read(write(older)).decoder().ropeTheta()).isEqualTo(5e5);
+  }
+
+  private Path write(String text) throws IOException {
+    return Files.writeString(dir.resolve("config.json"), text);
+  }
+
+  private void assertRefused(String text, String... wanted) throws IOException {
+    Path file = write(text);
+    assertThatThrownBy(() -> MoeModelConfig.read(file))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining("config.json")
+        .hasMessageContainingAll(wanted);
+  }
+
+  @Test
+  void aCheckpointThatLacksAnExpertIsRefusedByKey() {
+    ReferenceFile reference = new ReferenceFile("mixtral");
+    Map<String, Tensor> weights = reference.under("weights.");
+    weights.remove("model.layers.1.block_sparse_moe.experts.2.w3.weight");
+    MoeLanguageModel model = new MoeLanguageModel(config(Kind.MIXTRAL), new Rng(0));
+    assertThatThrownBy(() -> model.loadCheckpoint(weights))
+        .hasMessageContaining("model.layers.1.block_sparse_moe.experts.2.w3.weight");
+    weights.remove("model.norm.weight");
+    model(Kind.MIXTRAL, reference).save(dir);
+    SafeTensors.writeModel(dir, weights, Map.of("format", "pt"), 1L << 40);
+    assertThatThrownBy(() -> MoeLanguageModel.load(dir))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining("experts.2.w3.weight");
+  }
+}
