@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
       TrainCommand.class,
       EvalCommand.class,
       AskCommand.class,
+      RouteCommand.class,
       InspectCommand.class,
       DoctorCommand.class
     },

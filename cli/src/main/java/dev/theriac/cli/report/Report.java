@@ -66,7 +66,7 @@ public final class Report {
     add("<html lang=\"en\"><head><meta charset=\"utf-8\"/>");
     add("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>");
     add("<title>%s</title>", Html.escape(data.title()));
-    add("<style>" + styleSheet() + "</style></head><body><main>");
+    add("<style>" + styleSheet("report.css") + "</style></head><body><main>");
     add("<header><h1>%s</h1>", Html.escape(data.title()));
     add("<p class=\"note\">%s</p></header>", Html.escape(data.note()));
     tiles();
@@ -79,12 +79,11 @@ public final class Report {
     add("</main></body></html>");
   }
 
-  private static String styleSheet() {
-    try (InputStream in = Report.class.getResourceAsStream("report.css")) {
-      return new String(
-          Objects.requireNonNull(in, "report.css").readAllBytes(), StandardCharsets.UTF_8);
+  static String styleSheet(String name) {
+    try (InputStream in = Report.class.getResourceAsStream(name)) {
+      return new String(Objects.requireNonNull(in, name).readAllBytes(), StandardCharsets.UTF_8);
     } catch (IOException e) {
-      throw new UncheckedIOException("reading report.css", e);
+      throw new UncheckedIOException("reading " + name, e);
     }
   }
 

@@ -42,6 +42,10 @@ public record RoutedAnswer(String answer, List<Position> positions, Trail trail)
     }
   }
 
+  /** The parts in the order in which tables show them. */
+  public static final List<Part> SHOWN =
+      List.of(Part.IMAGE, Part.QUESTION, Part.ANSWER, Part.FRAME);
+
   /**
    * @param token id in the vocabulary, or {@link ImageTokens#ID}
    * @param text of the token; empty where it completes no character

@@ -34,8 +34,8 @@ public final class Preprocess {
     return planes;
   }
 
-  /** The 8-bit steps only: an RGB picture of {@code size x size} pixels. */
-  static Image pixels(Image image, Preprocessing preprocessing) {
+  /** The 8-bit steps only, what the encoder sees: an RGB picture of {@code size x size} pixels. */
+  public static Image pixels(Image image, Preprocessing preprocessing) {
     Image rgb = image.toRgb8();
     if (preprocessing.pad() && rgb.width() != rgb.height()) {
       rgb = padded(rgb, preprocessing);
