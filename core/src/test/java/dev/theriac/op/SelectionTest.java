@@ -202,16 +202,19 @@ class SelectionTest {
         .hasMessageContaining("[1, 1]");
   }
 
+  private static Tensor some() {
+    return Tensor.of(new long[] {3, 0, 1, 4, 2, 0}, 3, 2);
+  }
+
   static List<Case> cases() {
-    Tensor ids = Tensor.of(new long[] {3, 0, 1, 4, 2, 0}, 3, 2);
     return List.of(
         new Case(
             "selectedSoftmax",
-            x -> Selection.softmax(x.getFirst(), ids, false),
+            x -> Selection.softmax(x.getFirst(), some(), false),
             () -> List.of(Samples.normal(1, 3, 5))),
         new Case(
             "selectedSoftmax of sigmoids",
-            x -> Selection.softmax(x.getFirst(), ids, true),
+            x -> Selection.softmax(x.getFirst(), some(), true),
             () -> List.of(Samples.normal(2, 3, 5))));
   }
 

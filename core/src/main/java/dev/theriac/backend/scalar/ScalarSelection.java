@@ -43,16 +43,35 @@ final class ScalarSelection implements SelectionKernels {
       long row, int width, int groups, Best ofGroups, Best inGroup, Best choice) {
     ofGroups.count = 0;
     for (int g = 0; g < groups; g++) {
-      inGroup.count = 0;
-      inGroup.offer(row, g * width, g * width + width);
-      float sum = inGroup.values[0];
-      for (int i = 1; i < inGroup.count; i++) sum += inGroup.values[i];
-      ofGroups.offer(sum, g);
+      ofGroups.offer(rank(row + 4L * g * width, width, inGroup), g);
     }
     // Groups in ascending order, so that of equal scores the lower column comes first.
     for (int g = 0; g < groups; g++) {
       if (ofGroups.holds(g)) choice.offer(row, g * width, g * width + width);
     }
+  }
+
+  /** Sum of a group's best scores, from the highest down. */
+  private static float rank(long group, int width, Best best) {
+    if (best.values.length > 2) {
+      best.count = 0;
+      best.offer(group, 0, width);
+      float sum = best.values[0];
+      for (int i = 1; i < best.count; i++) sum += best.values[i];
+      return sum;
+    }
+    float first = Float.NaN; // comes last in the order, as if nothing were there
+    float second = Float.NaN;
+    for (int c = 0; c < width; c++) {
+      float value = Host.getFloat(group + 4L * c);
+      if (before(value, first)) {
+        second = first;
+        first = value;
+      } else if (before(value, second)) {
+        second = value;
+      }
+    }
+    return best.values.length == 1 ? first : first + second;
   }
 
   /** The best so far, sorted; of equal values the one offered first stays ahead. */

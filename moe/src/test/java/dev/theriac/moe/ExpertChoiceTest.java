@@ -1,0 +1,125 @@
+package dev.theriac.moe;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.theriac.backend.Backend;
+import dev.theriac.moe.ExpertChoice.Choice;
+import dev.theriac.moe.ExpertChoice.Use;
+import dev.theriac.moe.RouterConfig.Scoring;
+import dev.theriac.nn.TokenMask;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Tensor;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class ExpertChoiceTest extends ScopedTest {
+  private static ExpertChoice choice(int experts, double factor) {
+    return new ExpertChoice(6, experts, factor, Use.NON_CAUSAL, new Rng(3));
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void eachExpertTakesItsBestTokens(Backend backend) {
+    ExpertChoice router = choice(5, 2);
+    Tensor u = normal(4, 13, 6);
+    TokenMask mask =
+        TokenMask.of(
+            new boolean[] {
+              true, true, false, true, true, true, true, true, true, false, true, true, true
+            },
+            1,
+            13);
+    for (TokenMask m : new TokenMask[] {null, TokenMask.all(1, 13), mask}) {
+      Choice c = on(backend, () -> router.route(u, m));
+      int places = (int) Math.ceil(2.0 * (m == null ? 13 : m.count()) / 5);
+      assertThat(c.tokens().shape()).containsExactly(5, places);
+      assertThat(c.groups().counts()).containsOnly(places);
+      double[] l = doubles(c.logits());
+      double[][] p = new double[13][];
+      for (int t = 0; t < 13; t++) {
+        p[t] = RouterOracle.scores(Scoring.SOFTMAX, Arrays.copyOfRange(l, 5 * t, 5 * t + 5));
+      }
+      for (int e = 0; e < 5; e++) {
+        int expert = e;
+        List<Integer> best =
+            IntStream.range(0, 13)
+                .boxed()
+                .filter(t -> m == null || m.isValid(t))
+                .sorted(Comparator.comparingDouble(t -> -p[t][expert]))
+                .limit(places)
+                .toList();
+        for (int i = 0; i < places; i++) {
+          assertThat(c.tokens().get(e, i)).isEqualTo(best.get(i).doubleValue());
+          double error = c.weights().get(e, i) - p[best.get(i)][e];
+          assertThat(Math.abs(error)).isLessThan(1e-6);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void equalScoresGoToTheEarlierToken(Backend backend) {
+    Choice c = on(backend, () -> choice(2, 1).route(Tensor.ones(6, 6), null));
+    assertThat(c.tokens().toLongs()).containsExactly(0, 1, 2, 0, 1, 2);
+  }
+
+  @Test
+  void weightsPassAGradient() {
+    ExpertChoice router = choice(3, 1);
+    Tensor u = normal(5, 7, 6).requireGrad(true);
+    Choice c = router.route(u, null);
+    long[] tokens = c.tokens().toLongs();
+    Tensor g = normal(6, c.weights().shape());
+    double[] up = doubles(g);
+    Tensor grad = c.weights().mul(g).sum().backward().get(u);
+    double[] w = doubles(router.parameters().get("wg.weight").value());
+    double[] wanted =
+        differences(
+            doubles(u),
+            1e-3,
+            x -> {
+              double sum = 0;
+              for (int i = 0; i < tokens.length; i++) {
+                double[] l = new double[3];
+                for (int e = 0; e < 3; e++) {
+                  for (int j = 0; j < 6; j++) l[e] += w[6 * e + j] * x[(int) tokens[i] * 6 + j];
+                }
+                sum += up[i] * RouterOracle.scores(Scoring.SOFTMAX, l)[i / (tokens.length / 3)];
+              }
+              return sum;
+            });
+    assertClose("expert choice gradient", grad, wanted, 2e-5);
+  }
+
+  @Test
+  void nobodyToChooseLeavesPlacesEmpty() {
+    TokenMask none = TokenMask.ofLengths(Tensor.of(new long[] {0}, 1), 4);
+    for (Choice c :
+        List.of(
+            choice(3, 1).route(normal(1, 4, 6), none),
+            choice(3, 1).route(Tensor.zeros(0, 6), null))) {
+      assertThat(c.tokens().toLongs()).containsOnly(-1);
+      assertThat(c.groups().rows()).isZero();
+    }
+    assertThat(choice(3, 100).capacity(4)).isEqualTo(4);
+  }
+
+  @Test
+  void refusesCausalModels() {
+    assertThatThrownBy(() -> new ExpertChoice(6, 3, 1, Use.CAUSAL, new Rng(0)))
+        .hasMessageContaining("later tokens")
+        .hasMessageContaining("NON_CAUSAL");
+    assertThatThrownBy(() -> new ExpertChoice(6, 3, 0, Use.NON_CAUSAL, new Rng(0)))
+        .hasMessageContaining("factor 0.0");
+    assertThatThrownBy(() -> choice(3, 1).route(normal(1, 4, 6), TokenMask.all(1, 3)))
+        .hasMessageContaining("1 x 3")
+        .hasMessageContaining("[4, 6]");
+  }
+}
