@@ -32,6 +32,12 @@ public interface OptimKernels {
       double momentum,
       double weightDecay);
 
+  /**
+   * Sets out[i] to whether slice i of the first dimension of {@code x} holds anything but zeros;
+   * -0.0 is one, NaN is not.
+   */
+  void nonZero(Strided x, boolean[] out);
+
   /** Sum of squares in float64, in a fixed order. */
   double sumOfSquares(Strided x);
 }

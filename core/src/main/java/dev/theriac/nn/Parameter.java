@@ -10,15 +10,17 @@ import dev.theriac.tensor.Tensor;
 public final class Parameter {
   private Tensor value;
   private final boolean buffer;
+  private final boolean stacked;
   private boolean trainable;
 
   /** Takes the tensor out of its scope: parameters live as long as their module. */
   public Parameter(Tensor value) {
-    this(value, false);
+    this(value, false, false);
   }
 
-  private Parameter(Tensor value, boolean buffer) {
+  private Parameter(Tensor value, boolean buffer, boolean stacked) {
     this.buffer = buffer;
+    this.stacked = stacked;
     trainable = !buffer;
     set(value);
   }
@@ -28,7 +30,23 @@ public final class Parameter {
    * {@link #setTrainable} is told.
    */
   public static Parameter buffer(Tensor value) {
-    return new Parameter(value, true);
+    return new Parameter(value, true, false);
+  }
+
+  /**
+   * The parameters of several equal modules, such as experts, one slice [i, ...] of the first
+   * dimension for each. Optimisers count steps of, and may leave alone, each slice by itself.
+   *
+   * @throws IllegalArgumentException for a tensor of rank 0
+   */
+  public static Parameter stacked(Tensor value) {
+    if (value.rank() == 0) throw new IllegalArgumentException("parameter: a scalar is no stack");
+    return new Parameter(value, false, true);
+  }
+
+  /** Whether this is {@link #stacked}. */
+  public boolean isStacked() {
+    return stacked;
   }
 
   /** Whether this is a {@link #buffer}. */

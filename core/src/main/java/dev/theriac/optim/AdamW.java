@@ -17,7 +17,7 @@ public final class AdamW extends Optimizer {
   private final Builder settings;
 
   private AdamW(Builder settings) {
-    super(settings.allGroups(), settings.withoutGradient, List.of("m", "v"));
+    super(settings.allGroups(), settings.withoutGradient, settings.untouched, List.of("m", "v"));
     this.settings = settings;
   }
 
@@ -31,21 +31,26 @@ public final class AdamW extends Optimizer {
   }
 
   @Override
-  void update(Slot slot, Tensor target, Tensor grad, double lr, float gradScale) {
-    boolean decays = settings.decayVectors || slot.isMatrix();
+  double weightDecay(Slot slot) {
+    return settings.decayVectors || slot.isMatrix() ? slot.group.weightDecay() : 0;
+  }
+
+  @Override
+  void update(Slot slot, Slot.Part part, double lr, float gradScale) {
     var step =
         new OptimKernels.AdamW(
-            lr,
-            settings.beta1,
-            settings.beta2,
-            settings.eps,
-            decays ? slot.group.weightDecay() : 0,
-            slot.steps);
-    Tensor m = slot.moments.get("m");
-    Tensor v = slot.moments.get("v");
-    Backends.of(target.device())
+            lr, settings.beta1, settings.beta2, settings.eps, weightDecay(slot), part.step());
+    Tensor m = part.moments().get("m");
+    Tensor v = part.moments().get("v");
+    Backends.of(part.target().device())
         .optim()
-        .adamW(target.strided(), grad.strided(), m.strided(), v.strided(), gradScale, step);
+        .adamW(
+            part.target().strided(),
+            part.grad().strided(),
+            m.strided(),
+            v.strided(),
+            gradScale,
+            step);
   }
 
   /** Settings; each has a default but for the parameters. */
@@ -59,6 +64,7 @@ public final class AdamW extends Optimizer {
     private double weightDecay;
     private boolean decayVectors;
     private WithoutGradient withoutGradient = WithoutGradient.SKIP;
+    private Untouched untouched = Untouched.STEP;
 
     private Builder() {}
 
@@ -113,6 +119,12 @@ public final class AdamW extends Optimizer {
     /** What happens to a parameter that no gradient reached; {@link WithoutGradient#SKIP}. */
     public Builder withoutGradient(WithoutGradient value) {
       withoutGradient = value;
+      return this;
+    }
+
+    /** What happens to experts that saw no token; {@link Untouched#STEP}, as elsewhere. */
+    public Builder untouched(Untouched value) {
+      untouched = value;
       return this;
     }
 

@@ -17,7 +17,19 @@ public final class Sgd extends Optimizer {
    * @param momentum in [0, 1); 0 keeps no buffer
    */
   public Sgd(List<ParameterGroup> groups, double momentum, WithoutGradient withoutGradient) {
-    super(groups, withoutGradient, momentum == 0 ? List.of() : List.of("momentum"));
+    this(groups, momentum, withoutGradient, Untouched.STEP);
+  }
+
+  /**
+   * @param momentum in [0, 1); 0 keeps no buffer
+   * @param untouched what happens to experts that saw no token
+   */
+  public Sgd(
+      List<ParameterGroup> groups,
+      double momentum,
+      WithoutGradient withoutGradient,
+      Untouched untouched) {
+    super(groups, withoutGradient, untouched, momentum == 0 ? List.of() : List.of("momentum"));
     if (!(momentum >= 0 && momentum < 1)) {
       throw new IllegalArgumentException("Sgd: momentum %s is not in [0, 1)".formatted(momentum));
     }
@@ -30,13 +42,18 @@ public final class Sgd extends Optimizer {
   }
 
   @Override
-  void update(Slot slot, Tensor target, Tensor grad, double lr, float gradScale) {
-    Tensor buffer = slot.moments.get("momentum");
-    Backends.of(target.device())
+  double weightDecay(Slot slot) {
+    return slot.group.weightDecay();
+  }
+
+  @Override
+  void update(Slot slot, Slot.Part part, double lr, float gradScale) {
+    Tensor buffer = part.moments().get("momentum");
+    Backends.of(part.target().device())
         .optim()
         .sgd(
-            target.strided(),
-            grad.strided(),
+            part.target().strided(),
+            part.grad().strided(),
             buffer == null ? null : buffer.strided(),
             gradScale,
             lr,

@@ -8,6 +8,8 @@ import dev.theriac.tensor.CpuStorage;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.SequencedMap;
 
@@ -20,7 +22,9 @@ final class Slot {
   /** Moments or momentum by name, F32 and of the parameter's shape. */
   final Map<String, Tensor> moments;
 
-  long steps;
+  /** Steps taken: one count, or one for each slice of a stacked parameter. */
+  final long[] steps;
+
   private Tensor value;
   private Tensor master;
 
@@ -29,14 +33,36 @@ final class Slot {
     this.parameter = parameter;
     this.group = group;
     this.moments = state;
+    steps = new long[stacked() ? Math.toIntExact(parameter.value().size(0)) : 1];
     state.replaceAll((_, _) -> fresh());
     target();
   }
 
-  /** True for matrices and beyond; biases and the weights of norms are vectors. */
-  boolean isMatrix() {
-    return parameter.value().rank() > 1;
+  boolean stacked() {
+    return parameter.isStacked();
   }
+
+  /** True for matrices and beyond; biases and the weights of norms are vectors, stacked or not. */
+  boolean isMatrix() {
+    return parameter.value().rank() > (stacked() ? 2 : 1);
+  }
+
+  /** Slices {@code from} to {@code to} of target, gradient and moments, or all of them. */
+  Part part(Tensor target, Tensor grad, int from, int to) {
+    if (!stacked() || to - from == steps.length) {
+      return new Part(target, grad, moments, steps[from]);
+    }
+    SequencedMap<String, Tensor> cut = new LinkedHashMap<>();
+    moments.forEach((kind, t) -> cut.put(kind, t.slice(0, from, to)));
+    return new Part(target.slice(0, from, to), grad.slice(0, from, to), cut, steps[from]);
+  }
+
+  /**
+   * What one update changes.
+   *
+   * @param step its number for this part; the first is 1
+   */
+  record Part(Tensor target, Tensor grad, Map<String, Tensor> moments, long step) {}
 
   private Tensor fresh() {
     return Scope.persist(Tensor.full(0, DType.F32, parameter.value().shape()));
@@ -70,12 +96,16 @@ final class Slot {
     if (master != null) copy(master, value);
   }
 
-  /** What a checkpoint must hold, under {@code KIND.NAME}. */
+  /**
+   * What a checkpoint must hold, under {@code KIND.NAME}. Counts of steps are one for each slice
+   * only where they differ.
+   */
   void save(Map<String, Tensor> out) {
     target();
     moments.forEach((kind, t) -> out.put(kind + "." + name, t));
     if (master != null) out.put("master." + name, master);
-    out.put("steps." + name, Tensor.of(new long[] {steps}));
+    boolean even = Arrays.stream(steps).allMatch(s -> s == steps[0]);
+    out.put("steps." + name, Tensor.of(even ? new long[] {steps[0]} : steps.clone()));
   }
 
   /** Takes what {@link #save} gave; the parameter has its value already. */
@@ -83,7 +113,10 @@ final class Slot {
     target();
     moments.forEach((kind, t) -> copy(take(in, kind, DType.F32, t.shape()), t));
     if (master != null) copy(take(in, "master", DType.F32, master.shape()), master);
-    steps = take(in, "steps", DType.I64, 1).toLongs()[0];
+    Tensor counts = in.get("steps." + name);
+    boolean each = counts != null && counts.rank() == 1 && counts.size(0) > 1;
+    long[] saved = take(in, "steps", DType.I64, each ? steps.length : 1).toLongs();
+    for (int i = 0; i < steps.length; i++) steps[i] = saved[each ? i : 0];
   }
 
   private Tensor take(Map<String, Tensor> in, String kind, DType dtype, long... shape) {
@@ -96,7 +129,7 @@ final class Slot {
                   name,
                   t == null ? "missing" : t.dtype() + t.layout().toString(),
                   dtype,
-                  java.util.Arrays.toString(shape)));
+                  Arrays.toString(shape)));
     }
     return t;
   }

@@ -5,6 +5,7 @@ import dev.theriac.io.SafeTensors;
 import dev.theriac.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.TreeMap;
@@ -29,7 +30,10 @@ public record Checkpoint(
     Map<String, String> state,
     Map<String, Tensor> model,
     Map<String, Tensor> optimizer) {
-  private static final String FORMAT = "theriac-checkpoint-1";
+  /** Version 2 may count the steps of each slice of a stacked parameter; version 1 never did. */
+  private static final String FORMAT = "theriac-checkpoint-2";
+
+  private static final List<String> READ = List.of("theriac-checkpoint-1", FORMAT);
 
   /** Writes atomically: a crash or a full disk leaves no half file. */
   public void write(Path file) {
@@ -53,9 +57,10 @@ public record Checkpoint(
   public static Checkpoint read(Path file) {
     SafeTensors in = SafeTensors.openChecked(file);
     Map<String, String> metadata = in.metadata();
-    if (!FORMAT.equals(metadata.get("format"))) {
+    String format = metadata.get("format");
+    if (format == null || !READ.contains(format)) {
       throw new FileException(
-          file, "not a checkpoint: format is %s".formatted(metadata.get("format")));
+          file, "not a checkpoint: format is %s, one of %s is wanted".formatted(format, READ));
     }
     Map<String, String> state = new LinkedHashMap<>();
     metadata.forEach((k, v) -> {

@@ -1,5 +1,7 @@
 package dev.theriac.train;
 
+import dev.theriac.optim.StepSummary;
+
 /**
  * One finished optimiser step.
  *
@@ -10,6 +12,14 @@ package dev.theriac.train;
  * @param gradNorm global norm of the gradients before clipping
  * @param tokens in all micro-batches, as the task counts them
  * @param seconds wall time of forward, backward and update
+ * @param update what happened to the slices of stacked parameters, such as experts
  */
 public record StepReport(
-    long step, long steps, double loss, double lr, double gradNorm, long tokens, double seconds) {}
+    long step,
+    long steps,
+    double loss,
+    double lr,
+    double gradNorm,
+    long tokens,
+    double seconds,
+    StepSummary update) {}

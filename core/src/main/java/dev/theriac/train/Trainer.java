@@ -11,6 +11,7 @@ import dev.theriac.optim.Clip;
 import dev.theriac.optim.GradientSum;
 import dev.theriac.optim.LearningRate;
 import dev.theriac.optim.Optimizer;
+import dev.theriac.optim.StepSummary;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -176,10 +177,10 @@ public final class Trainer {
         throw stopped(t + 1, "the loss is %s, but the gradients' norm is %s".formatted(loss, norm));
       }
       double factor = schedule.factor(t);
-      optimizer.step(sum, factor, Clip.scale(norm, maxNorm));
+      StepSummary update = optimizer.step(sum, factor, Clip.scale(norm, maxNorm));
       double seconds = (System.nanoTime() - begin) * 1e-9;
       double lr = optimizer.lr() * factor;
-      return new StepReport(t + 1, steps, loss, lr, norm, tokens, seconds);
+      return new StepReport(t + 1, steps, loss, lr, norm, tokens, seconds, update);
     }
   }
 

@@ -110,7 +110,7 @@ public final class Experts extends Module {
         throw new IllegalArgumentException(
             "experts: %s is %s, F32 or a half type is wanted".formatted(path, t.dtype()));
       }
-      stacked.put(path, parameter(path, t));
+      stacked.put(path, parameter(path, Parameter.stacked(t)));
     });
     FeedForwardWeights checked = weights();
     count = checked.experts();

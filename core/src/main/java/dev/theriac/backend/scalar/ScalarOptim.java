@@ -65,6 +65,26 @@ final class ScalarOptim implements OptimKernels {
   }
 
   @Override
+  public void nonZero(Strided x, boolean[] out) {
+    long width = 4 * (x.size() / out.length);
+    Workers.parallelRange(
+        out.length,
+        1,
+        (from, to) -> {
+          for (long i = from; i < to; i++) {
+            out[(int) i] = nonZero(x.address() + i * width, x.address() + (i + 1) * width);
+          }
+        });
+  }
+
+  private static boolean nonZero(long at, long end) {
+    for (; at < end; at += 4) {
+      if ((Host.getInt(at) & 0x7fff_ffff) != 0) return true;
+    }
+    return false;
+  }
+
+  @Override
   public double sumOfSquares(Strided x) {
     long px = x.address();
     double sum = 0;

@@ -108,6 +108,26 @@ final class VectorOptim implements OptimKernels {
   }
 
   @Override
+  public void nonZero(Strided x, boolean[] out) {
+    long n = x.size() / out.length;
+    Workers.parallelRange(
+        out.length,
+        1,
+        (from, to) -> {
+          for (long i = from; i < to; i++) out[(int) i] = nonZero(x.address() + 4 * i * n, n);
+        });
+  }
+
+  /** Most slices show at once that they are not zero; the others are read two at a time. */
+  private static boolean nonZero(long at, long n) {
+    long end = at + 4 * n;
+    for (; at + 8 <= end; at += 8) {
+      if ((Host.getLong(at) & 0x7fff_ffff_7fff_ffffL) != 0) return true;
+    }
+    return at < end && (Host.getInt(at) & 0x7fff_ffff) != 0;
+  }
+
+  @Override
   public double sumOfSquares(Strided x) {
     long n = x.size();
     long px = x.address();
