@@ -51,10 +51,10 @@ final class Fingerprint {
   }
 
   /**
-   * {@link #of} in a new JVM with this one's flags and class path, which makes the kit's class by
-   * its constructor without parameters.
+   * {@link #of} in a new JVM with this one's flags and class path, which makes the kit's class, or
+   * that of each back end where the kit is a lambda, by its constructor without parameters.
    */
-  static List<String> inAnotherJvm(Class<?> kit) {
+  static List<String> inAnotherJvm(KitBackends kit) {
     try {
       Path out = Files.createTempFile("theriac-fingerprint", ".txt");
       try {
@@ -67,8 +67,8 @@ final class Fingerprint {
         command.add("-classpath");
         command.add(System.getProperty("java.class.path"));
         command.add(Fingerprint.class.getName());
-        command.add(kit.getName());
         command.add(out.toString());
+        command.addAll(names(kit));
         Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
         String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         if (process.waitFor() != 0) throw new AssertionError("another JVM failed: " + said);
@@ -84,10 +84,41 @@ final class Fingerprint {
     }
   }
 
-  /** Writes the fingerprint of the kit whose class is named to a file. */
+  private static List<String> names(KitBackends kit) {
+    if (!kit.getClass().isHidden()) return List.of("kit", kit.getClass().getName());
+    List<String> names = new ArrayList<>(List.of("backends"));
+    for (Backend backend : kit.backends()) {
+      if (backend == Backends.scalar()) names.add("scalar");
+      else if (backend == Backends.cpu().backend()) names.add("cpu");
+      else names.add(backend.getClass().getName());
+    }
+    return names;
+  }
+
+  /** Writes to the file {@code args[0]} the fingerprint of what the other arguments name. */
   public static void main(String[] args) throws ReflectiveOperationException, IOException {
-    Constructor<?> constructor = Class.forName(args[0]).getDeclaredConstructor();
+    KitBackends kit;
+    if (args[1].equals("kit")) {
+      kit = (KitBackends) make(args[2]);
+    } else {
+      List<Backend> backends = new ArrayList<>();
+      for (int i = 2; i < args.length; i++) backends.add(backend(args[i]));
+      kit = () -> backends;
+    }
+    Files.write(Path.of(args[0]), of(kit));
+  }
+
+  private static Backend backend(String name) throws ReflectiveOperationException {
+    return switch (name) {
+      case "scalar" -> Backends.scalar();
+      case "cpu" -> Backends.cpu().backend();
+      default -> (Backend) make(name);
+    };
+  }
+
+  private static Object make(String name) throws ReflectiveOperationException {
+    Constructor<?> constructor = Class.forName(name).getDeclaredConstructor();
     constructor.setAccessible(true);
-    Files.write(Path.of(args[1]), of((KitBackends) constructor.newInstance()));
+    return constructor.newInstance();
   }
 }

@@ -2,13 +2,13 @@ package dev.theriac.moe.kit;
 
 import dev.theriac.backend.Backend;
 import dev.theriac.backend.Backends;
-import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.stream.Stream;
 
 /** The kit on the back ends of this JVM: scalar, and vector where there is one. */
-class CpuKitTest implements RaggedKit, GradientKit, NumericsKit, DeterminismKit {
+class CpuKitTest implements MoeKit {
   @Override
   public List<Backend> backends() {
-    return List.copyOf(new LinkedHashSet<>(List.of(Backends.scalar(), Backends.cpu().backend())));
+    return Stream.of(Backends.scalar(), Backends.cpu().backend()).distinct().toList();
   }
 }
