@@ -178,7 +178,9 @@ class ArchitectureTest {
         .should()
         .onlyDependOnClassesThat(
             resideInAnyPackage(CORE)
-                .or(resideInAnyPackage("dev.theriac.moe", "dev.theriac.moe.kit.."))
+                .or(
+                    resideInAnyPackage(
+                        "dev.theriac.llm", "dev.theriac.moe", "dev.theriac.moe.kit.."))
                 .or(
                     resideInAnyPackage(
                         "java..", "org.junit..", "org.assertj..", "org.opentest4j..")))

@@ -75,6 +75,7 @@ public interface KitBackends {
    * Overridden by those whose back ends have one.
    */
   default Tensor place(Backend backend, Tensor host) {
+    if (backend.device().equals(Device.CPU)) return host;
     throw new UnsupportedOperationException(
         "the kit does not know how to bring tensors to "
             + backend.device()
@@ -83,6 +84,7 @@ public interface KitBackends {
 
   /** A copy of a device tensor in host memory: the way back of {@link #place}. */
   default Tensor fetch(Backend backend, Tensor onDevice) {
+    if (backend.device().equals(Device.CPU)) return onDevice;
     throw new UnsupportedOperationException(
         "the kit does not know how to bring tensors from "
             + backend.device()

@@ -74,12 +74,13 @@ public record OracleRouter(
 
   /**
    * The chosen experts [k], best first: in order of falling score, NaN last, equal scores by rising
-   * id. Softmax and sigmoid keep the order of logits, so without a correction bias the logits are
-   * ranked; with one, score + bias. Experts outside of the chosen groups rank as -infinity.
+   * id. Softmax and sigmoid keep the order of logits, so the logits are ranked, unless a correction
+   * bias is added to the scores or groups go by a sum of them. Experts outside of the chosen groups
+   * rank as -infinity.
    */
   public int[] select(double[] logits) {
     double[] rank = logits.clone();
-    if (correctionBias != null || groups > 1) {
+    if (correctionBias != null || groups > 1 && groupScore == GroupScore.SUM_OF_TWO) {
       rank = scores(logits);
       if (correctionBias != null) {
         for (int e = 0; e < experts; e++) rank[e] += correctionBias[e];
