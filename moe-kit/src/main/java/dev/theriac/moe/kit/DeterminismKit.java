@@ -4,7 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.theriac.backend.Backend;
 import dev.theriac.backend.Backends;
+import dev.theriac.moe.Router.Weighting;
+import dev.theriac.moe.RouterConfig;
+import dev.theriac.moe.RouterConfig.GroupScore;
+import dev.theriac.moe.RouterConfig.Scoring;
+import dev.theriac.moe.kit.LayerCase.Shared;
 import dev.theriac.moe.kit.MixtureCase.Form;
+import dev.theriac.op.Autograd;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -71,6 +77,52 @@ public interface DeterminismKit extends KitBackends {
         return List.of();
       });
     }
+    LayerCase c = layer();
+    everywhere(_ -> {
+      Tensor all = output(c, c.input());
+      for (int t : new int[] {0, 1, 17, 49}) {
+        Bits.check("token " + t, all.slice(0, t, t + 1), output(c, rows(c, t)));
+      }
+      return List.of(all);
+    });
+    LayerCase layer = layer();
+    int[] moved = new Rng(6).permutation(50);
+    everywhere(_ -> {
+      Tensor plain = output(layer, layer.input());
+      Tensor permutedOutput = output(layer, rows(layer, moved));
+      for (int i = 0; i < moved.length; i++) {
+        int t = moved[i];
+        Bits.check("token " + t, plain.slice(0, t, t + 1), permutedOutput.slice(0, i, i + 1));
+      }
+      return List.of(plain);
+    });
+  }
+
+  /** A whole layer: sigmoid router with bias and groups, gated shared expert. */
+  static LayerCase layer() {
+    RouterConfig config =
+        RouterConfig.builder(24, 8, 3)
+            .scoring(Scoring.SIGMOID)
+            .weighting(Weighting.RENORMALISED)
+            .scale(2.5)
+            .correctionBias(true)
+            .groups(4, 2, GroupScore.TOP_TWO)
+            .build();
+    return new LayerCase(config, true, Shared.GATED, 50);
+  }
+
+  /** Rows of u [T, d] in another order, or some of them. */
+  private static Tensor rows(LayerCase c, int... which) {
+    Tensor u = c.input();
+    float[] all = u.toFloats();
+    int d = c.config.dim();
+    float[] some = new float[which.length * d];
+    for (int i = 0; i < which.length; i++) System.arraycopy(all, which[i] * d, some, i * d, d);
+    return Tensor.of(some, which.length, d);
+  }
+
+  private static Tensor output(LayerCase c, Tensor u) {
+    return Autograd.noGrad(() -> c.layer.forward(u).value());
   }
 
   @Test
@@ -95,7 +147,7 @@ public interface DeterminismKit extends KitBackends {
   }
 
   @Test
-  @DisplayName("D05 the same bits in another JVM")
+  @DisplayName("D05 the same bits, routing included, in another JVM")
   default void sameBitsInAnotherJvm() {
     List<String> here = Fingerprint.of(this);
     assertThat(Fingerprint.inAnotherJvm(this)).isEqualTo(here);
@@ -112,22 +164,25 @@ public interface DeterminismKit extends KitBackends {
   }
 
   @Test
-  @DisplayName("D07 one set of weights used by 8 threads at once")
+  @DisplayName("D07 one layer used by 8 threads at once")
   default void concurrentUse() {
-    MixtureCase c = MixtureCase.random(Form.swiglu(40, 56, 5), 90, 2);
+    LayerCase c = layer();
+    MixtureCase large = MixtureCase.random(Form.swiglu(40, 56, 5), 90, 2);
     everywhere(backend -> {
-      List<float[]> wanted = c.run().floats();
+      List<float[]> wanted = everything(c, large);
       List<Callable<List<float[]>>> users = new ArrayList<>();
       for (int user = 0; user < 8; user++) {
         users.add(() ->
             Backends.with(
                 backend,
                 () -> {
-                  try (Scope _ = Scope.open()) {
-                    List<float[]> last = List.of();
-                    for (int i = 0; i < 5; i++) last = c.run().floats();
-                    return last;
+                  List<float[]> last = List.of();
+                  for (int i = 0; i < 3; i++) {
+                    try (Scope _ = Scope.open()) {
+                      last = everything(c, large);
+                    }
                   }
+                  return last;
                 }));
       }
       try (ExecutorService pool = Executors.newFixedThreadPool(8)) {
@@ -142,5 +197,12 @@ public interface DeterminismKit extends KitBackends {
       }
       return List.of(Tensor.of(wanted.getFirst()));
     });
+  }
+
+  private static List<float[]> everything(LayerCase c, MixtureCase large) {
+    List<float[]> all = new ArrayList<>();
+    for (Tensor t : c.run(null, null).all()) all.add(t.toFloats());
+    all.addAll(large.run().floats());
+    return all;
   }
 }

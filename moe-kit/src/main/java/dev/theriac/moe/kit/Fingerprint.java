@@ -5,6 +5,7 @@ import dev.theriac.backend.Backends;
 import dev.theriac.moe.kit.MixtureCase.Form;
 import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.lang.reflect.Constructor;
@@ -15,6 +16,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 
@@ -22,7 +24,7 @@ import java.util.List;
 final class Fingerprint {
   private Fingerprint() {}
 
-  /** One line for each CPU back end: name and digest of an output and all gradients. */
+  /** One line for each CPU back end: name, digests of outputs and all gradients, ids. */
   static List<String> of(KitBackends kit) {
     MixtureCase c = MixtureCase.random(Form.swiglu(48, 40, 6), 60, 2);
     List<String> lines = new ArrayList<>();
@@ -30,7 +32,10 @@ final class Fingerprint {
       if (!backend.device().equals(Device.CPU)) continue;
       try (Scope _ = Scope.open()) {
         List<float[]> results = Backends.with(backend, () -> c.run().floats());
-        lines.add(backend.name() + " " + digest(results));
+        LayerCase.Run run = Backends.with(backend, () -> DeterminismKit.layer().run(null, null));
+        List<float[]> layer = run.all().stream().map(Tensor::toFloats).toList();
+        String ids = Arrays.toString(run.routing().experts().toLongs());
+        lines.add("%s %s %s %s".formatted(backend.name(), digest(results), digest(layer), ids));
       }
     }
     return lines;

@@ -2,9 +2,19 @@ package dev.theriac.moe.kit;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.theriac.moe.Capacity;
+import dev.theriac.moe.Losses;
+import dev.theriac.moe.Router.Weighting;
+import dev.theriac.moe.RouterConfig;
+import dev.theriac.moe.RouterConfig.GroupScore;
+import dev.theriac.moe.RouterConfig.Scoring;
+import dev.theriac.moe.kit.LayerCase.Shared;
 import dev.theriac.moe.kit.MixtureCase.Form;
+import dev.theriac.moe.kit.oracle.Oracle;
+import dev.theriac.moe.kit.oracle.OracleCapacity;
 import dev.theriac.moe.kit.oracle.OracleFeedForward;
 import dev.theriac.moe.kit.oracle.OracleMixture;
+import dev.theriac.nn.TokenMask;
 import dev.theriac.op.FeedForwardWeights;
 import dev.theriac.op.Gradients;
 import dev.theriac.op.Grouped;
@@ -13,12 +23,84 @@ import dev.theriac.op.RowGroups;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.SequencedMap;
+import java.util.function.DoubleSupplier;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
 /** Gradients, through the router too. */
 public interface GradientKit extends KitBackends {
+  /** Four router modes, with scale, correction bias and limited groups among them. */
+  private static List<RouterConfig> configs() {
+    List<RouterConfig> all = new ArrayList<>();
+    for (int k : new int[] {1, 2, 4}) {
+      for (Scoring scoring : Scoring.values()) {
+        for (Weighting weighting : Weighting.values()) {
+          RouterConfig.Builder builder =
+              RouterConfig.builder(6, 4, k).scoring(scoring).weighting(weighting).bias(true);
+          if (k == 1) builder.allowSingleRenormalised();
+          if (scoring == Scoring.SIGMOID) builder.scale(2.5).correctionBias(true);
+          if (k == 2) builder.groups(2, 1 + weighting.ordinal(), GroupScore.TOP_TWO);
+          all.add(builder.build());
+        }
+      }
+    }
+    return all;
+  }
+
+  @Test
+  @DisplayName("G01 central differences in float64, for x and every parameter, four router modes")
+  default void centralDifferences() {
+    boolean gated = false;
+    for (RouterConfig config : configs()) {
+      gated = !gated;
+      LayerCase c = new LayerCase(config, gated, Shared.NONE);
+      Oracle oracle = c.oracle();
+      double[][] x = c.uRows();
+      double[][] g = c.upstreamRows();
+      Oracle.Forward f = oracle.forward(x);
+      // The choice is held still: it has no gradient.
+      DoubleSupplier objective =
+          () -> oracle.objective(oracle.forward(x, f.chosen(), f.kept()), g, 0, 0, null);
+      SequencedMap<String, double[]> slopes = new LinkedHashMap<>();
+      oracle
+          .parameters()
+          .forEach((name, a) -> slopes.put(name, GradientChecker.differences(objective, a)));
+      double[][] dx = new double[x.length][];
+      for (int t = 0; t < x.length; t++) dx[t] = GradientChecker.differences(objective, x[t]);
+      Oracle.Gradients analytic = oracle.backward(f, g, 0, 0, null);
+      everywhere(_ -> {
+        LayerCase.Run run = c.run(null, null);
+        LayerCase.sameChoice(run.routing(), f);
+        differences(config + ", x", Values.flat(dx), Values.flat(analytic.x()), run.du());
+        run.gradients()
+            .forEach((path, found) ->
+                differences(
+                    config + ", " + path,
+                    c.gather(path, slopes),
+                    c.gather(path, analytic.parameters()),
+                    found));
+        return List.of(run.y(), run.du());
+      });
+    }
+  }
+
+  /** Both sides against the slopes: the oracle's formula closely, the engine's as F32 can. */
+  private static void differences(String what, double[] slopes, double[] formula, Tensor found) {
+    double size = Arrays.stream(slopes).map(Math::abs).max().orElse(0);
+    if (size < 1e-9) {
+      // A gradient of nothing, such as a single renormalised weight's.
+      if (found != null) assertThat(found.toFloats()).as(what).containsOnly(0);
+      return;
+    }
+    if (found == null) throw new AssertionError("no gradient of " + what);
+    int row = Math.toIntExact(found.size(-1));
+    Tolerance.F64_DIFFERENCES.compare("the oracle: " + what, slopes, formula, row).check();
+    Tolerance.F32_GRADIENT.compare(what, slopes, Values.of(found), row).check();
+  }
+
   @Test
   @DisplayName(
       "G02 the routing weight's gradient is the product of g and the expert's output, biases"
@@ -61,6 +143,81 @@ public interface GradientKit extends KitBackends {
       for (Tensor p : none.parameters()) assertThat(none.grad(p).toFloats()).containsOnly(0);
       return run.all();
     });
+  }
+
+  @Test
+  @DisplayName("G04 shared experts, added and with a sigmoid gate")
+  default void sharedExperts() {
+    RouterConfig config =
+        RouterConfig.builder(6, 4, 2).weighting(Weighting.RENORMALISED).bias(true).build();
+    for (Shared shared : List.of(Shared.ADDED, Shared.GATED)) {
+      for (boolean gated : new boolean[] {false, true}) {
+        LayerCase c = new LayerCase(config, gated, shared);
+        Oracle oracle = c.oracle();
+        Oracle.Forward f = oracle.forward(c.uRows());
+        Oracle.Gradients wanted = oracle.backward(f, c.upstreamRows(), 0, 0, null);
+        everywhere(_ -> {
+          LayerCase.Run run = c.run(null, null);
+          c.check(run, f, wanted);
+          return run.all();
+        });
+      }
+    }
+  }
+
+  @Test
+  @DisplayName("G05 balance and z-loss, with padding, through to u and the router")
+  default void lossGradients() {
+    boolean[] valid = new boolean[LayerCase.TOKENS];
+    for (int t = 0; t < valid.length; t++) valid[t] = t % 6 < 4;
+    TokenMask mask = TokenMask.of(valid, 2, valid.length / 2);
+    for (RouterConfig config : configs()) {
+      LayerCase c = new LayerCase(config, true, Shared.NONE);
+      Oracle oracle = c.oracle();
+      Oracle.Forward f = oracle.forward(c.uRows());
+      Oracle.Gradients wanted = oracle.backward(f, c.upstreamRows(), 3, 0.5, valid);
+      everywhere(_ -> {
+        LayerCase.Run run =
+            c.run(mask, r -> Losses.loadBalance(r).mul(3).add(Losses.zLoss(r).mul(0.5)));
+        c.check(run, f, wanted);
+        return List.of(run.y(), run.du());
+      });
+    }
+  }
+
+  @Test
+  @DisplayName("G06 choices dropped for capacity: their weights get a gradient of exactly 0")
+  default void droppedChoices() {
+    MixtureCase some = MixtureCase.random(Form.plain(20, 12, 4), 30, 2);
+    long[] ids = some.ids.clone();
+    for (int i = 0; i < ids.length; i += 3) ids[i] = -1;
+    MixtureCase c = some.withIds(ids);
+    everywhere(_ -> {
+      MixtureCase.Run run = c.run();
+      c.check(run);
+      float[] ds = run.grad(run.weights()).toFloats();
+      for (int i = 0; i < ds.length; i += 3) {
+        assertThat(Float.floatToRawIntBits(ds[i])).as("weight %d", i).isZero();
+      }
+      return run.all();
+    });
+    for (Capacity.Policy policy : Capacity.Policy.values()) {
+      LayerCase layer =
+          new LayerCase(RouterConfig.builder(6, 4, 2).build(), true, Shared.ADDED, 40);
+      layer.layer.capacity(new Capacity(0.6, policy));
+      Oracle oracle = layer.oracle();
+      OracleCapacity capacity = new OracleCapacity(4, 12, policy == Capacity.Policy.PROBABILITY);
+      Oracle.Forward f = oracle.forward(layer.uRows(), capacity);
+      assertThat(Arrays.stream(f.kept()).filter(kept -> !kept[0] || !kept[1]).count())
+          .as("tokens with a dropped choice")
+          .isGreaterThan(10);
+      Oracle.Gradients wanted = oracle.backward(f, layer.upstreamRows(), 0, 0, null);
+      everywhere(_ -> {
+        LayerCase.Run run = layer.run(null, null);
+        layer.check(run, f, wanted);
+        return run.all();
+      });
+    }
   }
 
   @Test

@@ -3,6 +3,7 @@ package dev.theriac.moe.kit;
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.llm.DenseFeedForward;
+import dev.theriac.moe.Dispatch;
 import dev.theriac.moe.Experts;
 import dev.theriac.moe.MoeLayer;
 import dev.theriac.moe.Router;
@@ -40,7 +41,12 @@ final class LayerCase {
   }
 
   /** What a pass of the engine gave: output, routing, gradients of u and of parameters by path. */
-  record Run(Tensor y, Routing routing, Tensor du, SequencedMap<String, Tensor> gradients) {
+  record Run(
+      Tensor y,
+      Routing routing,
+      Dispatch dispatch,
+      Tensor du,
+      SequencedMap<String, Tensor> gradients) {
     List<Tensor> all() {
       List<Tensor> all = new ArrayList<>(List.of(y, routing.weights(), du));
       all.addAll(gradients.values());
@@ -128,7 +134,8 @@ final class LayerCase {
     Tensor in = tokens.requireGrad(true);
     var out = layer.forward(in, mask, replay == null ? null : new MoeLayer.Replay(replay));
     Tensor y = out.value().retain();
-    Routing routing = ((MoeLayer.Side) out.side()).routing();
+    MoeLayer.Side side = (MoeLayer.Side) out.side();
+    Routing routing = side.routing();
     routing.weights().retain();
     routing.logits().retain();
     float[] g = Arrays.copyOf(upstream, Math.toIntExact(in.size()));
@@ -141,7 +148,7 @@ final class LayerCase {
         .forEach((path, p) -> {
           if (p.trainable()) gradients.put(path, found.get(p.value()));
         });
-    return new Run(y, routing, found.get(in), gradients);
+    return new Run(y, routing, side.dispatch(), found.get(in), gradients);
   }
 
   double[][] uRows() {

@@ -8,7 +8,9 @@ import dev.theriac.op.FeedForwardWeights;
 import dev.theriac.op.Gradients;
 import dev.theriac.op.Grouped;
 import dev.theriac.op.RowGroups;
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -100,6 +102,7 @@ final class MixtureCase {
   final float[] weights;
   final float[] upstream;
   private final float[][] parameters = new float[6][];
+  private DType weightType = DType.F32;
   private double[][] wantedY;
   private OracleMixture.Gradients wanted;
 
@@ -135,11 +138,30 @@ final class MixtureCase {
     this.weights = weights;
     this.upstream = upstream;
     System.arraycopy(from.parameters, 0, parameters, 0, parameters.length);
+    this.weightType = from.weightType;
   }
 
   /** The same experts and routing for other inputs. */
   MixtureCase withX(float[] other) {
     return new MixtureCase(this, ids, other, weights, upstream);
+  }
+
+  /** The same with weights and biases rounded to a half type, for the oracle too. */
+  MixtureCase withWeightsIn(DType half) {
+    MixtureCase c = new MixtureCase(this, ids, x, weights, upstream);
+    c.weightType = half;
+    for (int i = 0; i < parameters.length; i++) {
+      if (parameters[i] == null) continue;
+      try (Scope _ = Scope.open()) {
+        c.parameters[i] = Tensor.of(parameters[i]).to(half).toFloats();
+      }
+    }
+    return c;
+  }
+
+  /** The same tokens and experts with other choices. */
+  MixtureCase withIds(long[] other) {
+    return new MixtureCase(this, other, x, weights, upstream);
   }
 
   /** The same experts for other routing weights. */
@@ -224,7 +246,9 @@ final class MixtureCase {
 
   private Tensor parameter(UnaryOperator<Tensor> place, int index, long... shape) {
     float[] values = parameters[index];
-    return values == null ? null : place.apply(Tensor.of(values, shape)).requireGrad(true);
+    return values == null
+        ? null
+        : place.apply(Tensor.of(values, shape).to(weightType)).requireGrad(true);
   }
 
   /** Forward and backward on this thread's back end. */

@@ -15,4 +15,5 @@ package dev.theriac.moe.kit;
  * The JVM needs {@code -Dtheriac.memory.poison=true}. Each test has an ID ({@link TestIds}) as the
  * first word of its name. {@link Qualification} runs the same without JUnit's launcher.
  */
-public interface MoeKit extends RaggedKit, RouterKit, GradientKit, NumericsKit, DeterminismKit {}
+public interface MoeKit
+    extends RaggedKit, RouterKit, GradientKit, LossKit, CapacityKit, NumericsKit, DeterminismKit {}

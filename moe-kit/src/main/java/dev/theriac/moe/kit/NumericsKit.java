@@ -20,7 +20,8 @@ import org.junit.jupiter.api.Test;
 /** Rounding, ends of rows, large sizes, and whether the tolerances see a broken kernel. */
 public interface NumericsKit extends KitBackends {
   @Test
-  @DisplayName("N01 a BF16 result is rounded once: within half a unit in the last place of float64")
+  @DisplayName(
+      "N01 a BF16 result is rounded once, half a unit in the last place; BF16 weights never")
   default void halfResultsAreRoundedOnce() {
     Form form = Form.swiglu(64, 24, 9);
     MixtureCase f32 = MixtureCase.random(form, 40, 8);
@@ -45,6 +46,16 @@ public interface NumericsKit extends KitBackends {
       }
       return List.of(y);
     });
+    for (DType half : List.of(DType.BF16, DType.F16)) {
+      for (Form each : List.of(form, Form.plain(33, 17, 5))) {
+        MixtureCase c = MixtureCase.random(each, 40, 3).withWeightsIn(half);
+        everywhere(_ -> {
+          MixtureCase.Run run = c.run();
+          c.check(run);
+          return run.all();
+        });
+      }
+    }
   }
 
   @Test

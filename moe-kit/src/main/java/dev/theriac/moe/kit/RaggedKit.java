@@ -180,7 +180,7 @@ public interface RaggedKit extends KitBackends {
     assertThat(System.getProperty("theriac.memory.poison"))
         .as("run the kit with -Dtheriac.memory.poison=true, so that unwritten outputs show")
         .isEqualTo("true");
-    MixtureCase c = MixtureCase.random(Form.plain(33, 17, 5), 12, 2);
+    MixtureCase c = MixtureCase.ofCounts(Form.plain(33, 17, 5), 7, 0, 4, 1, 0);
     everywhere(_ -> {
       MixtureCase.Run first = c.run();
       List<float[]> wanted = first.floats();

@@ -141,7 +141,7 @@ public interface RouterKit extends KitBackends {
   }
 
   /** A router whose logits are its input: the identity as weight. */
-  private static Router identity(RouterConfig.Builder builder, int experts, float... correction) {
+  static Router identity(RouterConfig.Builder builder, int experts, float... correction) {
     Router router = new Router(builder.build(), new Rng(0));
     float[] eye = new float[experts * experts];
     for (int e = 0; e < experts; e++) eye[e * experts + e] = 1;

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
@@ -52,7 +53,7 @@ class ToleranceTest {
 
   @Test
   void theCheckerFindsAWrongGradient() {
-    Tensor x = Tensor.randn(new Rng(1), 1, 3, 4);
+    Tensor x = Scope.persist(Tensor.randn(new Rng(1), 1, 3, 4));
     GradientChecker.check(
         "silu", in -> in.getFirst().apply(UnaryKind.SILU), List.of(x), Tolerance.F32_DIFFERENCES);
     // detach() hides half of the dependence on x from the backward pass.
