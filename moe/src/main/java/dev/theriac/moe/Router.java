@@ -42,6 +42,8 @@ public final class Router extends Module implements Stochastic {
   /** Of the correction bias, in the checkpoints of DeepSeek-V3 and its kin. */
   static final String CORRECTION_BIAS = "e_score_correction_bias";
 
+  private static final long NOISE = 0x4a49_5454_4552_0000L;
+
   private final RouterConfig config;
   private final Linear gate;
   private final RouterCosine cosine;
@@ -59,11 +61,12 @@ public final class Router extends Module implements Stochastic {
   /**
    * Fresh weights, uniform in +-1/sqrt(dim).
    *
-   * @param rng draws the weights; jitter and noise come from a stream of its seed
+   * @param rng draws the weights; jitter and noise come from a stream of their own of its seed
    */
   public Router(RouterConfig config, Rng rng) {
     this.config = config;
-    this.rng = rng.split(rng.stream() ^ 0x4a49_5454_4552_0000L);
+    // Where the generator stands goes in too, so that each layer's router draws noise of its own.
+    this.rng = rng.split((rng.stream() ^ NOISE) + 0x9e37_79b9_7f4a_7c15L * rng.position());
     int experts = config.experts();
     if (config.cosine() == null) {
       gate = part("wg", new Linear(config.dim(), experts, config.bias(), new Rng(0), 0));

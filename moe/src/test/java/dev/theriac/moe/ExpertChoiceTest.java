@@ -4,10 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.theriac.backend.Backend;
+import dev.theriac.backend.UnaryKind;
 import dev.theriac.moe.ExpertChoice.Choice;
 import dev.theriac.moe.ExpertChoice.Use;
 import dev.theriac.moe.RouterConfig.Scoring;
 import dev.theriac.nn.TokenMask;
+import dev.theriac.op.RowGroups;
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 import java.util.Arrays;
@@ -68,6 +71,28 @@ class ExpertChoiceTest extends ScopedTest {
   void equalScoresGoToTheEarlierToken(Backend backend) {
     Choice c = on(backend, () -> choice(2, 1).route(Tensor.ones(6, 6), null));
     assertThat(c.tokens().toLongs()).containsExactly(0, 1, 2, 0, 1, 2);
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void aTokenIsTheSumOverTheExpertsThatTookIt(Backend backend) {
+    ExpertChoice router = choice(3, 1.5);
+    Experts experts =
+        Experts.fresh(
+            new Experts.Shape(3, 6, 5, true, false, UnaryKind.SILU), DType.F32, new Rng(8), 0.5);
+    Tensor u = normal(4, 7, 6);
+    Choice c = router.route(u, null);
+    Tensor y = on(backend, () -> experts.forward(u, c.weights(), c.groups()));
+    double[] wanted = new double[42];
+    for (int e = 0; e < 3; e++) {
+      Tensor everyToken = Tensor.of(new long[] {e, e, e, e, e, e, e}, 7, 1);
+      double[] of = doubles(experts.forward(u, Tensor.ones(7, 1), RowGroups.of(everyToken, 3)));
+      for (int i = 0; i < c.tokens().size(1); i++) {
+        int t = (int) c.tokens().get(e, i);
+        for (int d = 0; d < 6; d++) wanted[6 * t + d] += c.weights().get(e, i) * of[6 * t + d];
+      }
+    }
+    assertClose("expert choice", y, wanted, 1e-5);
   }
 
   @Test

@@ -281,6 +281,12 @@ class RouterTest extends ScopedTest {
       assertThat(evaluated.logits().toFloats()).isEqualTo(clean);
       assertThat(evaluated.training()).isFalse();
       assertThat(router.position()).isEqualTo(before);
+      Rng shared = new Rng(9);
+      Router one = new Router(config, shared);
+      Router other = new Router(config, shared);
+      other.parameters().forEach((path, p) -> p.set(one.parameters().get(path).value()));
+      assertThat(one.route(u).logits().toFloats()).isEqualTo(first);
+      assertThat(other.route(u).logits().toFloats()).as("the next layer's").isNotEqualTo(first);
       Router copy = router.copy();
       copy.train(true);
       assertThat(copy.route(u).logits().toFloats()).as("its own stream").isNotEqualTo(first);
