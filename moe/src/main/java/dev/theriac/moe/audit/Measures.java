@@ -10,9 +10,11 @@ final class Measures {
   /**
    * The lowest score among the chosen less the highest among the others; null when there are no
    * others or nothing was chosen.
+   *
+   * @param eligible which experts could be chosen; null for all
    */
-  static Double margin(float[] scores, int from, int experts, int[] chosen) {
-    if (chosen.length == 0 || chosen.length == experts) return null;
+  static Double margin(float[] scores, int from, int experts, int[] chosen, boolean[] eligible) {
+    if (chosen.length == 0) return null;
     boolean[] taken = new boolean[experts];
     double low = Double.POSITIVE_INFINITY;
     for (int id : chosen) {
@@ -20,10 +22,13 @@ final class Measures {
       low = Math.min(low, scores[from + id]);
     }
     double high = Double.NEGATIVE_INFINITY;
+    boolean any = false;
     for (int e = 0; e < experts; e++) {
-      if (!taken[e]) high = Math.max(high, scores[from + e]);
+      if (taken[e] || eligible != null && !eligible[e]) continue;
+      high = Math.max(high, scores[from + e]);
+      any = true;
     }
-    return low - high;
+    return any ? low - high : null;
   }
 
   /** Shannon entropy in nats of values that are first divided by their sum. */

@@ -19,10 +19,13 @@ import java.util.Set;
  * @param experts ids, the router's first choice first
  * @param weights F32, what each expert's output was multiplied by
  * @param margin the lowest selection score among the chosen experts less the highest among the
- *     others, in units of the score; negative when the experts are not those that the router would
- *     choose; null when every expert was chosen
+ *     others, in units of that score: logits, or scores with a correction bias, as the header's
+ *     description of the router says. Where groups limit the choice, the others are those of groups
+ *     that take part. Negative when the experts are not those that the router would choose; null
+ *     when no other was there to be chosen
  * @param entropy of the router's probabilities, in nats
- * @param dropped for each choice the reason why it was not computed, or null; null when none was
+ * @param dropped for each choice the reason why it was not computed ("over_capacity", "filling"),
+ *     or null; null when none was dropped
  */
 public record RouteRecord(
     long sequence,

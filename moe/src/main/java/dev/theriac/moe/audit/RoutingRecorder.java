@@ -3,9 +3,16 @@ package dev.theriac.moe.audit;
 import dev.theriac.llm.Decoder;
 import dev.theriac.llm.FeedForward.SideOutput;
 import dev.theriac.llm.Generator;
+import dev.theriac.moe.Dispatch;
 import dev.theriac.moe.MoeLayer;
 import dev.theriac.moe.Routing;
+import dev.theriac.op.Selection;
+import dev.theriac.op.Selection.Groups;
+import dev.theriac.tensor.Tensor;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 
 /**
  * Turns what the MoE layers of a decoder return into records. Give it to {@link Generator#onPass}
@@ -67,12 +74,13 @@ public final class RoutingRecorder implements Generator.PassListener {
   public void record(Generator.Pass pass, List<? extends SideOutput> sides) {
     for (int layer = 0; layer < sides.size(); layer++) {
       if (sides.get(layer) instanceof MoeLayer.Side side) {
-        record(pass, layer, side.routing());
+        record(pass, layer, side);
       }
     }
   }
 
-  private void record(Generator.Pass pass, int layer, Routing routing) {
+  private void record(Generator.Pass pass, int layer, MoeLayer.Side side) {
+    Routing routing = side.routing();
     long[] positions = pass.positions();
     if (positions.length != routing.tokens()) {
       throw new IllegalArgumentException(
@@ -81,10 +89,12 @@ public final class RoutingRecorder implements Generator.PassListener {
     }
     int experts = routing.expertCount();
     int topK = routing.topK();
-    float[] scores = routing.logits().toFloats();
+    float[] scores = routing.selectionScores().toFloats();
     float[] probabilities = routing.probabilities().toFloats();
     long[] ids = routing.experts().toLongs();
     float[] weights = routing.weights().toFloats();
+    long[] inGroups = inGroups(routing);
+    Map<Long, String[]> dropped = dropped(side);
     for (int t = 0; t < positions.length; t++) {
       if (positions[t] < 0) continue;
       long sequence = firstSequence + t / pass.width();
@@ -104,9 +114,40 @@ public final class RoutingRecorder implements Generator.PassListener {
               label.part(),
               chosen,
               of,
-              Measures.margin(scores, t * experts, experts, chosen),
+              Measures.margin(scores, t * experts, experts, chosen, eligible(inGroups, routing, t)),
               Measures.entropy(probabilities, t * experts, experts),
-              null));
+              dropped.get((long) t)));
     }
+  }
+
+  /**
+   * Where groups limit the choice, the experts of the groups that take part, for each token; else
+   * null.
+   */
+  private static long[] inGroups(Routing routing) {
+    Groups groups = routing.config().groups();
+    if (groups.kept() == groups.groups()) return null;
+    int each = routing.expertCount() / groups.groups() * groups.kept();
+    Tensor ids = Selection.topK(routing.selectionScores(), each, groups);
+    long[] out = ids.toLongs();
+    ids.close();
+    return out;
+  }
+
+  private static boolean[] eligible(long[] inGroups, Routing routing, int token) {
+    if (inGroups == null) return null;
+    int each = inGroups.length / routing.tokens();
+    boolean[] out = new boolean[routing.expertCount()];
+    for (int j = 0; j < each; j++) out[(int) inGroups[token * each + j]] = true;
+    return out;
+  }
+
+  private static Map<Long, String[]> dropped(MoeLayer.Side side) {
+    Map<Long, String[]> out = new HashMap<>();
+    for (Dispatch.Drop drop : side.dispatch().drops()) {
+      out.computeIfAbsent(drop.token(), _ -> new String[side.routing().topK()])[drop.choice()] =
+          drop.reason().name().toLowerCase(Locale.ROOT);
+    }
+    return out;
   }
 }

@@ -4,6 +4,8 @@ import dev.theriac.llm.Decoder;
 import dev.theriac.llm.DecoderLayer;
 import dev.theriac.moe.MoeLayer;
 import dev.theriac.moe.Router;
+import dev.theriac.moe.RouterConfig;
+import dev.theriac.op.Selection.Groups;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -115,13 +117,33 @@ public record TrailHeader(
         .forEach((layer, moe) ->
             out.add(
                 new Layer(
-                    layer, moe.router().experts(), moe.router().topK(), describe(moe.router()))));
+                    layer,
+                    moe.router().experts(),
+                    moe.router().topK(),
+                    describe(moe.router().config()))));
     return out;
   }
 
-  private static String describe(Router router) {
-    return "softmax of F32 logits, top-%d by logit, weights: %s"
-        .formatted(router.topK(), router.weighting().name().toLowerCase(Locale.ROOT));
+  /** What decides a choice comes first: margins are in its units. */
+  static String describe(RouterConfig c) {
+    Groups groups = c.groups();
+    boolean limited = groups.groups() > 1;
+    String scoring = c.scoring().name().toLowerCase(Locale.ROOT);
+    String by =
+        c.correctionBias()
+            ? scoring + " scores with a correction bias"
+            : limited && groups.best() > 1 ? scoring + " scores" : "logits";
+    StringBuilder out = new StringBuilder("chosen by ").append(by);
+    if (limited) {
+      out.append(
+          " in %d of %d groups, ranked by their %d best"
+              .formatted(groups.kept(), groups.groups(), groups.best()));
+    }
+    out.append("; weights: ").append(scoring);
+    if (c.weighting() == Router.Weighting.RENORMALISED) out.append(" of the chosen, summing to 1");
+    if (c.scale() != 1) out.append(", times ").append(c.scale());
+    if (c.cosine() != null) out.append("; logits from cosines");
+    return out.toString();
   }
 
   /** The named layer, or null. */
