@@ -270,8 +270,8 @@ public final class RoutePage {
         "shares",
         "Shares",
         "Share of each expert in the tokens of each part, in %; margin between the last chosen and"
-            + " the next expert, in units of the logits; entropy of the router's probabilities, of"
-            + " at most "
+            + " the next expert, in units of what experts are chosen by; entropy of the router's"
+            + " probabilities, of at most "
             + Html.format("%.3f", Math.log(experts))
             + " nats.");
     ExpertUsage usage = new ExpertUsage(header);
