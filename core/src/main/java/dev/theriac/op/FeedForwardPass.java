@@ -132,7 +132,9 @@ record FeedForwardPass(
             dzUp == null ? null : dzUp.strided(),
             out.weights == null ? null : out.weights.strided());
     matrixGradient(wave, arriving, Rows.of(u.strided()), out.down);
-    biasGradient(wave, arriving, scales(wave, slots), out.downBias);
+    if (out.downBias != null) {
+      biasGradient(wave, arriving, scales(wave, slots), out.downBias);
+    }
     Rows dGate = Rows.of(dzGate.strided());
     matrixGradient(wave, dGate, input, out.gate);
     biasGradient(wave, dGate, null, out.gateBias);

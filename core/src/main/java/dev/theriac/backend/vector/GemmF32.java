@@ -34,11 +34,14 @@ final class GemmF32 implements IntConsumer {
   /** Multiply-adds that make a task worth handing out. */
   private static final double TASK = 2_000_000;
 
-  /** Number of tasks aimed at, so that a few threads finish at about the same time. */
-  private static final int TASKS = 16;
+  /** Number of tasks aimed at, so that threads finish at about the same time. */
+  private static final int TASKS = 48;
+
+  /** Number of tasks for which rows are split too, which costs another packing of b. */
+  private static final int FEW_TASKS = 8;
 
   private static final int WIDEST = 3;
-  private static final int MAX_ROW_BLOCK = 512;
+  private static final int MAX_ROW_BLOCK = 1024;
   private static final int MAX_COLUMN_BLOCK = GemmScratch.COLUMNS;
   private static final int TALL = JitDirectives.LARGE_KERNELS ? 8 : 4;
 
@@ -105,6 +108,9 @@ final class GemmF32 implements IntConsumer {
   private final int tasks;
   private final double work;
 
+  /** The packed left operands, or null where each task packs what it needs. */
+  private GemmLeft left;
+
   private GemmF32(GemmGroups groups, Shape shape) {
     this.groups = groups;
     this.shape = shape;
@@ -119,20 +125,18 @@ final class GemmF32 implements IntConsumer {
       sum += (double) rows * shape.columns * Math.max(1, groups.depth(g));
     }
     work = shape.pair ? 2 * sum : sum;
-    // Splitting columns costs another packing of a, splitting rows another packing of b: the larger
-    // of the two goes first.
+    // The left operand is packed once where there are several blocks of columns, so that splitting
+    // columns costs little; splitting rows costs another packing of b.
     int panel = WIDEST * LENGTH;
     int rows = Math.max(1, Math.min(tallest, MAX_ROW_BLOCK));
     int columns =
         Math.max(1, Math.min(shape.columns, shape.pair ? MAX_COLUMN_BLOCK / 2 : MAX_COLUMN_BLOCK));
     double wanted = Math.min(TASKS, work / TASK);
     while (blocks(rows, columns) < wanted) {
-      if (columns >= rows && columns >= 4 * panel) {
+      if (columns >= 4 * panel) {
         columns = roundUp((columns + 1) / 2, panel);
-      } else if (rows >= 128) {
+      } else if (rows >= 128 && blocks(rows, columns) < FEW_TASKS) {
         rows = roundUp((rows + 1) / 2, TALL);
-      } else if (columns >= 4 * panel) {
-        columns = roundUp((columns + 1) / 2, panel);
       } else {
         break;
       }
@@ -164,7 +168,12 @@ final class GemmF32 implements IntConsumer {
         call.accept(task);
       }
     } else {
-      Workers.parallelFor(call.tasks, call);
+      if (call.columnBlocks > 1) call.left = GemmLeft.pack(call, groups);
+      try {
+        Workers.parallelFor(call.tasks, call);
+      } finally {
+        if (call.left != null) call.left.release();
+      }
     }
     Reference.reachabilityFence(groups);
   }
@@ -210,52 +219,71 @@ final class GemmF32 implements IntConsumer {
     }
   }
 
+  /** Length of the runs in which k is taken. */
+  private int runLength(int g) {
+    int depth = groups.depth(g);
+    return even(depth, thin(g) ? THIN_DEPTH : GemmTiles.MAX_DEPTH, 16);
+  }
+
+  private boolean thin(int g) {
+    return groups.rows(g) <= THIN;
+  }
+
+  /** Number of runs of k: one even for an empty sum, as c then becomes what the sum starts from. */
+  int runs(int g) {
+    return Math.max(1, ceil(groups.depth(g), runLength(g)));
+  }
+
   private void block(GemmScratch scratch, int g, int firstRow, int firstColumn) {
     int rows = Math.min(rowBlock, groups.rows(g) - firstRow);
     int columns = Math.min(columnBlock, shape.columns - firstColumn);
     int depth = groups.depth(g);
-    boolean thin = rows <= THIN;
-    int columnStep = thin ? WIDEST * LENGTH : columns;
-    int depthStep = even(depth, thin ? THIN_DEPTH : GemmTiles.MAX_DEPTH, 16);
+    int columnStep = thin(g) ? WIDEST * LENGTH : columns;
+    int length = runLength(g);
+    int runs = runs(g);
     long c = groups.c(g) + firstRow * shape.cRowStride;
     long c2 = groups.c2(g) + firstRow * shape.cRowStride;
     for (int j = firstColumn; j < firstColumn + columns; j += columnStep) {
       int width = Math.min(columnStep, firstColumn + columns - j);
       long second = scratch.b + 4L * GemmTiles.MAX_DEPTH * roundUp(width, LENGTH);
-      int k = 0;
-      do { // once even for an empty sum: c then becomes what the sum starts from
-        int run = Math.min(depthStep, depth - k);
-        packB(scratch, groups.b(g), groups.bIndex(g), k, run, j, width, scratch.b);
-        if (shape.pair) packB(scratch, groups.b2(g), 0, k, run, j, width, second);
+      for (int run = 0; run < runs; run++) {
+        int k = run * length;
+        int terms = Math.min(length, depth - k);
+        packB(scratch, groups.b(g), groups.bIndex(g), k, terms, j, width, scratch.b);
+        if (shape.pair) packB(scratch, groups.b2(g), 0, k, terms, j, width, second);
         for (int i = 0; i < rows; i += GemmScratch.ROWS) {
           int height = Math.min(GemmScratch.ROWS, rows - i);
-          packA(scratch, g, firstRow + i, height, k, run);
+          long a = scratch.a;
+          if (left == null) packA(scratch, g, firstRow + i, height, run, a);
+          else a = left.address(g, run, firstRow + i);
           long at = i * shape.cRowStride + 4L * j;
-          panels(scratch, scratch.b, height, width, run, k, groups.bias(g), j, c + at);
+          strip(scratch, a, scratch.b, height, width, terms, k, groups.bias(g), j, c + at);
           if (shape.pair) {
-            panels(scratch, second, height, width, run, k, groups.bias2(g), j, c2 + at);
+            strip(scratch, a, second, height, width, terms, k, groups.bias2(g), j, c2 + at);
           }
-          if (k + run >= depth) groups.finish(g, firstRow + i, height, j, width);
+          if (run == runs - 1) groups.finish(g, firstRow + i, height, j, width);
         }
-        k += run;
-      } while (k < depth);
+      }
     }
   }
 
-  private void packA(GemmScratch scratch, int g, int row, int rows, int k, int depth) {
+  /** Packs some rows of a product's left operand for one run of k. */
+  void packA(GemmScratch scratch, int g, int row, int rows, int run, long to) {
+    int k = run * runLength(g);
+    int depth = Math.min(runLength(g), groups.depth(g) - k);
     long a = groups.a(g);
     long rowIndex = groups.aRowIndex(g);
     long columnIndex = groups.aColumnIndex(g);
     long rowStride = shape.aRowStride;
     long colStride = shape.aColStride;
     if (rowIndex != 0) {
-      GemmPack.aRows(a + 4L * k, rowStride, rowIndex + 8L * row, rows, depth, scratch.a);
+      GemmPack.aRows(a + 4L * k, rowStride, rowIndex + 8L * row, rows, depth, to);
     } else if (columnIndex != 0) {
       long from = a + row * rowStride;
-      GemmPack.aColumns(from, colStride, columnIndex + 8L * k, rows, depth, scratch.a, scratch);
+      GemmPack.aColumns(from, colStride, columnIndex + 8L * k, rows, depth, to, scratch);
     } else {
       long from = a + row * rowStride + k * colStride;
-      GemmPack.a(from, rowStride, colStride, rows, depth, scratch.a);
+      GemmPack.a(from, rowStride, colStride, rows, depth, to);
     }
   }
 
@@ -282,8 +310,12 @@ final class GemmF32 implements IntConsumer {
     }
   }
 
-  private void panels(
+  /**
+   * Some rows of c, tile by tile: those of a row of tiles share their rows of a in the L1 cache.
+   */
+  private void strip(
       GemmScratch scratch,
+      long a,
       long b,
       int rows,
       int columns,
@@ -293,40 +325,29 @@ final class GemmF32 implements IntConsumer {
       int column,
       long c) {
     boolean begins = k == 0 && !shape.accumulate;
-    for (int j = 0; j < columns; ) {
-      int vectors = panelVectors(columns - j);
-      int width = Math.min(columns - j, vectors * LENGTH);
-      long init = c + 4L * j;
-      if (begins) init = bias == 0 ? scratch.zeros : bias + 4L * (column + j);
-      long initStride = begins ? 0 : shape.cRowStride;
-      panel(scratch, rows, width, vectors, depth, b, init, initStride, c + 4L * j);
-      b += depth * vectors * BYTES;
-      j += width;
-    }
-  }
-
-  private void panel(
-      GemmScratch scratch,
-      int rows,
-      int columns,
-      int vectors,
-      int depth,
-      long b,
-      long init,
-      long initStride,
-      long c) {
-    boolean whole = columns == vectors * LENGTH;
+    long initStride = begins ? 0 : shape.cRowStride;
     for (int i = 0; i < rows; ) {
       int left = rows - i;
-      int tall = left > 4 ? TALL : left == 1 && vectors == WIDEST ? 1 : 4;
+      int tall = left > 4 ? TALL : 4;
       int height = Math.min(tall, left);
-      long a = scratch.a + i * GemmTiles.A_STRIDE;
-      long start = init + i * initStride;
-      long target = c + i * shape.cRowStride;
-      if (whole && height == tall) {
-        tile(tall, vectors, a, b, depth, start, initStride, target, shape.cRowStride);
-      } else {
-        overhang(scratch, tall, vectors, a, b, depth, start, initStride, target, height, columns);
+      long from = a + i * GemmTiles.A_STRIDE;
+      long to = c + i * shape.cRowStride;
+      long panel = b;
+      for (int j = 0; j < columns; ) {
+        int vectors = panelVectors(columns - j);
+        int width = Math.min(columns - j, vectors * LENGTH);
+        long target = to + 4L * j;
+        long init = target;
+        if (begins) init = bias == 0 ? scratch.zeros : bias + 4L * (column + j);
+        int high = height == 1 && vectors == WIDEST ? 1 : tall;
+        if (width == vectors * LENGTH && height == high) {
+          tile(high, vectors, from, panel, depth, init, initStride, target, shape.cRowStride);
+        } else {
+          overhang(
+              scratch, high, vectors, from, panel, depth, init, initStride, target, height, width);
+        }
+        panel += depth * vectors * BYTES;
+        j += width;
       }
       i += height;
     }

@@ -11,12 +11,12 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 final class GemmScratch {
 
   /** Rows of a that are packed at a time: a multiple of every tile's height. */
-  static final int ROWS = 144;
+  static final int ROWS = 96;
 
   /**
    * Columns of b that are packed at a time: a multiple of the widest tile at every vector width.
    */
-  static final int COLUMNS = 576;
+  static final int COLUMNS = 288;
 
   private static final int SLOTS = 64;
   private static final AtomicReferenceArray<GemmScratch> FREE = new AtomicReferenceArray<>(SLOTS);

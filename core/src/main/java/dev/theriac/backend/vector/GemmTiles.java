@@ -19,7 +19,7 @@ import jdk.incubator.vector.FloatVector;
 final class GemmTiles {
 
   /** Longest run of k that one call takes. */
-  static final int MAX_DEPTH = 384;
+  static final int MAX_DEPTH = 512;
 
   /** A cache line more than a row holds, so that the rows of a tile lie in different sets. */
   static final long A_STRIDE = 4L * MAX_DEPTH + 64;

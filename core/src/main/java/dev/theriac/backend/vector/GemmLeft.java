@@ -1,0 +1,111 @@
+package dev.theriac.backend.vector;
+
+import dev.theriac.backend.Workers;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
+import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.function.IntConsumer;
+
+/**
+ * The left operands of a call, packed once for all blocks of columns: for each product its runs of
+ * k one after the other, in each the rows {@link GemmTiles#A_STRIDE} bytes apart.
+ */
+final class GemmLeft implements IntConsumer {
+
+  /** Left operands that take more are packed by each task for itself. */
+  private static final long MOST = 64L << 20;
+
+  /** Rows of one packing task. */
+  private static final int STRIP = 64;
+
+  private static final int SLOTS = 8;
+  private static final AtomicReferenceArray<MemorySegment> FREE = new AtomicReferenceArray<>(SLOTS);
+
+  private final GemmF32 call;
+  private final GemmGroups groups;
+
+  /** Packed rows before each product, over all runs of k. */
+  private final long[] first;
+
+  /** Packing tasks before each product. */
+  private final int[] firstTask;
+
+  private MemorySegment memory;
+
+  private GemmLeft(GemmF32 call, GemmGroups groups) {
+    this.call = call;
+    this.groups = groups;
+    int count = groups.count();
+    first = new long[count + 1];
+    firstTask = new int[count + 1];
+    for (int g = 0; g < count; g++) {
+      int runs = call.runs(g);
+      int rows = groups.rows(g);
+      first[g + 1] = first[g] + (long) runs * padded(rows);
+      firstTask[g + 1] = Math.addExact(firstTask[g], runs * ((rows + STRIP - 1) / STRIP));
+    }
+  }
+
+  /** Packs everything, in a parallel region of its own; null when that would take too much. */
+  static GemmLeft pack(GemmF32 call, GemmGroups groups) {
+    GemmLeft left = new GemmLeft(call, groups);
+    long bytes = left.first[groups.count()] * GemmTiles.A_STRIDE;
+    if (bytes > MOST) return null;
+    left.memory = acquire(Math.max(bytes, 64));
+    Workers.parallelFor(left.firstTask[groups.count()], left);
+    return left;
+  }
+
+  /** Rows that the tiles may read, the last ones without having to be set. */
+  private static int padded(int rows) {
+    return (rows + 7) / 8 * 8;
+  }
+
+  /** Address of a product's row in a run of k. */
+  long address(int g, int run, int row) {
+    long at = first[g] + (long) run * padded(groups.rows(g)) + row;
+    return memory.address() + at * GemmTiles.A_STRIDE;
+  }
+
+  @Override
+  public void accept(int task) {
+    int found = Arrays.binarySearch(firstTask, task);
+    int g = found >= 0 ? found : -found - 2;
+    while (firstTask[g + 1] == task) {
+      g++; // products without rows have no task
+    }
+    int runs = call.runs(g);
+    int at = task - firstTask[g];
+    int row = at / runs * STRIP;
+    int run = at % runs;
+    int rows = Math.min(STRIP, groups.rows(g) - row);
+    GemmScratch scratch = GemmScratch.acquire();
+    try {
+      call.packA(scratch, g, row, rows, run, address(g, run, row));
+    } finally {
+      scratch.release();
+      scratch.fence();
+    }
+  }
+
+  private static MemorySegment acquire(long bytes) {
+    for (int i = 0; i < SLOTS; i++) {
+      MemorySegment free = FREE.getAndSet(i, null);
+      if (free == null) continue;
+      if (free.byteSize() >= bytes) return free;
+      break; // too small: let the collector have it
+    }
+    return Arena.ofAuto().allocate(Math.max(bytes + bytes / 4, 1 << 20), 4096);
+  }
+
+  /** Gives the memory back, after the last use of an address. */
+  void release() {
+    Reference.reachabilityFence(memory);
+    for (int i = 0; i < SLOTS; i++) {
+      if (FREE.compareAndSet(i, null, memory)) break;
+    }
+    memory = null;
+  }
+}
