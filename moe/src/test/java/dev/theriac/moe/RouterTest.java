@@ -313,6 +313,24 @@ class RouterTest extends ScopedTest {
         .isNotEqualTo(RouterNoise.normal(rng, 5).toFloats());
   }
 
+  @Test
+  @DisplayName("D02: noise does not depend on the number of threads")
+  void noiseIsTheSameForAnyNumberOfThreads() {
+    int before = Workers.threads();
+    try {
+      Workers.setThreads(1);
+      float[] normal = RouterNoise.normal(new Rng(3), 301, 100).toFloats();
+      float[] uniform = RouterNoise.uniform(new Rng(3), 0, 1, 301, 100).toFloats();
+      for (int threads : new int[] {2, 7}) {
+        Workers.setThreads(threads);
+        assertThat(RouterNoise.normal(new Rng(3), 301, 100).toFloats()).isEqualTo(normal);
+        assertThat(RouterNoise.uniform(new Rng(3), 0, 1, 301, 100).toFloats()).isEqualTo(uniform);
+      }
+    } finally {
+      Workers.setThreads(before);
+    }
+  }
+
   @ParameterizedTest
   @MethodSource("backends")
   void cosineLogitsAreCosinesOverTheTemperature(Backend backend) {
