@@ -4,6 +4,7 @@ import dev.theriac.llm.DecoderConfig;
 import dev.theriac.moe.medmoe.MoeOptions;
 import dev.theriac.moe.medmoe.prompt.Template;
 import dev.theriac.moe.medmoe.train.StageOptions;
+import dev.theriac.optim.Untouched;
 import dev.theriac.vision.VisionConfig;
 import dev.theriac.vision.image.Augmentation;
 import dev.theriac.vision.image.Preprocessing;
@@ -263,12 +264,15 @@ public record TrainConfig(
    * @param topK experts that a token visits
    * @param meta whether a meta expert runs beside them
    * @param auxiliary factor of the load-balance loss
+   * @param untouched what the optimiser does with experts that saw no token in a step: step, skip
+   *     or decay
    */
   public record Experts(
       @Setting(value = "4", min = 1, max = 256) int count,
       @Setting(value = "1", min = 1, max = 256) int topK,
       @Setting("true") boolean meta,
-      @Setting(value = "0", min = 0, max = 10) double auxiliary) {
+      @Setting(value = "0", min = 0, max = 10) double auxiliary,
+      @Setting("step") Untouched untouched) {
     /** Checks that a token can visit so many. */
     public Experts {
       if (topK > count) {

@@ -1,5 +1,6 @@
 package dev.theriac.cli.result;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
 
 /**
@@ -14,6 +15,8 @@ import com.fasterxml.jackson.annotation.JsonProperty;
  * @param gradNorm global norm of the gradient before clipping
  * @param tokensPerSecond positions processed per second, pictures included
  * @param validation accuracy or loss on validation data measured after this step, or null
+ * @param untouched weights of experts that were not stepped because no token reached them, or null
+ *     (left out) when experts are not trained
  */
 public record StepMetrics(
     @JsonProperty(required = true) String stage,
@@ -24,4 +27,5 @@ public record StepMetrics(
     @JsonProperty(required = true) double learningRate,
     @JsonProperty(required = true) double gradNorm,
     @JsonProperty(required = true) double tokensPerSecond,
-    Double validation) {}
+    Double validation,
+    @JsonInclude(JsonInclude.Include.NON_NULL) Long untouched) {}

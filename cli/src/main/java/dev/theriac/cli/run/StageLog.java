@@ -69,7 +69,8 @@ final class StageLog implements TrainingListener {
             report.lr(),
             report.gradNorm(),
             speed,
-            null);
+            null,
+            report.update().slices() == 0 ? null : report.update().untouched());
     progress.step(report.step(), report.loss(), speed);
   }
 
@@ -87,7 +88,8 @@ final class StageLog implements TrainingListener {
               m.learningRate(),
               m.gradNorm(),
               m.tokensPerSecond(),
-              score.getAsDouble());
+              score.getAsDouble(),
+              m.untouched());
       progress.note(
           String.format(
               Locale.ROOT,

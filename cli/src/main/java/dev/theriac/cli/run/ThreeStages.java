@@ -103,7 +103,9 @@ public final class ThreeStages {
     double routerAccuracy = RouterTrainer.accuracy(router, model, told, classes.of());
     MedMoe dense = config.evaluation().dense() ? model.copy() : null;
     MedMoe moe = model.upcycle(router, config.model().experts().options());
-    stage("moe", config.moe(), Stage.MOE.trainer(moe, data.moe()), data.validation());
+    StageTrainer experts =
+        Stage.MOE.trainer(moe, data.moe()).untouched(config.model().experts().untouched());
+    stage("moe", config.moe(), experts, data.validation());
     if (dense != null) {
       StageTrainer twin = Stage.MOE.trainer(dense, data.moe()).denseTwin();
       stage("dense", config.moe(), twin, data.validation());

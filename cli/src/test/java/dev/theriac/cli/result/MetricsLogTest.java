@@ -15,13 +15,13 @@ class MetricsLogTest {
   @TempDir Path folder;
 
   private static StepMetrics step(String stage, long step, double loss) {
-    return new StepMetrics(stage, step, 10, 1.5, loss, 1e-3, 0.25, 5000, null);
+    return new StepMetrics(stage, step, 10, 1.5, loss, 1e-3, 0.25, 5000, null, null);
   }
 
   @Test
   void readsWhatItWrote() {
     Path file = folder.resolve("new/metrics.jsonl");
-    StepMetrics last = new StepMetrics("moe", 3, 10, 2.5, 0.1, 1e-4, 0, 1e6, 0.875);
+    StepMetrics last = new StepMetrics("moe", 3, 10, 2.5, 0.1, 1e-4, 0, 1e6, 0.875, 3L);
     try (MetricsLog log = MetricsLog.create(file)) {
       log.add(step("align", 1, 6.25));
       assertThat(MetricsLog.read(file)).as("at once").containsExactly(step("align", 1, 6.25));

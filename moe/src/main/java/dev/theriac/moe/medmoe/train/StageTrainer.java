@@ -5,6 +5,7 @@ import dev.theriac.moe.medmoe.data.Dataset;
 import dev.theriac.nn.Parameter;
 import dev.theriac.optim.AdamW;
 import dev.theriac.optim.LearningRate;
+import dev.theriac.optim.Untouched;
 import dev.theriac.train.Checkpoints;
 import dev.theriac.train.StepReport;
 import dev.theriac.train.Trainer;
@@ -27,6 +28,7 @@ public final class StageTrainer {
   private long every;
   private ToDoubleFunction<MedMoe> score;
   private boolean denseTwin;
+  private Untouched untouched = Untouched.STEP;
 
   StageTrainer(Stage stage, MedMoe model, Dataset data) {
     if (data.size() == 0) throw new IllegalArgumentException(stage + ": the data set is empty");
@@ -59,6 +61,15 @@ public final class StageTrainer {
    */
   public StageTrainer score(ToDoubleFunction<MedMoe> quality) {
     score = quality;
+    return this;
+  }
+
+  /**
+   * What the optimiser does with experts that saw no token in a step; {@link Untouched#STEP}, as
+   * published. {@link StepReport#update} counts them for the others.
+   */
+  public StageTrainer untouched(Untouched value) {
+    untouched = value;
     return this;
   }
 
@@ -100,6 +111,7 @@ public final class StageTrainer {
             .lr(options.learningRate())
             .betas(0.9, options.beta2())
             .weightDecay(options.weightDecay())
+            .untouched(untouched)
             .add(model.parameters())
             .build()) {
       StageTask task = new StageTask(stage, model, data, options, score);
@@ -108,7 +120,7 @@ public final class StageTrainer {
               .schedule(LearningRate.cosine(steps, options.warmUp()))
               .microBatches(options.microBatches())
               .clip(options.clip())
-              .config(stage + " " + options + " on " + data.size() + " samples");
+              .config(description());
       if (checkpoints != null) trainer.checkpoints(checkpoints, every);
       trainer.listener(
           new TrainingListener() {
@@ -124,6 +136,11 @@ public final class StageTrainer {
     }
     if (score != null && checkpoints != null) checkpoints.best().ifPresent(this::takeOver);
     return new StageResult(stage, reports, trainable, (System.nanoTime() - begin) * 1e-9);
+  }
+
+  private String description() {
+    String all = stage + " " + options + " on " + data.size() + " samples";
+    return untouched == Untouched.STEP ? all : all + ", untouched experts: " + untouched;
   }
 
   private void takeOver(Checkpoints.Found best) {

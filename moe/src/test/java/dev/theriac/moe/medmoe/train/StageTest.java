@@ -22,6 +22,8 @@ import dev.theriac.moe.medmoe.data.Sample;
 import dev.theriac.moe.medmoe.prompt.Conversation;
 import dev.theriac.nn.Parameter;
 import dev.theriac.op.Autograd;
+import dev.theriac.optim.StepSummary;
+import dev.theriac.optim.Untouched;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -29,6 +31,7 @@ import dev.theriac.train.StepReport;
 import dev.theriac.vision.VisionConfig;
 import dev.theriac.vision.VisionTransformer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -209,6 +212,40 @@ class StageTest {
     assertThatThrownBy(() -> model.upcycle(router, MoeOptions.medMoe()))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining("has experts already");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void expertsThatSawNoTokenAreLeftAloneWhenAsked(Untouched untouched) {
+    MedMoe model = TinyModels.mixture(Family.PHI);
+    // Every token goes to expert 2.
+    model
+        .moeLayers()
+        .forEach(m ->
+            m.router().parameters().get("wg.bias").set(Tensor.of(new float[] {0, 0, 1e4f, 0}, 4)));
+    Map<String, float[]> before = values(model);
+    StageOptions decaying =
+        new StageOptions(2, 1, 4, 2, 1e-2, 0, 0.1, 0.999, 1, 9, true, true, false, null, 2048);
+    StageResult result =
+        Stage.MOE
+            .trainer(model, data(Stage.MOE, PHANTOMS))
+            .options(decaying)
+            .untouched(untouched)
+            .run();
+    long slices = 2 * 4 * 4;
+    assertThat(result.steps())
+        .allMatch(r ->
+            r.update()
+                .equals(new StepSummary(slices, untouched == Untouched.STEP ? 0 : 3 * slices / 4)));
+    String path = "language.layers.0.mlp.experts.fc1.weight";
+    float[] after = model.parameters().get(path).value().toFloats();
+    int each = after.length / 4;
+    for (int e = 0; e < 4; e++) {
+      float[] then = Arrays.copyOfRange(before.get(path), e * each, (e + 1) * each);
+      assertThat(Arrays.equals(then, Arrays.copyOfRange(after, e * each, (e + 1) * each)))
+          .as("expert %d unchanged", e)
+          .isEqualTo(e != 2 && untouched == Untouched.SKIP);
+    }
   }
 
   @Test
