@@ -158,9 +158,11 @@ public interface DeterminismKit extends KitBackends {
   default void deviceAgreesWithCpu() {
     Backend device = deviceBackend();
     MixtureCase c = MixtureCase.random(Form.swiglu(64, 48, 8), 100, 2);
-    MixtureCase.Run run =
-        Backends.with(device, () -> c.run(t -> place(device, t)).map(t -> fetch(device, t)));
-    c.check(run);
+    try (Scope _ = Scope.open()) {
+      MixtureCase.Run run =
+          Backends.with(device, () -> c.run(t -> place(device, t)).map(t -> fetch(device, t)));
+      c.check(run);
+    }
   }
 
   @Test

@@ -10,7 +10,6 @@ import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.lang.reflect.Constructor;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -19,9 +18,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 /** Digests of what the back ends of a kit compute, here and in a JVM of its own. */
 final class Fingerprint {
+  private static final long SECONDS = 120;
+
   private Fingerprint() {}
 
   /** One line for each CPU back end: name, digests of outputs and all gradients, ids. */
@@ -62,6 +64,7 @@ final class Fingerprint {
   static List<String> inAnotherJvm(KitBackends kit) {
     try {
       Path out = Files.createTempFile("theriac-fingerprint", ".txt");
+      Path log = Files.createTempFile("theriac-fingerprint", ".log");
       try {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -74,12 +77,24 @@ final class Fingerprint {
         command.add(Fingerprint.class.getName());
         command.add(out.toString());
         command.addAll(names(kit));
-        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        if (process.waitFor() != 0) throw new AssertionError("another JVM failed: " + said);
+        Process process =
+            new ProcessBuilder(command)
+                .redirectErrorStream(true)
+                .redirectOutput(log.toFile())
+                .start();
+        boolean ended = process.waitFor(SECONDS, TimeUnit.SECONDS);
+        process.destroyForcibly();
+        if (!ended || process.exitValue() != 0) {
+          throw new AssertionError(
+              "another JVM %s: %s"
+                  .formatted(
+                      ended ? "failed" : "did not end within %d seconds".formatted(SECONDS),
+                      Files.readString(log)));
+        }
         return Files.readAllLines(out);
       } finally {
         Files.deleteIfExists(out);
+        Files.deleteIfExists(log);
       }
     } catch (IOException e) {
       throw new AssertionError("another JVM failed: " + e.getMessage(), e);

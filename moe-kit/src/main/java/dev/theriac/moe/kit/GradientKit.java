@@ -2,6 +2,8 @@ package dev.theriac.moe.kit;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.theriac.backend.GroupedKernels;
+import dev.theriac.backend.GroupedKernels.Rows;
 import dev.theriac.moe.Capacity;
 import dev.theriac.moe.Losses;
 import dev.theriac.moe.Router.Weighting;
@@ -20,6 +22,9 @@ import dev.theriac.op.Gradients;
 import dev.theriac.op.Grouped;
 import dev.theriac.op.RecomputeOp;
 import dev.theriac.op.RowGroups;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Strided;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -298,6 +303,31 @@ public interface GradientKit extends KitBackends {
             .isFalse();
       }
       return List.of();
+    });
+    everywhere(backend -> {
+      Strided x = Tensor.of(MixtureCase.normal(new Rng(1), 1, 6 * 7), 6, 7).strided();
+      Strided grad = Tensor.of(MixtureCase.normal(new Rng(2), 1, 6 * 5), 6, 5).strided();
+      Strided offsets = Tensor.of(new long[] {0, 0, 4, 4, 6}).strided();
+      Tensor fresh = Tensor.full(Float.NaN, DType.F32, 4, 5, 7);
+      Tensor sum = Tensor.full(3, DType.F32, 4, 5, 7);
+      Tensor freshBias = Tensor.full(Float.NaN, DType.F32, 4, 5);
+      Tensor biasSum = Tensor.full(3, DType.F32, 4, 5);
+      GroupedKernels k = backend.grouped();
+      k.groupedWeightGradient(Rows.of(grad), Rows.of(x), offsets, false, fresh.strided());
+      k.groupedWeightGradient(Rows.of(grad), Rows.of(x), offsets, true, sum.strided());
+      k.groupedBiasGradient(Rows.of(grad), null, offsets, false, freshBias.strided());
+      k.groupedBiasGradient(Rows.of(grad), null, offsets, true, biasSum.strided());
+      for (int e : new int[] {0, 2}) {
+        assertThat(fresh.select(0, e).toFloats()).as("gradient of expert %d", e).containsOnly(0);
+        assertThat(freshBias.select(0, e).toFloats()).as("bias of expert %d", e).containsOnly(0);
+        assertThat(sum.select(0, e).toFloats()).as("sum of expert %d", e).containsOnly(3);
+        assertThat(biasSum.select(0, e).toFloats()).as("bias sum of %d", e).containsOnly(3);
+      }
+      double[] wanted = Values.of(fresh.add(3));
+      Tolerance.F32.compare("accumulated", wanted, Values.of(sum), 7).check();
+      double[] wantedBias = Values.of(freshBias.add(3));
+      Tolerance.F32.compare("accumulated bias", wantedBias, Values.of(biasSum), 5).check();
+      return List.of(sum, biasSum);
     });
   }
 

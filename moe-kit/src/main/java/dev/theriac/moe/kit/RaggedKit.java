@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.theriac.backend.Backend;
+import dev.theriac.backend.ExpertKernels.Hidden;
+import dev.theriac.backend.GroupedKernels;
 import dev.theriac.backend.GroupedKernels.Rows;
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.moe.kit.MixtureCase.Form;
@@ -16,8 +18,10 @@ import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Strided;
 import dev.theriac.tensor.Tensor;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
@@ -150,28 +154,48 @@ public interface RaggedKit extends KitBackends {
   @DisplayName("R13 kernels touch nothing beside the rows of their groups")
   default void memoryAroundTheRowsIsUntouched() {
     everywhere(backend -> {
-      Tensor x = Tensor.of(MixtureCase.normal(new Rng(1), 1, 6 * 7), 6, 7);
-      Tensor w = Tensor.of(MixtureCase.normal(new Rng(2), 1, 70), 2, 5, 7);
-      Strided offsets = Tensor.of(new long[] {0, 2, 6}).strided();
-      Guarded out = Guarded.of(6, 5);
-      backend.grouped().grouped(Rows.of(x.strided()), w.strided(), null, offsets, out.inner);
-      out.check("grouped product");
-      Guarded dx = Guarded.of(6, 7);
-      backend
-          .grouped()
-          .groupedInputGradient(Rows.of(out.inner), w.strided(), offsets, false, dx.inner);
-      dx.check("input gradient");
-      Guarded dw = Guarded.of(2, 5, 7);
-      Guarded dbias = Guarded.of(2, 5);
-      backend
-          .grouped()
-          .groupedWeightGradient(
-              Rows.of(out.inner), Rows.of(x.strided()), offsets, false, dw.inner);
-      backend.grouped().groupedBiasGradient(Rows.of(out.inner), null, offsets, false, dbias.inner);
-      dw.check("weight gradient");
-      dbias.check("bias gradient");
-      return List.of(Tensor.wrap(out.inner), Tensor.wrap(dx.inner), Tensor.wrap(dw.inner));
+      List<Tensor> results = new ArrayList<>();
+      for (int[] size : new int[][] {{2, 6, 5, 7}, {17, 37, 19, 33}, {0, 16, 65, 31}}) {
+        results.addAll(guarded(backend, size[0], size[1], size[2], size[3]));
+      }
+      return results;
     });
+  }
+
+  private static List<Tensor> guarded(Backend backend, int first, int rows, int n, int d) {
+    GroupedKernels grouped = backend.grouped();
+    Rows x = Rows.of(Tensor.of(MixtureCase.normal(new Rng(1), 1, rows * d), rows, d).strided());
+    Strided w = Tensor.of(MixtureCase.normal(new Rng(2), 1, 2 * n * d), 2, n, d).strided();
+    Strided offsets = Tensor.of(new long[] {0, first, rows}).strided();
+    Guarded out = Guarded.of(rows, n);
+    grouped.grouped(x, w, null, offsets, out.inner);
+    out.check("grouped product");
+    Rows grad = Rows.of(out.inner);
+    Guarded dx = Guarded.of(rows, d);
+    grouped.groupedInputGradient(grad, w, offsets, false, dx.inner);
+    dx.check("input gradient");
+    Guarded dw = Guarded.of(2, n, d);
+    grouped.groupedWeightGradient(grad, x, offsets, false, dw.inner);
+    dw.check("weight gradient");
+    Guarded dbias = Guarded.of(2, n);
+    grouped.groupedBiasGradient(grad, null, offsets, false, dbias.inner);
+    dbias.check("bias gradient");
+    Guarded zGate = Guarded.of(rows, n);
+    Guarded zUp = Guarded.of(rows, n);
+    Guarded a = Guarded.of(rows, n);
+    Hidden hidden = new Hidden(w, null, w, null, UnaryKind.SILU);
+    backend.experts().hidden(x, hidden, offsets, zGate.inner, zUp.inner, a.inner);
+    zGate.check("argument of the activation");
+    zUp.check("second product");
+    a.check("activation");
+    long[] all = new long[rows + 1];
+    for (int r = 0; r <= rows; r++) all[r] = r;
+    Strided start = Tensor.of(all).strided();
+    Strided each = Tensor.of(Arrays.copyOf(all, rows)).strided();
+    Guarded y = Guarded.of(rows, n);
+    backend.experts().combine(out.inner, 0, null, each, start, each, y.inner);
+    y.check("weighted sum");
+    return Stream.of(out, dx, dw, dbias, zGate, zUp, a, y).map(g -> Tensor.wrap(g.inner)).toList();
   }
 
   @Test
