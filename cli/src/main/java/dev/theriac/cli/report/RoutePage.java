@@ -244,8 +244,7 @@ public final class RoutePage {
   private void word(int p) {
     Position at = answer.positions().get(p);
     String text = at.text().isBlank() ? at.text().contains("\n") ? "↵" : "␣" : at.text().strip();
-    if (text.length() > LONGEST) text = text.substring(0, LONGEST - 1) + "…";
-    add("<span class=\"word\"><b>%s</b>", Html.escape(text));
+    add("<span class=\"word\"><b>%s</b>", Html.escape(cut(text)));
     for (Layer layer : header.layers()) {
       RouteRecord r = trail.find(0, p, layer.layer());
       if (r == null || r.experts().length == 0) continue;
@@ -254,6 +253,10 @@ public final class RoutePage {
           r.experts()[0], Html.escape(told(r, "position " + p)));
     }
     add("</span>");
+  }
+
+  private static String cut(String text) {
+    return text.length() <= LONGEST ? text : text.substring(0, LONGEST - 1) + "…";
   }
 
   private static String heading(Part part) {
@@ -320,8 +323,8 @@ public final class RoutePage {
     add("</tr></thead><tbody>");
     for (int p = 0; p < answer.positions().size(); p++) {
       Position at = answer.positions().get(p);
-      add("<tr><td class=\"n\">%d</td><td>%s</td>", p, heading(at.part()));
-      add("<td>%s</td>", Html.escape(at.text().replace("\n", "↵")));
+      add("<tr><td class=\"n\">%d</td><td>%s</td>", p, at.part().word());
+      add("<td>%s</td>", Html.escape(cut(at.text().replace("\n", "↵"))));
       for (Layer layer : header.layers()) cells(trail.find(0, p, layer.layer()));
       add("</tr>");
     }
