@@ -70,4 +70,25 @@ public record GemmProblem(int m, int n, int k) {
     }
     return worst;
   }
+
+  /** As {@link #error(float[])}, of entries at the given flat places. */
+  public double error(long[] places, double[] values) {
+    float[] a = a();
+    float[] b = b();
+    double worst = 0;
+    for (int s = 0; s < places.length; s++) {
+      int i = Math.toIntExact(places[s] / n);
+      int j = Math.toIntExact(places[s] % n);
+      double exact = 0;
+      double size = Double.MIN_NORMAL;
+      for (int p = 0; p < k; p++) {
+        double term = (double) a[i * k + p] * b[p * n + j];
+        exact += term;
+        size += Math.abs(term);
+      }
+      double off = Math.abs(exact - values[s]) / size;
+      if (!(off <= worst)) worst = off; // NaN counts as worst
+    }
+    return worst;
+  }
 }

@@ -1,0 +1,2 @@
+/** The mixture-of-experts layer stage by stage, beside libtorch. */
+package dev.theriac.bench.dispatch;

@@ -1,0 +1,43 @@
+package dev.theriac.bench.frame;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Consumer;
+
+/**
+ * How a benchmark is to run.
+ *
+ * @param threads thread counts, each with processes of its own
+ * @param full every shape and more rounds, where the default is to be done within five minutes
+ * @param rivals whether other engines run beside ours
+ * @param rivalClassPath jars of libtorch, to be added to the class path of its process; null or
+ *     empty where it is on the class path already or missing
+ * @param python a Python with torch, for the variants that libtorch on the JVM lacks, or null
+ * @param only shapes to run, or empty for all
+ * @param rounds how often, or 0 for the benchmark's own choice
+ * @param seconds of a measurement in a round, or 0 for the benchmark's own choice
+ * @param note takes a line that tells how far things are
+ */
+public record BenchOptions(
+    List<Integer> threads,
+    boolean full,
+    boolean rivals,
+    String rivalClassPath,
+    Path python,
+    List<String> only,
+    int rounds,
+    double seconds,
+    Consumer<String> note) {
+  public BenchOptions {
+    threads = List.copyOf(threads);
+    only = List.copyOf(only);
+    for (int t : threads) {
+      if (t < 1) throw new IllegalArgumentException("bench: " + t + " threads");
+    }
+    if (threads.isEmpty()) throw new IllegalArgumentException("bench: no thread count");
+    if (rounds < 0 || seconds < 0) {
+      throw new IllegalArgumentException(
+          "bench: rounds %d, seconds %s".formatted(rounds, seconds));
+    }
+  }
+}

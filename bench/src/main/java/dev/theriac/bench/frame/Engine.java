@@ -1,0 +1,35 @@
+package dev.theriac.bench.frame;
+
+import java.util.Set;
+
+/** One program that does a problem's work, in parts that can be timed apart. Not thread-safe. */
+public interface Engine extends AutoCloseable {
+  /** Product and version, as tables show it. */
+  String name();
+
+  /** What {@link #run} knows. */
+  Set<String> stages();
+
+  /**
+   * Does the work of one stage once, its inputs being there already.
+   *
+   * @throws IllegalArgumentException for a stage that is not among {@link #stages()}
+   */
+  void run(String stage);
+
+  /**
+   * Entries of what the last calls computed, to be compared with float64.
+   *
+   * @param tensor a name that the problem defines
+   * @param indices flat, row-major
+   */
+  double[] values(String tensor, long[] indices);
+
+  /** Highest off-heap bytes during one call, above what was held before; -1 where not known. */
+  default long peakBytes(String stage) {
+    return -1;
+  }
+
+  @Override
+  void close();
+}

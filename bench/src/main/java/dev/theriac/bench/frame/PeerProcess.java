@@ -1,0 +1,144 @@
+package dev.theriac.bench.frame;
+
+import java.io.BufferedReader;
+import java.io.BufferedWriter;
+import java.io.File;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+
+/** A running {@link Peer}, or another program that speaks its language. */
+public final class PeerProcess implements AutoCloseable {
+  /** Median and fastest microseconds of a call, and the number of calls. */
+  public record Timing(double median, double fastest, int calls) {}
+
+  private final Process process;
+  private final BufferedReader answers;
+  private final BufferedWriter commands;
+  private final Path errors;
+  private final String name;
+
+  /**
+   * Starts a JVM with one engine.
+   *
+   * @param moreClassPath null or jars that only this engine needs
+   * @throws IllegalStateException with what the program printed when it does not start
+   */
+  public PeerProcess(
+      String bench, String engine, String problem, int threads, String moreClassPath)
+      throws IOException {
+    this(
+        List.of(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "--add-modules=jdk.incubator.vector",
+            "--enable-native-access=ALL-UNNAMED",
+            "-Xmx2g",
+            "-XX:+UseParallelGC",
+            "-cp",
+            System.getProperty("java.class.path")
+                + (moreClassPath == null ? "" : File.pathSeparator + moreClassPath),
+            Peer.class.getName(),
+            bench,
+            engine,
+            problem,
+            Integer.toString(threads)),
+        threads);
+  }
+
+  /** Starts any program that answers with its name and then as {@link Peer} does. */
+  public PeerProcess(List<String> command, int threads) throws IOException {
+    ProcessBuilder builder = new ProcessBuilder(command);
+    // These pin OpenBLAS to another CPU's kernels where they are set.
+    builder.environment().keySet().removeAll(List.of("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"));
+    builder.environment().put("OMP_NUM_THREADS", Integer.toString(threads));
+    errors = Files.createTempFile("bench", ".err");
+    builder.redirectError(errors.toFile());
+    process = builder.start();
+    answers = process.inputReader(StandardCharsets.UTF_8);
+    commands = process.outputWriter(StandardCharsets.UTF_8);
+    try {
+      name = answer();
+    } catch (IllegalStateException e) {
+      close();
+      throw e;
+    }
+  }
+
+  /** The engine's name and version. */
+  public String name() {
+    return name;
+  }
+
+  public Set<String> stages() throws IOException {
+    return Set.of(ask("stages").split("\t"));
+  }
+
+  /** Repeats a stage for some seconds, once at least. */
+  public Timing run(String stage, double seconds) throws IOException {
+    String[] words = ask("run\t" + stage + "\t" + seconds).split(" ");
+    return new Timing(
+        Double.parseDouble(words[0]), Double.parseDouble(words[1]), Integer.parseInt(words[2]));
+  }
+
+  /** See {@link Engine#values}. */
+  public double[] values(String tensor, long[] indices) throws IOException {
+    StringBuilder command = new StringBuilder("values\t").append(tensor);
+    for (long i : indices) command.append('\t').append(i);
+    return Arrays.stream(ask(command.toString()).strip().split(" "))
+        .mapToDouble(Double::parseDouble)
+        .toArray();
+  }
+
+  /** See {@link Engine#peakBytes}. */
+  public long peakBytes(String stage) throws IOException {
+    return Long.parseLong(ask("bytes\t" + stage));
+  }
+
+  /** What the machine can do with this process's threads. */
+  public Work.Ceiling ceiling(int millis) throws IOException {
+    return new Work.Ceiling(
+        Double.parseDouble(ask("peak\t" + millis)),
+        Double.parseDouble(ask("bandwidth\t" + millis)));
+  }
+
+  private String ask(String command) throws IOException {
+    try {
+      commands.write(command + "\n");
+      commands.flush();
+    } catch (IOException e) {
+      throw ended();
+    }
+    return answer();
+  }
+
+  private String answer() throws IOException {
+    String line;
+    do {
+      line = answers.readLine();
+    } while (line != null && !line.startsWith("= "));
+    if (line == null) throw ended();
+    return line.substring(2);
+  }
+
+  private IllegalStateException ended() throws IOException {
+    List<String> lines = Files.readAllLines(errors);
+    String last = String.join("\n", lines.subList(Math.max(0, lines.size() - 15), lines.size()));
+    return new IllegalStateException(
+        "a benchmark's process ended early" + (last.isBlank() ? "" : "; it printed\n" + last));
+  }
+
+  @Override
+  public void close() throws IOException {
+    try {
+      commands.close();
+    } catch (IOException e) {
+      // It has ended already.
+    }
+    process.destroy();
+    Files.deleteIfExists(errors);
+  }
+}

@@ -1,0 +1,172 @@
+package dev.theriac.bench.frame;
+
+import dev.theriac.bench.frame.Work.Ceiling;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * Engines side by side on one problem with one thread count. Rounds alternate between them so that
+ * a busy machine hits all alike; ratios are taken within a round. The first engine is ours.
+ */
+public final class Rounds implements AutoCloseable {
+  private static final double WARM_SECONDS = 0.8;
+
+  private final BenchOptions options;
+  private final int threads;
+  private final int count;
+  private final double seconds;
+  private final List<PeerProcess> peers = new ArrayList<>();
+  private final Map<String, Map<PeerProcess, double[]>> micros = new LinkedHashMap<>();
+
+  /**
+   * @param usualRounds of the short form, where the caller does not say how many
+   */
+  public Rounds(BenchOptions options, int threads, int usualRounds) {
+    this.options = options;
+    this.threads = threads;
+    count = options.rounds() > 0 ? options.rounds() : options.full() ? 9 : usualRounds;
+    seconds = options.seconds() > 0 ? options.seconds() : options.full() ? 0.5 : 0.15;
+  }
+
+  public void add(PeerProcess peer) {
+    peers.add(peer);
+  }
+
+  /** Adds an engine that may be missing here, with a note then. */
+  public void addRival(String bench, String engine, String problem) throws IOException {
+    if (!options.rivals()) return;
+    try {
+      add(new PeerProcess(bench, engine, problem, threads, options.rivalClassPath()));
+    } catch (IllegalStateException e) {
+      options.note().accept(engine + " is left out: " + lastLine(e.getMessage()));
+    }
+  }
+
+  private static String lastLine(String message) {
+    for (String line : message.split("\n")) {
+      int at = line.indexOf("IllegalStateException: ");
+      if (at >= 0) return line.substring(at + "IllegalStateException: ".length());
+    }
+    return message;
+  }
+
+  public List<PeerProcess> peers() {
+    return List.copyOf(peers);
+  }
+
+  /** What the machine can do with as many threads. */
+  public Ceiling ceiling() throws IOException {
+    return peers.getFirst().ceiling(options.full() ? 500 : 250);
+  }
+
+  /**
+   * Times stages; each engine those that it has, after a warm-up.
+   *
+   * @param whole stages that take a measurement's full time
+   * @param parts short ones, which get a fifth of it
+   */
+  public void measure(List<String> whole, List<String> parts) throws IOException {
+    List<String> stages = new ArrayList<>(parts);
+    stages.addAll(whole);
+    for (PeerProcess peer : peers) {
+      Set<String> has = peer.stages();
+      for (String stage : stages) {
+        if (!has.contains(stage)) continue;
+        double most = whole.contains(stage) ? WARM_SECONDS : WARM_SECONDS / 5;
+        peer.run(stage, options.seconds() > 0 ? Math.min(most, options.seconds()) : most);
+        micros.computeIfAbsent(stage, s -> new LinkedHashMap<>()).put(peer, new double[count]);
+      }
+    }
+    for (int round = 0; round < count; round++) {
+      for (String stage : stages) {
+        for (PeerProcess peer : peers) {
+          double[] times = micros.getOrDefault(stage, Map.of()).get(peer);
+          if (times == null) continue;
+          times[round] = peer.run(stage, whole.contains(stage) ? seconds : seconds / 5).median();
+        }
+      }
+    }
+  }
+
+  /** Whether the stage was timed for our engine. */
+  public boolean has(String stage) {
+    return micros.containsKey(stage) && micros.get(stage).containsKey(peers.getFirst());
+  }
+
+  /** Median over rounds of our engine's time for a stage, in microseconds. */
+  public double median(String stage) {
+    return Stats.median(ours(stage));
+  }
+
+  private double[] ours(String stage) {
+    return micros.get(stage).get(peers.getFirst());
+  }
+
+  /** Median over rounds of the ratio of two of our stages. */
+  public double ratio(String above, String below) {
+    return Stats.median(Stats.ratios(ours(above), ours(below)));
+  }
+
+  /**
+   * A row for a stage. Rivals are the other engines that have it (those whose name says bf16 are
+   * only told beside them), or without any the fastest of our own baselines.
+   *
+   * @param work what the stage needs, or null where no bound is known
+   * @param baselines stages of our engine that do the same otherwise
+   */
+  public Row row(
+      String stage, String shape, Work work, Ceiling ceiling, List<String> baselines) {
+    double[] ours = ours(stage);
+    double median = Stats.median(ours);
+    Map<String, Double> others = new LinkedHashMap<>();
+    Map<String, double[]> rivals = new HashMap<>();
+    micros
+        .get(stage)
+        .forEach(
+            (peer, times) -> {
+              if (peer == peers.getFirst()) return;
+              others.put(peer.name(), Stats.median(times));
+              if (!peer.name().contains("bf16")) rivals.put(peer.name(), times);
+            });
+    for (String baseline : baselines) {
+      if (!has(baseline)) continue;
+      others.put(baseline, median(baseline));
+    }
+    if (rivals.isEmpty()) {
+      for (String baseline : baselines) {
+        if (has(baseline)) rivals.put(baseline, ours(baseline));
+      }
+    }
+    String rival = null;
+    for (String name : rivals.keySet()) {
+      if (rival == null || others.get(name) < others.get(rival)) rival = name;
+    }
+    double[] ratios = rival == null ? null : Stats.ratios(rivals.get(rival), ours);
+    boolean arithmetic = work != null && work.flops() > 0;
+    return new Row(
+        stage,
+        shape,
+        threads,
+        median,
+        rival,
+        rival == null ? null : others.get(rival),
+        ratios == null ? null : Stats.median(ratios),
+        ratios == null ? null : Arrays.stream(ratios).min().getAsDouble(),
+        ratios == null ? null : Arrays.stream(ratios).max().getAsDouble(),
+        arithmetic ? work.flops() / median / 1e3 : null,
+        work == null ? null : work.ofBound(ceiling, median),
+        work == null ? null : work.binding(ceiling),
+        others);
+  }
+
+  @Override
+  public void close() throws IOException {
+    for (PeerProcess peer : peers) peer.close();
+  }
+}

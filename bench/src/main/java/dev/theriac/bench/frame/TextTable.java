@@ -1,0 +1,80 @@
+package dev.theriac.bench.frame;
+
+import java.util.Locale;
+
+/** A report for a terminal. */
+final class TextTable {
+  private final StringBuilder out = new StringBuilder();
+
+  TextTable(BenchReport report) {
+    Machine machine = report.machine();
+    line("%s, %d cores, %s, %s", machine.cpu(), machine.cores(), machine.system(), machine.java());
+    line("theriac %s, commit %s", machine.version(), machine.commit());
+    report
+        .ceilings()
+        .forEach(
+            (threads, c) ->
+                line(
+                    "%s: %.1f GFLOP/s of fused multiply-adds, %.1f GB/s read from memory",
+                    threads(threads), c.gflops(), c.gigabytes()));
+    String shape = null;
+    int threads = 0;
+    for (Row row : report.rows()) {
+      if (!row.shape().equals(shape) || row.threads() != threads) {
+        shape = row.shape();
+        threads = row.threads();
+        line("");
+        line("%s, %s", report.shapes().getOrDefault(shape, shape), threads(threads));
+        line(
+            "  %-22s %12s %9s %9s  %-26s %12s %7s",
+            "", "median us", "GFLOP/s", "of bound", "rival", "its us", "ratio");
+      }
+      line(
+          "  %-22s %12s %9s %9s  %-26s %12s %7s",
+          row.name(),
+          micros(row.medianUs()),
+          row.gflops() == null ? "" : "%.1f".formatted(row.gflops()),
+          row.ofBound() == null
+              ? ""
+              : "%.0f %% %s".formatted(100 * row.ofBound(), row.bound().charAt(0)),
+          row.rival() == null ? "" : row.rival(),
+          row.rivalMedianUs() == null ? "" : micros(row.rivalMedianUs()),
+          row.ratio() == null ? "" : "%.2f".formatted(row.ratio()));
+      row.others()
+          .forEach(
+              (name, time) -> {
+                if (!name.equals(row.rival())) {
+                  line("  %-22s %12s %9s %9s  %-26s %12s", "", "", "", "", name, micros(time));
+                }
+              });
+    }
+    if (!report.findings().isEmpty()) line("");
+    for (Finding f : report.findings()) {
+      line(
+          "%s, %s, %s: %.3f%s (%s)",
+          f.name(),
+          f.shape(),
+          threads(f.threads()),
+          f.value(),
+          f.most() == null ? "" : " of at most " + f.most() + (f.met() ? "" : ": missed"),
+          f.text());
+    }
+  }
+
+  static String threads(int count) {
+    return count + (count == 1 ? " thread" : " threads");
+  }
+
+  static String micros(double value) {
+    return String.format(Locale.ROOT, value < 100 ? "%,.2f" : value < 10_000 ? "%,.1f" : "%,.0f", value);
+  }
+
+  private void line(String format, Object... values) {
+    out.append(String.format(Locale.ROOT, format, values).stripTrailing()).append('\n');
+  }
+
+  @Override
+  public String toString() {
+    return out.toString();
+  }
+}
