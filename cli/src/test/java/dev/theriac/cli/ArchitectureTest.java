@@ -18,9 +18,7 @@ import java.util.TreeSet;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/**
- * The arrows between modules and packages, over the class files of every module but the benchmarks.
- */
+/** The arrows between modules and packages, over the class files of every module. */
 class ArchitectureTest {
   /**
    * Tensors, operations and back ends need one another: a tensor's methods run operations, which
@@ -45,6 +43,9 @@ class ArchitectureTest {
   };
 
   private static final String COMMAND_LINE = "dev.theriac.cli..";
+
+  /** Programs rather than a library: their processes answer on standard output. */
+  private static final String BENCHMARKS = "dev.theriac.bench..";
 
   private static JavaClasses theriac;
 
@@ -198,6 +199,32 @@ class ArchitectureTest {
         .check(theriac);
   }
 
+  /** Only the command that runs them. */
+  @Test
+  void nothingElseDependsOnTheBenchmarks() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages(BENCHMARKS)
+        .and()
+        .doNotHaveSimpleName("BenchCommand")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage(BENCHMARKS)
+        .check(theriac);
+  }
+
+  /** JMH and DJL's PyTorch are not on the class path of the command line. */
+  @Test
+  void theFrameOfTheBenchmarksNeedsNeitherJmhNorLibtorch() {
+    noClasses()
+        .that()
+        .resideInAPackage("dev.theriac.bench.frame..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("org.openjdk.jmh..", "ai.djl..")
+        .check(theriac);
+  }
+
   @Test
   void onlyTheVectorBackEndNamesTheVectorApi() {
     noClasses()
@@ -224,7 +251,7 @@ class ArchitectureTest {
   void librariesWriteNothingToTheConsole() {
     noClasses()
         .that()
-        .resideOutsideOfPackage(COMMAND_LINE)
+        .resideOutsideOfPackages(COMMAND_LINE, BENCHMARKS)
         .should(ACCESS_STANDARD_STREAMS)
         .orShould()
         .callMethod(System.class, "console")
@@ -235,7 +262,7 @@ class ArchitectureTest {
   void librariesNeverEndTheJvm() {
     noClasses()
         .that()
-        .resideOutsideOfPackage(COMMAND_LINE)
+        .resideOutsideOfPackages(COMMAND_LINE, BENCHMARKS)
         .should()
         .callMethod(System.class, "exit", int.class)
         .orShould()
@@ -249,7 +276,7 @@ class ArchitectureTest {
   void librariesLogThroughSystemLogger() {
     noClasses()
         .that()
-        .resideOutsideOfPackage(COMMAND_LINE)
+        .resideOutsideOfPackages(COMMAND_LINE, BENCHMARKS)
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage("org.slf4j..", "java.util.logging..", "org.apache.logging..")

@@ -3,7 +3,6 @@ package dev.theriac.bench.dispatch;
 import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
@@ -68,14 +67,15 @@ public final class LibtorchDispatch implements dev.theriac.bench.frame.Engine {
         IValue.listFrom(up),
         IValue.listFrom(down),
         IValue.listFrom(downBias),
-        IValue.from(shape.gated() ? 0L : 1L));
+        IValue.from(shape.gated() ? 0L : 1L),
+        IValue.from(half));
     float[] weights = new float[Math.toIntExact(shape.rows())];
     for (int slot = 0; slot < weights.length; slot++) weights[slot] = problem.weight(slot);
-    IValue x = IValue.from(filled(problem, "x", 0, t, d));
+    IValue x = input(filled(problem, "x", 0, t, d));
     IValue ids =
         IValue.from((PtNDArray) manager.create(problem.ids(), new Shape(t, shape.choices())));
-    IValue w = IValue.from(array(weights, t, shape.choices()));
-    IValue g = IValue.from(filled(problem, "g", 0, t, d));
+    IValue w = input(array(weights, t, shape.choices()));
+    IValue g = input(filled(problem, "g", 0, t, d));
     inputs = new IValue[] {x, ids, w};
     withGradient = new IValue[] {x, ids, w, g};
     routerInputs =
@@ -108,11 +108,12 @@ public final class LibtorchDispatch implements dev.theriac.bench.frame.Engine {
   private PtNDArray array(float[] data, int... dims) {
     long[] shapeOf = new long[dims.length];
     for (int i = 0; i < dims.length; i++) shapeOf[i] = dims[i];
-    PtNDArray full = (PtNDArray) manager.create(data, new Shape(shapeOf));
-    if (!half) return full;
-    PtNDArray narrow = full.toType(DataType.BFLOAT16, false);
-    full.close();
-    return narrow;
+    return (PtNDArray) manager.create(data, new Shape(shapeOf));
+  }
+
+  private IValue input(PtNDArray full) {
+    IValue value = IValue.from(full);
+    return half ? IValueUtils.runMethod(module, "half", value) : value;
   }
 
   @Override
@@ -170,7 +171,9 @@ public final class LibtorchDispatch implements dev.theriac.bench.frame.Engine {
       place = first + Math.toIntExact(indices[0] / size);
       from = (place - first) * size;
     }
-    try (NDArray wide = results[place].toType(DataType.FLOAT32, true)) {
+    try (IValue found = IValue.from(results[place]);
+        IValue converted = IValueUtils.runMethod(module, "wide", found);
+        NDArray wide = converted.toTensor(manager)) {
       float[] all = wide.toFloatArray();
       double[] values = new double[indices.length];
       for (int i = 0; i < values.length; i++) {

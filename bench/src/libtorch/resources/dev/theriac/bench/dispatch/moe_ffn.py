@@ -45,12 +45,27 @@ class MoeFfn(torch.nn.Module):
 
     @torch.jit.export
     def load(self, gate: List[Tensor], gate_bias: List[Tensor], up: List[Tensor],
-             down: List[Tensor], down_bias: List[Tensor], activation: int) -> int:
+             down: List[Tensor], down_bias: List[Tensor], activation: int, half: bool) -> int:
         """gate [n, d] (and up [n, d] of gated experts), down [d, n], one of each per expert; lists
-        of what the experts do not have are empty."""
+        of what the experts do not have are empty. half makes them BF16."""
+        if half:
+            gate, gate_bias, up = self.halves(gate), self.halves(gate_bias), self.halves(up)
+            down, down_bias = self.halves(down), self.halves(down_bias)
         self.gate, self.gate_bias, self.up = gate, gate_bias, up
         self.down, self.down_bias, self.activation = down, down_bias, activation
         return len(gate)
+
+    def halves(self, tensors: List[Tensor]) -> List[Tensor]:
+        return [t.to(torch.bfloat16) for t in tensors]
+
+    @torch.jit.export
+    def half(self, t: Tensor) -> Tensor:
+        """BF16; DJL cannot ask for it."""
+        return t.to(torch.bfloat16)
+
+    @torch.jit.export
+    def wide(self, t: Tensor) -> Tensor:
+        return t.to(torch.float32)
 
     def sort(self, ids: Tensor) -> Tuple[Tensor, Tensor, List[int]]:
         """The slots by expert, their tokens, and the rows of each expert."""

@@ -55,7 +55,7 @@ class Layer:
                      for k, v in all_.items()}
             self.module = moe_ffn.MoeFfn()
             self.module.load(parts["gate"], parts["gate_bias"], parts["up"], parts["down"],
-                             parts["down_bias"], 0 if self.gated else 1)
+                             parts["down_bias"], 0 if self.gated else 1, False)
             self.leaves = [t for name in self.names for t in parts[name]]
         else:
             if not self.gated:

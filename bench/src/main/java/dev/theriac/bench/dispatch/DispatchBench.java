@@ -116,19 +116,18 @@ public final class DispatchBench implements Bench {
       BenchReport report, Rounds rounds, DispatchProblem problem, int threads) {
     Ceiling ceiling = report.ceiling(threads);
     work(problem)
-        .forEach(
-            (stage, work) -> {
-              if (!rounds.has(stage)) return;
-              List<String> baselines =
-                  switch (stage) {
-                    case "forward" -> BASELINES;
-                    case "gather", "combine" -> List.of("copy rows");
-                    case "gemm1+activation" -> List.of("gemm1 dense");
-                    case "gemm2" -> List.of("gemm2 dense");
-                    default -> List.of();
-                  };
-              report.add(rounds.row(stage, problem.shape().id(), work, ceiling, baselines));
-            });
+        .forEach((stage, work) -> {
+          if (!rounds.has(stage)) return;
+          List<String> baselines =
+              switch (stage) {
+                case "forward" -> BASELINES;
+                case "gather", "combine" -> List.of("copy rows");
+                case "gemm1+activation" -> List.of("gemm1 dense");
+                case "gemm2" -> List.of("gemm2 dense");
+                default -> List.of();
+              };
+          report.add(rounds.row(stage, problem.shape().id(), work, ceiling, baselines));
+        });
   }
 
   private static void findings(
@@ -151,14 +150,14 @@ public final class DispatchBench implements Bench {
             shape.id().equals("M") ? 0.05 : null,
             "router, top-k, index and combine as a share of the forward pass with its router"));
     if (rounds.has("forward@zipf-1.0")) {
-    report.add(
-        new Finding(
-            "Zipf 1.0 over round robin",
-            shape.id(),
-            threads,
-            rounds.ratio("forward@zipf-1.0", "forward@round-robin"),
-            decode ? null : 1.15,
-            new DispatchProblem(shape, "zipf-1.0").spread()));
+      report.add(
+          new Finding(
+              "Zipf 1.0 over round robin",
+              shape.id(),
+              threads,
+              rounds.ratio("forward@zipf-1.0", "forward@round-robin"),
+              decode ? null : 1.15,
+              new DispatchProblem(shape, "zipf-1.0").spread()));
     }
     if (decode) return;
     double saved = shape.savedBytes();

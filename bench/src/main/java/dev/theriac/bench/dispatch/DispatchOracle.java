@@ -31,8 +31,8 @@ final class DispatchOracle {
   private record Token(double[] y, double[] dx, double[] dweights) {}
 
   /**
-   * Largest error of an engine's last results, relative to the largest value of the tensor among the
-   * samples.
+   * Largest error of an engine's last results, relative to the largest value of the tensor among
+   * the samples.
    *
    * @param gradients whether forward+backward ran, or forward alone
    */

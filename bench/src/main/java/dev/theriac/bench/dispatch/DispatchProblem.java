@@ -6,8 +6,8 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * A layer with its data. Every number is a function of its place alone, so that engines in different
- * processes and languages have the same data without sending it.
+ * A layer with its data. Every number is a function of its place alone, so that engines in
+ * different processes and languages have the same data without sending it.
  *
  * @param shape the layer
  * @param distribution how tokens are spread: uniform, round-robin, zipf-0.5, zipf-1.0, zipf-1.5,

@@ -18,7 +18,14 @@ import java.util.List;
  *     expert E and as one more choice of each token
  */
 public record MoeShape(
-    String id, int tokens, int dim, int hidden, int experts, int topK, boolean gated, boolean meta) {
+    String id,
+    int tokens,
+    int dim,
+    int hidden,
+    int experts,
+    int topK,
+    boolean gated,
+    boolean meta) {
   private static final List<MoeShape> ALL =
       List.of(
           new MoeShape("S", 1024, 256, 512, 8, 2, true, false),
@@ -54,7 +61,14 @@ public record MoeShape(
   public String text() {
     return "%s: T %d, d %d, n %d, E %d, k %d%s, %s"
         .formatted(
-            id, tokens, dim, hidden, experts, topK, meta ? " + meta" : "", gated ? "SwiGLU" : "GELU");
+            id,
+            tokens,
+            dim,
+            hidden,
+            experts,
+            topK,
+            meta ? " + meta" : "",
+            gated ? "SwiGLU" : "GELU");
   }
 
   /** Experts, the meta expert among them. */

@@ -204,17 +204,15 @@ public final class TheriacDispatch implements Engine {
     Tensor gate = part("gate", wide, shape.dim());
     Tensor up = shape.gated() ? part("up", wide, shape.dim()) : null;
     Tensor down = part("down", shape.dim(), wide);
-    return inScope(
-        () ->
-            Autograd.noGrad(
-                () -> {
-                  Tensor z = Matmul.linear(x, gate, null);
-                  Tensor h =
-                      shape.gated()
-                          ? Elementwise.swiglu(z, Matmul.linear(x, up, null))
-                          : z.apply(activation);
-                  return Matmul.linear(h, down, null);
-                }));
+    return inScope(() ->
+        Autograd.noGrad(() -> {
+          Tensor z = Matmul.linear(x, gate, null);
+          Tensor h =
+              shape.gated()
+                  ? Elementwise.swiglu(z, Matmul.linear(x, up, null))
+                  : z.apply(activation);
+          return Matmul.linear(h, down, null);
+        }));
   }
 
   private Tensor part(String name, long rows, long columns) {
@@ -222,7 +220,9 @@ public final class TheriacDispatch implements Engine {
     return all.reshape(all.size()).slice(0, 0, rows * columns).reshape(rows, columns);
   }
 
-  /** What one writes without grouped products: gather, three products and an addition per expert. */
+  /**
+   * What one writes without grouped products: gather, three products and an addition per expert.
+   */
   private Tensor loop() {
     RowGroups groups = RowGroups.of(ids, shape.groups());
     long[] offsets = groups.offsets().toLongs();
@@ -335,9 +335,7 @@ public final class TheriacDispatch implements Engine {
 
     Kernels() {
       for (String stage : new String[] {"gather", "gemm1+activation", "gemm2"}) run(stage);
-      backend
-          .grouped()
-          .groupedInputGradient(arriving, at("down"), offsets, false, u.strided());
+      backend.grouped().groupedInputGradient(arriving, at("down"), offsets, false, u.strided());
     }
 
     private Tensor rows(long columns) {
@@ -362,9 +360,7 @@ public final class TheriacDispatch implements Engine {
         case "gemm1+activation" -> hidden(input, offsets, false);
         case "gemm1 dense" -> hidden(Rows.of(gathered.strided()), one(), true);
         case "gemm1" -> {
-          backend
-              .grouped()
-              .grouped(input, at("gate"), at("gate_bias"), offsets, zGate.strided());
+          backend.grouped().grouped(input, at("gate"), at("gate_bias"), offsets, zGate.strided());
           if (zUp != null) {
             backend.grouped().grouped(input, at("up"), null, offsets, zUp.strided());
           }
@@ -381,8 +377,7 @@ public final class TheriacDispatch implements Engine {
         case "gemm2" ->
             backend
                 .grouped()
-                .grouped(
-                    Rows.of(a.strided()), at("down"), at("down_bias"), offsets, o.strided());
+                .grouped(Rows.of(a.strided()), at("down"), at("down_bias"), offsets, o.strided());
         case "gemm2 dense" ->
             backend
                 .grouped()
@@ -428,9 +423,7 @@ public final class TheriacDispatch implements Engine {
 
     /** u, then z's gradients, then rows of dx and their sum. */
     private void inputGradient() {
-      backend
-          .grouped()
-          .groupedInputGradient(arriving, at("down"), offsets, false, u.strided());
+      backend.grouped().groupedInputGradient(arriving, at("down"), offsets, false, u.strided());
       backend
           .experts()
           .hiddenGradient(
@@ -448,8 +441,7 @@ public final class TheriacDispatch implements Engine {
               dScale.strided());
       backend
           .grouped()
-          .groupedInputGradient(
-              Rows.of(dGate.strided()), at("gate"), offsets, false, o.strided());
+          .groupedInputGradient(Rows.of(dGate.strided()), at("gate"), offsets, false, o.strided());
       if (dUp != null) {
         backend
             .grouped()
@@ -492,11 +484,8 @@ public final class TheriacDispatch implements Engine {
 
     private void copy() {
       MemorySegment from =
-          MemorySegment.ofAddress(gathered.strided().address())
-              .reinterpret(4 * gathered.size());
-      MemorySegment.ofAddress(o.strided().address())
-          .reinterpret(4 * o.size())
-          .copyFrom(from);
+          MemorySegment.ofAddress(gathered.strided().address()).reinterpret(4 * gathered.size());
+      MemorySegment.ofAddress(o.strided().address()).reinterpret(4 * o.size()).copyFrom(from);
     }
   }
 }

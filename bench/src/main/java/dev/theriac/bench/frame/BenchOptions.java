@@ -36,8 +36,7 @@ public record BenchOptions(
     }
     if (threads.isEmpty()) throw new IllegalArgumentException("bench: no thread count");
     if (rounds < 0 || seconds < 0) {
-      throw new IllegalArgumentException(
-          "bench: rounds %d, seconds %s".formatted(rounds, seconds));
+      throw new IllegalArgumentException("bench: rounds %d, seconds %s".formatted(rounds, seconds));
     }
   }
 }

@@ -47,8 +47,7 @@ public final class BenchReport {
         threads,
         measured,
         (a, b) ->
-            new Ceiling(
-                Math.max(a.gflops(), b.gflops()), Math.max(a.gigabytes(), b.gigabytes())));
+            new Ceiling(Math.max(a.gflops(), b.gflops()), Math.max(a.gigabytes(), b.gigabytes())));
   }
 
   public Ceiling ceiling(int threads) {
@@ -100,14 +99,13 @@ public final class BenchReport {
     root.put("version", machine.version());
     root.put("commit", machine.commit());
     List<Object> limits = new ArrayList<>();
-    ceilings.forEach(
-        (threads, c) -> {
-          Map<String, Object> limit = new LinkedHashMap<>();
-          limit.put("threads", threads);
-          limit.put("fma_gflops", rounded(c.gflops()));
-          limit.put("read_gbytes_per_s", rounded(c.gigabytes()));
-          limits.add(limit);
-        });
+    ceilings.forEach((threads, c) -> {
+      Map<String, Object> limit = new LinkedHashMap<>();
+      limit.put("threads", threads);
+      limit.put("fma_gflops", rounded(c.gflops()));
+      limit.put("read_gbytes_per_s", rounded(c.gigabytes()));
+      limits.add(limit);
+    });
     root.put("ceilings", limits);
     root.put("shapes", shapes);
     root.put("rows", rows.stream().map(BenchReport::json).toList());

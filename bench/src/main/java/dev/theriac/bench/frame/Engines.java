@@ -31,9 +31,7 @@ final class Engines {
                 threads,
                 engine.endsWith("-bf16"));
       }
-      case "gemm" ->
-          new GemmStage(
-              GemmEngine.of(engine, GemmProblem.parse(problem), threads));
+      case "gemm" -> new GemmStage(GemmEngine.of(engine, GemmProblem.parse(problem), threads));
       case "kernels" -> new KernelEngine(engine, problem, threads);
       default -> throw new IllegalArgumentException("no benchmark " + bench);
     };

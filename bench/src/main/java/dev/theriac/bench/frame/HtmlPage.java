@@ -52,25 +52,23 @@ final class HtmlPage {
         escape(m.commit()));
     report
         .ceilings()
-        .forEach(
-            (threads, c) ->
-                add(
-                    "<p class=\"faint\">%s: %.1f GFLOP/s of fused multiply-adds, %.1f GB/s read from"
-                        + " memory</p>",
-                    TextTable.threads(threads), c.gflops(), c.gigabytes()));
+        .forEach((threads, c) ->
+            add(
+                "<p class=\"faint\">%s: %.1f GFLOP/s of fused multiply-adds, %.1f GB/s read from"
+                    + " memory</p>",
+                TextTable.threads(threads), c.gflops(), c.gigabytes()));
     groups(report.rows())
-        .forEach(
-            (key, rows) -> {
-              String shape = rows.getFirst().shape();
-              String title =
-                  report.shapes().getOrDefault(shape, shape)
-                      + ", "
-                      + TextTable.threads(rows.getFirst().threads());
-              add("<h2>%s</h2>", escape(title));
-              ratios(rows);
-              bounds(rows);
-              table(rows);
-            });
+        .forEach((key, rows) -> {
+          String shape = rows.getFirst().shape();
+          String title =
+              report.shapes().getOrDefault(shape, shape)
+                  + ", "
+                  + TextTable.threads(rows.getFirst().threads());
+          add("<h2>%s</h2>", escape(title));
+          ratios(rows);
+          bounds(rows);
+          table(rows);
+        });
     findings(report.findings());
     add("</body></html>");
   }
@@ -166,22 +164,19 @@ final class HtmlPage {
           escape(row.name()),
           TextTable.micros(row.medianUs()),
           row.gflops() == null ? "" : "%.1f".formatted(row.gflops()),
-          row.ofBound() == null
-              ? ""
-              : "%.0f %% (%s)".formatted(100 * row.ofBound(), row.bound()),
+          row.ofBound() == null ? "" : "%.0f %% (%s)".formatted(100 * row.ofBound(), row.bound()),
           row.rival() == null ? "" : escape(row.rival()),
           row.rivalMedianUs() == null ? "" : TextTable.micros(row.rivalMedianUs()),
           row.ratio() == null ? "" : "%.2f".formatted(row.ratio()),
           row.ratio() == null ? "" : "%.2f to %.2f".formatted(row.ratioLow(), row.ratioHigh()));
       row.others()
-          .forEach(
-              (name, time) -> {
-                if (name.equals(row.rival())) return;
-                add(
-                    "<tr class=\"faint\"><td></td><td></td><td></td><td></td>"
-                        + "<td class=\"text\">%s</td><td>%s</td><td>%.2f</td><td></td></tr>",
-                    escape(name), TextTable.micros(time), time / row.medianUs());
-              });
+          .forEach((name, time) -> {
+            if (name.equals(row.rival())) return;
+            add(
+                "<tr class=\"faint\"><td></td><td></td><td></td><td></td>"
+                    + "<td class=\"text\">%s</td><td>%s</td><td>%.2f</td><td></td></tr>",
+                escape(name), TextTable.micros(time), time / row.medianUs());
+          });
     }
     add("</tbody></table>");
   }
@@ -209,7 +204,10 @@ final class HtmlPage {
   }
 
   private static String escape(String text) {
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\"", "&quot;");
+    return text.replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace("\"", "&quot;");
   }
 
   private void add(String format, Object... values) {

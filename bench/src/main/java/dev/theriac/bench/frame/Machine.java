@@ -16,8 +16,7 @@ import java.util.Properties;
  * @param version of this project
  * @param commit that it was built from, or "unknown"
  */
-record Machine(
-    String cpu, int cores, String system, String java, String version, String commit) {
+record Machine(String cpu, int cores, String system, String java, String version, String commit) {
   static Machine here() {
     Properties build = new Properties();
     try (var in = Machine.class.getResourceAsStream("build.properties")) {
@@ -49,7 +48,8 @@ record Machine(
   /** Asked of git where the program runs from a source tree. */
   private static String asked() {
     try {
-      Path here = Path.of(Machine.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+      Path here =
+          Path.of(Machine.class.getProtectionDomain().getCodeSource().getLocation().toURI());
       Process git =
           new ProcessBuilder("git", "describe", "--always", "--dirty", "--abbrev=12")
               .directory((Files.isDirectory(here) ? here : here.getParent()).toFile())

@@ -10,8 +10,8 @@ final class MemoryBandwidth {
   private MemoryBandwidth() {}
 
   /**
-   * Sums arrays on {@code threads} threads at once for about {@code millis} milliseconds; the sum of
-   * each thread's best rate.
+   * Sums arrays on {@code threads} threads at once for about {@code millis} milliseconds; the sum
+   * of each thread's best rate.
    *
    * @return 10^9 bytes per second
    */
@@ -26,21 +26,20 @@ final class MemoryBandwidth {
           Thread.ofPlatform()
               .name("bandwidth-" + t)
               .daemon()
-              .start(
-                  () -> {
-                    long[] data = new long[BYTES / threads / Long.BYTES];
-                    for (int i = 0; i < data.length; i++) data[i] = i;
-                    for (int i = 0; i < 3; i++) sink[self] += sum(data);
-                    start.countDown();
-                    while (start.getCount() > 0) sink[self] += sum(data);
-                    long end = System.nanoTime() + millis * 1_000_000L;
-                    while (System.nanoTime() < end) {
-                      long before = System.nanoTime();
-                      sink[self] += sum(data);
-                      double rate = 8.0 * data.length / (System.nanoTime() - before);
-                      best[self] = Math.max(best[self], rate);
-                    }
-                  });
+              .start(() -> {
+                long[] data = new long[BYTES / threads / Long.BYTES];
+                for (int i = 0; i < data.length; i++) data[i] = i;
+                for (int i = 0; i < 3; i++) sink[self] += sum(data);
+                start.countDown();
+                while (start.getCount() > 0) sink[self] += sum(data);
+                long end = System.nanoTime() + millis * 1_000_000L;
+                while (System.nanoTime() < end) {
+                  long before = System.nanoTime();
+                  sink[self] += sum(data);
+                  double rate = 8.0 * data.length / (System.nanoTime() - before);
+                  best[self] = Math.max(best[self], rate);
+                }
+              });
     }
     double sum = 0;
     for (int t = 0; t < threads; t++) {

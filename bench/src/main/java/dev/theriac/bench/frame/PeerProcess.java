@@ -28,8 +28,7 @@ public final class PeerProcess implements AutoCloseable {
    * @param moreClassPath null or jars that only this engine needs
    * @throws IllegalStateException with what the program printed when it does not start
    */
-  public PeerProcess(
-      String bench, String engine, String problem, int threads, String moreClassPath)
+  public PeerProcess(String bench, String engine, String problem, int threads, String moreClassPath)
       throws IOException {
     this(
         List.of(

@@ -12,11 +12,10 @@ final class TextTable {
     line("theriac %s, commit %s", machine.version(), machine.commit());
     report
         .ceilings()
-        .forEach(
-            (threads, c) ->
-                line(
-                    "%s: %.1f GFLOP/s of fused multiply-adds, %.1f GB/s read from memory",
-                    threads(threads), c.gflops(), c.gigabytes()));
+        .forEach((threads, c) ->
+            line(
+                "%s: %.1f GFLOP/s of fused multiply-adds, %.1f GB/s read from memory",
+                threads(threads), c.gflops(), c.gigabytes()));
     String shape = null;
     int threads = 0;
     for (Row row : report.rows()) {
@@ -41,12 +40,11 @@ final class TextTable {
           row.rivalMedianUs() == null ? "" : micros(row.rivalMedianUs()),
           row.ratio() == null ? "" : "%.2f".formatted(row.ratio()));
       row.others()
-          .forEach(
-              (name, time) -> {
-                if (!name.equals(row.rival())) {
-                  line("  %-22s %12s %9s %9s  %-26s %12s", "", "", "", "", name, micros(time));
-                }
-              });
+          .forEach((name, time) -> {
+            if (!name.equals(row.rival())) {
+              line("  %-22s %12s %9s %9s  %-26s %12s", "", "", "", "", name, micros(time));
+            }
+          });
     }
     if (!report.findings().isEmpty()) line("");
     for (Finding f : report.findings()) {
@@ -66,7 +64,8 @@ final class TextTable {
   }
 
   static String micros(double value) {
-    return String.format(Locale.ROOT, value < 100 ? "%,.2f" : value < 10_000 ? "%,.1f" : "%,.0f", value);
+    return String.format(
+        Locale.ROOT, value < 100 ? "%,.2f" : value < 10_000 ? "%,.1f" : "%,.0f", value);
   }
 
   private void line(String format, Object... values) {

@@ -1,0 +1,112 @@
+package dev.theriac.cli;
+
+import dev.theriac.bench.frame.Bench;
+import dev.theriac.bench.frame.BenchOptions;
+import dev.theriac.bench.frame.BenchReport;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ParentCommand;
+import picocli.CommandLine.Spec;
+
+/** Runs a benchmark, or says which there are. */
+@Command(
+    name = "bench",
+    description = {
+      "Times parts of the engine beside other engines, each in processes of its own, after a check"
+          + " of the results. Without NAME: lists what there is.",
+      "The launcher fetches libtorch (Linux on x86-64, about 120 MB) the first time; without it the"
+          + " rivals are baselines of our own."
+    })
+final class BenchCommand implements Callable<Integer> {
+  @ParentCommand private TheriacCommand theriac;
+  @Spec private CommandSpec spec;
+
+  @Parameters(index = "0", arity = "0..1", paramLabel = "NAME", description = "Which one.")
+  private String name;
+
+  @Option(names = "--json", paramLabel = "FILE", description = "Write the rows there too.")
+  private Path json;
+
+  @Option(names = "--html", paramLabel = "FILE", description = "Write a page with plots there too.")
+  private Path html;
+
+  @Option(
+      names = "--threads",
+      split = ",",
+      defaultValue = "1,2",
+      paramLabel = "N",
+      description = "Thread counts (default: ${DEFAULT-VALUE}).")
+  private List<Integer> threads;
+
+  @Option(
+      names = "--shape",
+      split = ",",
+      paramLabel = "S",
+      description = "Only these shapes; without NAME they are listed.")
+  private List<String> shapes = List.of();
+
+  @Option(
+      names = "--full",
+      description = "Every shape, more and longer rounds. Otherwise a run takes a few minutes.")
+  private boolean full;
+
+  @Option(names = "--no-rival", description = "Only our own engine and its baselines.")
+  private boolean noRival;
+
+  @Option(
+      names = "--python",
+      paramLabel = "PATH",
+      description = "A Python with torch whose loop and grouped_mm run as well (dispatch).")
+  private Path python;
+
+  @Option(names = "--rounds", defaultValue = "0", description = "Rounds (default: by benchmark).")
+  private int rounds;
+
+  @Option(
+      names = "--seconds",
+      defaultValue = "0",
+      description = "Seconds of a measurement in a round (default: by benchmark).")
+  private double seconds;
+
+  @Override
+  public Integer call() throws IOException {
+    if (name == null) {
+      for (Bench bench : Bench.all()) {
+        theriac.out().printf("%-10s%s%n", bench.name(), bench.description());
+        theriac.out().printf("%-10sshapes: %s%n", "", String.join(", ", bench.shapes()));
+      }
+      return 0;
+    }
+    BenchReport report;
+    try {
+      BenchOptions options =
+          new BenchOptions(
+              threads,
+              full,
+              !noRival,
+              System.getProperty("theriac.bench.rival"),
+              python,
+              shapes,
+              rounds,
+              seconds,
+              line -> {
+                if (!theriac.quiet()) theriac.err().println(line);
+              });
+      report = Bench.of(name).run(options);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(spec.commandLine(), e.getMessage(), e);
+    }
+    theriac.out().print(report.text());
+    theriac.out().flush();
+    if (json != null) report.writeJson(json);
+    if (html != null) report.writeHtml(html);
+    return 0;
+  }
+}
