@@ -10,6 +10,7 @@ import dev.theriac.llm.DenseFeedForward;
 import dev.theriac.llm.FeedForward;
 import dev.theriac.nn.Linear;
 import dev.theriac.op.Gradients;
+import dev.theriac.op.RowGroups;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
@@ -161,6 +162,35 @@ class MoeLayerGradientTest {
       assertThat((double) values[i])
           .as("%s, element %d", what, i)
           .isCloseTo(wanted[i], within(tolerance * largest));
+    }
+  }
+
+  @Test
+  void g03AWeightOfZeroHasTheGradientOfItsExpertsOutput() {
+    Experts experts = layer(shape(true, true, UnaryKind.SILU), 2, Kind.NONE).experts();
+    Tensor x = Tensor.randn(new Rng(5), 1, 3, DIM);
+    Tensor g = Tensor.randn(new Rng(6), 1, 3, DIM);
+    RowGroups groups = RowGroups.of(Tensor.of(new long[] {0, 3, 1, 3, 2, 0}, 3, 2), EXPERTS);
+    Tensor weights = Tensor.of(new float[] {0, 0.5f, 0, 0, 0.3f, 0}, 3, 2).requireGrad(true);
+    for (var backend : Stream.of(Backends.scalar(), Backends.cpu().backend()).distinct().toList()) {
+      Backends.with(
+          backend,
+          () -> {
+            double[] wanted = new double[6];
+            for (int slot = 0; slot < 6; slot++) {
+              float[] one = new float[6];
+              one[slot] = 1;
+              // The output of that slot's expert alone.
+              Tensor y = experts.forward(x, Tensor.of(one, 3, 2), groups);
+              wanted[slot] = y.mul(g).sum().item();
+            }
+            Gradients grads = experts.forward(x, weights, groups).backward(g);
+            assertClose(backend.name(), grads.get(weights), wanted, 2e-6);
+            // Expert 1 has one row, of weight zero.
+            Tensor down = grads.get(experts.parameters().get("down_proj.weight").value());
+            assertThat(down.select(0, 1).toFloats()).containsOnly(0);
+            return null;
+          });
     }
   }
 
