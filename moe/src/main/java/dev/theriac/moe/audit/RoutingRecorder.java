@@ -4,11 +4,13 @@ import dev.theriac.llm.Decoder;
 import dev.theriac.llm.FeedForward.SideOutput;
 import dev.theriac.llm.Generator;
 import dev.theriac.moe.Dispatch;
+import dev.theriac.moe.ExpertChoice;
 import dev.theriac.moe.MoeLayer;
 import dev.theriac.moe.Routing;
 import dev.theriac.op.Selection;
 import dev.theriac.op.Selection.Groups;
 import dev.theriac.tensor.Tensor;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -117,6 +119,55 @@ public final class RoutingRecorder implements Generator.PassListener {
               Measures.margin(scores, t * experts, experts, chosen, eligible(inGroups, routing, t)),
               Measures.entropy(probabilities, t * experts, experts),
               dropped.get((long) t)));
+    }
+  }
+
+  /**
+   * Records what experts chose for themselves: for each token the experts that took it, the highest
+   * weight first and of equal ones the lower id; without a margin, since tokens compete for an
+   * expert and not experts for a token. The header's layer has top-k 0.
+   *
+   * @param pass where the tokens stand; those at -1 are left out
+   */
+  public void recordChoice(Generator.Pass pass, int layer, ExpertChoice.Choice choice) {
+    long[] positions = pass.positions();
+    int experts = Math.toIntExact(choice.scores().size(1));
+    if (positions.length != choice.scores().size(0)) {
+      throw new IllegalArgumentException(
+          "audit: %d positions for the %d tokens that experts of layer %d chose among"
+              .formatted(positions.length, choice.scores().size(0), layer));
+    }
+    float[] scores = choice.scores().toFloats();
+    float[] weights = choice.weights().toFloats();
+    long[] taken = choice.tokens().toLongs();
+    int places = taken.length / experts;
+    List<List<Integer>> slots = new ArrayList<>();
+    for (int t = 0; t < positions.length; t++) slots.add(new ArrayList<>());
+    for (int s = 0; s < taken.length; s++) if (taken[s] >= 0) slots.get((int) taken[s]).add(s);
+    for (int t = 0; t < positions.length; t++) {
+      if (positions[t] < 0) continue;
+      List<Integer> mine = slots.get(t);
+      mine.sort((a, b) -> Float.compare(weights[b], weights[a]));
+      int[] ids = new int[mine.size()];
+      float[] of = new float[mine.size()];
+      for (int j = 0; j < ids.length; j++) {
+        ids[j] = mine.get(j) / places;
+        of[j] = weights[mine.get(j)];
+      }
+      long sequence = firstSequence + t / pass.width();
+      Label label = labels.of(sequence, positions[t]);
+      sink.add(
+          new RouteRecord(
+              sequence,
+              positions[t],
+              layer,
+              label.token(),
+              label.part(),
+              ids,
+              of,
+              null,
+              Measures.entropy(scores, t * experts, experts),
+              null));
     }
   }
 

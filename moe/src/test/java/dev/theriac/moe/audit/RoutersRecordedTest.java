@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.llm.Generator.Pass;
 import dev.theriac.moe.Capacity;
+import dev.theriac.moe.ExpertChoice;
 import dev.theriac.moe.Experts;
 import dev.theriac.moe.MoeLayer;
 import dev.theriac.moe.Router;
@@ -19,6 +20,7 @@ import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterEach;
@@ -183,6 +185,43 @@ class RoutersRecordedTest {
     var again = layer.forward(input(), mask, new MoeLayer.Replay(Tensor.of(ids, TOKENS, 2)));
     assertThat(again.value().toFloats()).isEqualTo(first.value().toFloats());
     assertThat(recorded((MoeLayer.Side) again.side())).isEqualTo(records);
+  }
+
+  @Test
+  void whatExpertsChoseIsRecordedByToken() {
+    ExpertChoice router = new ExpertChoice(DIM, 4, 0.8, ExpertChoice.Use.NON_CAUSAL, new Rng(6));
+    ExpertChoice.Choice choice = router.route(input().reshape(TOKENS, DIM), null);
+    List<RouteRecord> records = new ArrayList<>();
+    new RoutingRecorder(records::add).recordChoice(pass(), 5, choice);
+    assertThat(records).hasSize(TOKENS).allMatch(r -> r.margin() == null && r.layer() == 5);
+    long[] taken = choice.tokens().toLongs();
+    float[] scores = choice.scores().toFloats();
+    int places = taken.length / 4;
+    int routes = 0;
+    for (RouteRecord r : records) {
+      float before = Float.POSITIVE_INFINITY;
+      for (int j = 0; j < r.experts().length; j++) {
+        int expert = r.experts()[j];
+        assertThat(Arrays.copyOfRange(taken, expert * places, (expert + 1) * places))
+            .contains(r.position());
+        assertThat(r.weights()[j])
+            .isEqualTo(scores[(int) r.position() * 4 + expert])
+            .isLessThanOrEqualTo(before);
+        before = r.weights()[j];
+        routes++;
+      }
+    }
+    assertThat(routes).isEqualTo(taken.length);
+    assertThat(records).extracting(r -> r.experts().length).contains(0, 2);
+    TrailHeader header =
+        new TrailHeader(
+            "test",
+            Trails.header().model(),
+            Trails.HASH,
+            List.of(new TrailHeader.Layer(5, 4, 0, "expert choice")),
+            List.of(),
+            new LinkedHashMap<>());
+    records.forEach(header::require);
   }
 
   @Test
