@@ -1,8 +1,6 @@
 package dev.theriac.bench.dispatch;
 
 import dev.theriac.bench.dispatch.DispatchProblem.Values;
-import dev.theriac.bench.frame.PeerProcess;
-import java.io.IOException;
 import java.util.Arrays;
 import java.util.Map;
 
@@ -27,6 +25,11 @@ final class DispatchOracle {
     g = in.get("g");
   }
 
+  /** Entries of an engine's last results, see {@link dev.theriac.bench.frame.Engine#values}. */
+  interface Results {
+    double[] values(String tensor, long[] indices);
+  }
+
   /** Output and gradients of one token. */
   private record Token(double[] y, double[] dx, double[] dweights) {}
 
@@ -36,7 +39,7 @@ final class DispatchOracle {
    *
    * @param gradients whether forward+backward ran, or forward alone
    */
-  double error(PeerProcess peer, boolean gradients) throws IOException {
+  double error(Results peer, boolean gradients) {
     int d = shape.dim();
     double worst = 0;
     long[] tokens = shape.tokens() == 1 ? new long[] {0} : new long[] {0, shape.tokens() - 1};
@@ -140,7 +143,7 @@ final class DispatchOracle {
   }
 
   /** One entry of the gradient of each matrix of an expert, relative to its sum of sizes. */
-  private double matrix(PeerProcess peer, int e, int i, int c) throws IOException {
+  private double matrix(Results peer, int e, int i, int c) {
     int d = shape.dim();
     int n = shape.hidden();
     double[] exact = new double[3];

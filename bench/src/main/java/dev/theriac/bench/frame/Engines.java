@@ -9,7 +9,7 @@ import dev.theriac.bench.kernels.KernelEngine;
 import java.lang.reflect.InvocationTargetException;
 
 /** Makes engines from words. */
-final class Engines {
+public final class Engines {
   private Engines() {}
 
   /**
@@ -18,7 +18,7 @@ final class Engines {
    * @param problem as the benchmark's problem reads it
    * @throws IllegalStateException when libtorch is not on the class path or does not start
    */
-  static Engine of(String bench, String engine, String problem, int threads) {
+  public static Engine of(String bench, String engine, String problem, int threads) {
     return switch (bench) {
       case "dispatch" -> {
         DispatchProblem p = DispatchProblem.parse(problem);
