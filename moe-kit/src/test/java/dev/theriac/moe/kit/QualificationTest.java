@@ -14,10 +14,14 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class QualificationTest {
+  /** CpuKitTest runs them all; here the ragged ones will do, and the one for devices. */
   @Test
-  void everyIdPassesOnTheCpuAndTheDeviceTestIsSkippedLoudly() {
-    Report report = Qualification.run(Backends.cpu().backend());
-    assertThat(report.results()).extracting(Result::id).containsExactlyElementsOf(TestIds.all());
+  void theDeviceTestIsSkippedLoudlyAndAllOthersPass() {
+    List<String> ids =
+        TestIds.all().stream().filter(id -> id.startsWith("R") || id.equals("D06")).toList();
+    Backend cpu = Backends.cpu().backend();
+    Report report = Qualification.run(() -> List.of(cpu), ids::contains, _ -> {});
+    assertThat(report.results()).extracting(Result::id).containsExactlyElementsOf(ids);
     assertThat(report.passed()).as("%s", report).isTrue();
     assertThat(report.results())
         .filteredOn(r -> r.outcome() == Outcome.SKIPPED)
@@ -32,7 +36,7 @@ class QualificationTest {
         .allSatisfy(r -> assertThat(r.worst()).isLessThanOrEqualTo(1));
     assertThat(report.toString())
         .contains("R01  PASSED")
-        .contains("67 passed, 0 failed, 1 skipped");
+        .contains("17 passed, 0 failed, 1 skipped");
   }
 
   @Test
