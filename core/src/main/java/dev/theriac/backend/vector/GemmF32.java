@@ -133,7 +133,7 @@ final class GemmF32 implements IntConsumer {
         Math.max(1, Math.min(shape.columns, shape.pair ? MAX_COLUMN_BLOCK / 2 : MAX_COLUMN_BLOCK));
     double wanted = Math.min(TASKS, work / TASK);
     while (blocks(rows, columns) < wanted) {
-      if (columns >= 4 * panel) {
+      if (columns > 2 * panel) {
         columns = roundUp((columns + 1) / 2, panel);
       } else if (rows >= 128 && blocks(rows, columns) < FEW_TASKS) {
         rows = roundUp((rows + 1) / 2, TALL);
