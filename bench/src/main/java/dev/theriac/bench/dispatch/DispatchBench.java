@@ -69,7 +69,7 @@ public final class DispatchBench implements Bench {
     List<String> parts = new ArrayList<>(heavy ? NOT_GEMM : work(problem).keySet());
     parts.removeAll(WHOLE);
     if (!heavy) {
-      parts.addAll(List.of("copy rows", "gemm1 dense", "gemm2 dense"));
+      parts.addAll(List.of("copy-rows", "gemm1-dense", "gemm2-dense"));
       whole.addAll(List.of("dense", "loop", "forward@round-robin", "forward@zipf-1.0"));
     }
     if (decode) {
@@ -105,9 +105,9 @@ public final class DispatchBench implements Bench {
     work.put("gemm2", shape.gemm2(used));
     work.put("combine", shape.combine());
     work.put("forward", shape.forward(used));
-    work.put("backward dX", shape.backwardInput(used));
-    work.put("backward dW", shape.backwardWeights());
-    work.put("backward router", shape.router().plus(shape.router()));
+    work.put("backward-dX", shape.backwardInput(used));
+    work.put("backward-dW", shape.backwardWeights());
+    work.put("backward-router", shape.router().plus(shape.router()));
     work.put("forward+backward", shape.forwardBackward(used));
     work.put("step", shape.forwardBackward(used).plus(shape.optimiser()));
     return work;
@@ -122,9 +122,9 @@ public final class DispatchBench implements Bench {
           List<String> baselines =
               switch (stage) {
                 case "forward" -> BASELINES;
-                case "gather", "combine" -> List.of("copy rows");
-                case "gemm1+activation" -> List.of("gemm1 dense");
-                case "gemm2" -> List.of("gemm2 dense");
+                case "gather", "combine" -> List.of("copy-rows");
+                case "gemm1+activation" -> List.of("gemm1-dense");
+                case "gemm2" -> List.of("gemm2-dense");
                 default -> List.of();
               };
           report.add(rounds.row(stage, problem.shape().id(), work, ceiling, baselines));

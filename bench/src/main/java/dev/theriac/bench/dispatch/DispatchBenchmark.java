@@ -55,14 +55,14 @@ public class DispatchBenchmark {
     "gemm2",
     "combine",
     "forward",
-    "backward dX",
-    "backward dW",
-    "backward router",
+    "backward-dX",
+    "backward-dW",
+    "backward-router",
     "forward+backward",
     "step",
     "dense",
     "loop",
-    "copy rows"
+    "copy-rows"
   })
   public String stage;
 

@@ -309,12 +309,12 @@ public final class TheriacDispatch implements Engine {
                 "activation",
                 "gemm2",
                 "combine",
-                "backward dX",
-                "backward dW",
-                "backward router",
-                "gemm1 dense",
-                "gemm2 dense",
-                "copy rows"));
+                "backward-dX",
+                "backward-dW",
+                "backward-router",
+                "gemm1-dense",
+                "gemm2-dense",
+                "copy-rows"));
 
     private final RowGroups groups = RowGroups.of(ids, shape.groups());
     private final Strided offsets = groups.offsets().strided();
@@ -358,7 +358,7 @@ public final class TheriacDispatch implements Engine {
                 .index()
                 .gatherRows(x.strided(), groups.rowToken().strided(), gathered.strided());
         case "gemm1+activation" -> hidden(input, offsets, false);
-        case "gemm1 dense" -> hidden(Rows.of(gathered.strided()), one(), true);
+        case "gemm1-dense" -> hidden(Rows.of(gathered.strided()), one(), true);
         case "gemm1" -> {
           backend.grouped().grouped(input, at("gate"), at("gate_bias"), offsets, zGate.strided());
           if (zUp != null) {
@@ -378,15 +378,15 @@ public final class TheriacDispatch implements Engine {
             backend
                 .grouped()
                 .grouped(Rows.of(a.strided()), at("down"), at("down_bias"), offsets, o.strided());
-        case "gemm2 dense" ->
+        case "gemm2-dense" ->
             backend
                 .grouped()
                 .grouped(Rows.of(a.strided()), first("down"), null, one(), o.strided());
         case "combine" -> combine(o.strided(), weights.strided());
-        case "backward dX" -> inputGradient();
-        case "backward dW" -> weightGradient();
-        case "backward router" -> routerGradient();
-        case "copy rows" -> copy();
+        case "backward-dX" -> inputGradient();
+        case "backward-dW" -> weightGradient();
+        case "backward-router" -> routerGradient();
+        case "copy-rows" -> copy();
         default -> throw new IllegalArgumentException("no stage " + stage);
       }
     }

@@ -33,7 +33,7 @@ class DispatchBenchTest {
     assertThat(report.rows())
         .extracting(Row::name)
         .contains("router", "top-k", "index", "gather", "gemm1+activation", "gemm2", "combine")
-        .contains("forward", "backward dX", "backward dW", "backward router")
+        .contains("forward", "backward-dX", "backward-dW", "backward-router")
         .contains("forward+backward", "step");
     Row forward = row(report, "forward");
     assertThat(forward.others()).containsOnlyKeys("dense", "loop");
