@@ -15,7 +15,8 @@ import java.util.Set;
  * a busy machine hits all alike; ratios are taken within a round. The first engine is ours.
  */
 public final class Rounds implements AutoCloseable {
-  private static final double WARM_SECONDS = 0.8;
+  private static final double WARM_SECONDS = 0.2;
+  private static final int MOST_SLICES = 40;
 
   private final BenchOptions options;
   private final int threads;
@@ -82,14 +83,13 @@ public final class Rounds implements AutoCloseable {
    * @param parts short ones, which get a fifth of it
    */
   public void measure(List<String> whole, List<String> parts) throws IOException {
-    List<String> stages = new ArrayList<>(parts);
-    stages.addAll(whole);
+    List<String> stages = new ArrayList<>(whole);
+    stages.addAll(parts);
     for (PeerProcess peer : peers) {
       Set<String> has = peer.stages();
       for (String stage : stages) {
         if (!has.contains(stage)) continue;
-        double most = whole.contains(stage) ? WARM_SECONDS : WARM_SECONDS / 5;
-        peer.run(stage, options.seconds() > 0 ? Math.min(most, options.seconds()) : most);
+        warm(peer, stage);
         micros.computeIfAbsent(stage, s -> new LinkedHashMap<>()).put(peer, new double[count]);
       }
     }
@@ -101,6 +101,23 @@ public final class Rounds implements AutoCloseable {
           times[round] = peer.run(stage, whole.contains(stage) ? seconds : seconds / 5).median();
         }
       }
+    }
+  }
+
+  /**
+   * Runs a stage until it gets no faster: vector code that is not compiled yet is hundreds of times
+   * slower, and how soon it is depends on the number of calls.
+   */
+  private void warm(PeerProcess peer, String stage) throws IOException {
+    double slice = options.seconds() > 0 ? Math.min(WARM_SECONDS, options.seconds()) : WARM_SECONDS;
+    double best = Double.POSITIVE_INFINITY;
+    int settled = 0;
+    for (int slices = 0; settled < 2 && slices < MOST_SLICES; slices++) {
+      double median = peer.run(stage, slice).median();
+      // A call of half a second runs everything often enough within itself.
+      int step = median > 5e5 ? 2 : 1;
+      settled = median < 0.95 * best ? 0 : settled + step;
+      best = Math.min(best, median);
     }
   }
 
