@@ -28,6 +28,7 @@ class LauncherTest {
   /** All that the script may call, besides java and mvn. */
   private static final List<String> TOOLS =
       List.of(
+          "uname",
           "dirname",
           "readlink",
           "find",
@@ -111,6 +112,36 @@ class LauncherTest {
     assertThat(calls()).isEqualTo(1);
     assertThat(run(home.resolve("theriac")).err()).contains("the sources are newer than the build");
     assertThat(calls()).isEqualTo(2);
+  }
+
+  @Test
+  void fetchesLibtorchOnceForBenchmarksAlone() throws Exception {
+    maven(0);
+    executable(tools.resolve("uname"), "#!/bin/sh\n[ \"$1\" = -s ] && echo Linux || echo x86_64\n");
+    Path theriac = home.resolve("theriac");
+    String rival = "[-Dtheriac.bench.rival=" + home + "/bench/target/rival/*]";
+    assertThat(run(theriac, "bench").out()).doesNotContain("rival");
+    assertThat(run(theriac, "bench", "gemm", "--no-rival").out()).doesNotContain("bench.rival");
+    assertThat(calls()).isEqualTo(1);
+
+    Run first = run(theriac, "bench", "gemm");
+    assertThat(first.err()).contains("fetching libtorch for the comparison, once");
+    assertThat(first.out()).contains(rival);
+    assertThat(calls()).isEqualTo(2);
+    assertThat(run(theriac, "bench", "gemm").out()).contains(rival);
+    assertThat(calls()).isEqualTo(2);
+  }
+
+  @Test
+  void goesOnWithoutLibtorchWhenItCannotBeFetched() throws Exception {
+    maven(0);
+    executable(tools.resolve("uname"), "#!/bin/sh\n[ \"$1\" = -s ] && echo Linux || echo x86_64\n");
+    run(home.resolve("theriac"));
+    maven(1);
+    Run run = run(home.resolve("theriac"), "bench", "gemm");
+    assertThat(run.status()).isZero();
+    assertThat(run.err()).contains("libtorch could not be fetched", "going on without it");
+    assertThat(run.out()).doesNotContain("rival").contains("[bench]\n[gemm]");
   }
 
   @Test
