@@ -25,6 +25,7 @@ public record FeedForwardWeights(
     String op = "feedForward";
     Check.that(gate.rank() == 3, "%s: gate must be [E, n, d], got %s", op, gate.layout());
     long e = gate.size(0);
+    Check.that(e >= 1, "%s: no expert in gate %s", op, gate.layout());
     long n = gate.size(1);
     long d = gate.size(2);
     Check.shape(op, "gateBias", gateBias, e, n);

@@ -3,6 +3,7 @@ package dev.theriac.op;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Tensor;
+import java.util.BitSet;
 
 /**
  * How T tokens are spread over E groups of rows, and how rows find back to their token. Rows of one
@@ -25,10 +26,12 @@ public record RowGroups(
     Tensor tokenRow) {
   /**
    * @throws IllegalArgumentException when shapes do not fit, offsets or starts do not ascend from 0
-   *     to R, or an entry is out of range
+   *     to R, an entry is out of range, a slot is taken twice, a group has a token twice, or {@code
+   *     tokenRow} does not list exactly each token's rows in ascending order
    */
   public RowGroups {
     Check.that(tokens >= 0, "rowGroups: %d tokens", tokens);
+    Check.that(offsets.size() >= 2, "rowGroups: no group; offsets must be [E+1] with E >= 1");
     long rows = rowToken.size();
     checkBounds("offsets", offsets, rows);
     checkBounds("tokenStart", tokenStart, rows);
@@ -38,6 +41,8 @@ public record RowGroups(
     Check.ids("rowGroups", int64("rowToken", rowToken), tokens);
     Check.ids("rowGroups", int64("rowSlot", rowSlot), Long.MAX_VALUE);
     Check.ids("rowGroups", int64("tokenRow", tokenRow), rows);
+    checkTokens(tokens, rowToken, tokenStart, tokenRow);
+    checkDistinct(tokens, offsets, rowToken, rowSlot);
   }
 
   /**
@@ -88,6 +93,44 @@ public record RowGroups(
     return counts;
   }
 
+  /** Rows that ascend within each token and belong to it, R of them, are every row once. */
+  private static void checkTokens(
+      long tokens, Tensor rowToken, Tensor tokenStart, Tensor tokenRow) {
+    long token = rowToken.strided().address();
+    long start = tokenStart.strided().address();
+    long list = tokenRow.strided().address();
+    for (long t = 0; t < tokens; t++) {
+      long last = -1;
+      for (long i = Host.getLong(start + 8 * t); i < Host.getLong(start + 8 * (t + 1)); i++) {
+        long row = Host.getLong(list + 8 * i);
+        if (row <= last || Host.getLong(token + 8 * row) != t) {
+          throw new IllegalArgumentException(
+              "rowGroups: tokenRow lists row %d after row %d for token %d, rowToken gives it to %d"
+                  .formatted(row, last, t, Host.getLong(token + 8 * row)));
+        }
+        last = row;
+      }
+    }
+  }
+
+  private static void checkDistinct(long tokens, Tensor offsets, Tensor rowToken, Tensor rowSlot) {
+    long token = rowToken.strided().address();
+    long slot = rowSlot.strided().address();
+    long[] bounds = offsets.toLongs();
+    int[] seen = new int[Math.toIntExact(tokens)]; // the last group that had a token, plus one
+    BitSet slots = new BitSet();
+    for (int e = 0; e + 1 < bounds.length; e++) {
+      for (long r = bounds[e]; r < bounds[e + 1]; r++) {
+        long t = Host.getLong(token + 8 * r);
+        int s = Math.toIntExact(Host.getLong(slot + 8 * r));
+        Check.that(seen[(int) t] != e + 1, "rowGroups: group %d has token %d twice", e, t);
+        Check.that(!slots.get(s), "rowGroups: slot %d of row %d is taken", s, r);
+        seen[(int) t] = e + 1;
+        slots.set(s);
+      }
+    }
+  }
+
   private static Tensor int64(String what, Tensor t) {
     Check.dtype("rowGroups", what, t, DType.I64);
     Check.that(
@@ -100,7 +143,6 @@ public record RowGroups(
 
   private static void checkBounds(String what, Tensor bounds, long rows) {
     int64(what, bounds);
-    Check.that(bounds.size() >= 1, "rowGroups: %s is empty", what);
     long at = bounds.strided().address();
     long last = 0;
     for (long i = 0; i < bounds.size(); i++) {

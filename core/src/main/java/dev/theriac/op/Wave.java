@@ -20,6 +20,7 @@ record Wave(long from, long rows, int first, Tensor offsets, boolean continues) 
   /** Bytes of temporary results in a wave that are worth another one. */
   private static final long BYTES = 2L << 20;
 
+  /** Waves aimed at; as groups are rarely split, there may be a few more. */
   private static final int MOST = 8;
 
   /**

@@ -12,6 +12,7 @@ import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
@@ -29,7 +30,7 @@ class FeedForwardTest {
     return Samples.backends();
   }
 
-  /** Tokens, choices, experts, d, n. The last ones take more than one wave of rows. */
+  /** Tokens, choices, experts, d, n. */
   private static final int[][] SIZES = {
     {0, 1, 2, 3, 5},
     {1, 1, 1, 1, 1},
@@ -39,6 +40,9 @@ class FeedForwardTest {
     {300, 2, 5, 40, 600},
     {700, 1, 2, 20, 500},
   };
+
+  /** More than one wave of rows, and an expert that takes more than one. */
+  private static final int[] WAVES = {6000, 1, 4, 24, 400};
 
   private record Problem(
       Tensor x, Tensor weights, RowGroups groups, FeedForwardWeights w, UnaryKind activation) {
@@ -113,6 +117,7 @@ class FeedForwardTest {
         }
       }
     }
+    agrees(backend, Problem.of(WAVES, true, true, UnaryKind.SILU, DType.F32));
     for (UnaryKind a : List.of(UnaryKind.GELU, UnaryKind.GELU_TANH, UnaryKind.RELU)) {
       for (boolean gated : new boolean[] {false, true}) {
         agrees(backend, Problem.of(SIZES[4], gated, true, a, DType.F32));
@@ -143,6 +148,22 @@ class FeedForwardTest {
     Tolerances.check(what, backend.name(), exact, Tolerances.largest(exact), got);
   }
 
+  @Test
+  void largeProblemsAreCutIntoWavesAndTheirExpertsToo() {
+    RowGroups groups = Problem.of(WAVES, true, true, UnaryKind.SILU, DType.F32).groups;
+    List<Wave> waves = Wave.of(groups, 4 * (400 + 24));
+    assertThat(waves).hasSizeGreaterThan(2);
+    assertThat(waves).anyMatch(Wave::continues);
+    assertThat(waves).anyMatch(w -> w.offsets().size() > 2);
+    long next = 0;
+    for (Wave w : waves) {
+      assertThat(w.from()).isEqualTo(next);
+      next += w.rows();
+      assertThat(w.offsets().toLongs()).endsWith(w.rows());
+    }
+    assertThat(next).isEqualTo(groups.rows());
+  }
+
   @ParameterizedTest
   @MethodSource("backends")
   void unusedExpertsAndDroppedChoicesGetZeros(Backend backend) {
@@ -150,7 +171,8 @@ class FeedForwardTest {
     Gradients found = Backends.with(backend, () -> p.fused().sum().backward());
     for (Tensor stack : p.w.all()) {
       assertThat(found.get(stack).select(0, 0).toFloats()).containsOnly(0f);
-      assertThat(found.get(stack).select(0, 32).toFloats()).isNotEqualTo(new float[1]);
+      float[] used = found.get(stack).select(0, 32).toFloats();
+      assertThat(used).isNotEqualTo(new float[used.length]).doesNotContain(Float.NaN);
     }
     long[] slots = p.groups.rowSlot().toLongs();
     float[] weights = found.get(p.weights).toFloats();
@@ -161,7 +183,11 @@ class FeedForwardTest {
   @ParameterizedTest
   @MethodSource("backends")
   void bitsDoNotDependOnThreadsNorOnOtherRows(Backend backend) {
-    Problem p = Problem.of(SIZES[5], true, true, UnaryKind.SILU, DType.F32);
+    bitsDoNotDepend(backend, Problem.of(SIZES[5], true, true, UnaryKind.SILU, DType.F32));
+    bitsDoNotDepend(backend, Problem.of(WAVES, false, true, UnaryKind.GELU, DType.F32));
+  }
+
+  private static void bitsDoNotDepend(Backend backend, Problem p) {
     int before = Workers.threads();
     try {
       List<float[]> first = bits(backend, p);
@@ -178,10 +204,12 @@ class FeedForwardTest {
       long[] rows = p.groups.tokenRow().toLongs();
       long[] slots = p.groups.rowSlot().toLongs();
       for (int t = 0; t < 300; t += 97) {
-        long[] ids = {-1, -1};
+        int k = (int) p.weights.size(1);
+        long[] ids = new long[k];
+        Arrays.fill(ids, -1);
         for (long i = start[t]; i < start[t + 1]; i++) {
           int row = (int) rows[(int) i];
-          ids[(int) slots[row] % 2] = group(p.groups, row);
+          ids[(int) slots[row] % k] = group(p.groups, row);
         }
         int token = t;
         Tensor alone =
@@ -191,7 +219,7 @@ class FeedForwardTest {
                     Grouped.feedForward(
                         p.x.slice(0, token, token + 1),
                         p.weights.slice(0, token, token + 1),
-                        RowGroups.of(Tensor.of(ids, 1, 2), p.groups.groups()),
+                        RowGroups.of(Tensor.of(ids, 1, k), p.groups.groups()),
                         p.w,
                         p.activation));
         float[] row = new float[d];

@@ -115,4 +115,27 @@ class RowGroupsTest {
             () -> new RowGroups(2, Tensor.of(new long[] {0, 3}), rows, rows, start, rows))
         .hasMessageContaining("tokenStart must have shape [3]");
   }
+
+  @Test
+  void refusesRowsThatDoNotFindBack() {
+    Tensor offsets = Tensor.of(new long[] {0, 2});
+    Tensor start = Tensor.of(new long[] {0, 1, 2});
+    Tensor up = Tensor.of(new long[] {0, 1});
+    Tensor down = Tensor.of(new long[] {1, 0});
+    Tensor same = Tensor.of(new long[] {0, 0});
+    assertThat(new RowGroups(2, offsets, up, down, start, up).rows()).isEqualTo(2);
+    assertThatThrownBy(() -> new RowGroups(2, offsets, up, up, start, down))
+        .hasMessageContaining("tokenRow lists row 1 after row -1 for token 0");
+    assertThatThrownBy(() -> new RowGroups(2, offsets, up, same, start, up))
+        .hasMessageContaining("slot 0 of row 1 is taken");
+    Tensor both = Tensor.of(new long[] {0, 2});
+    assertThatThrownBy(() -> new RowGroups(1, offsets, same, up, both, up))
+        .hasMessageContaining("group 0 has token 0 twice");
+    assertThatThrownBy(() -> new RowGroups(1, offsets, same, up, both, down))
+        .hasMessageContaining("tokenRow lists row 0 after row 1 for token 0");
+    Tensor none = Tensor.of(new long[0]);
+    assertThatThrownBy(() ->
+            new RowGroups(1, Tensor.of(new long[1]), none, none, Tensor.of(new long[2]), none))
+        .hasMessageContaining("no group");
+  }
 }

@@ -47,7 +47,7 @@ final class Tolerances {
     within(8, "logSumExp");
     within(2, "selectedSoftmax");
     within(32, "feedForward");
-    within(32, "feedForward gradient");
+    within(64, "feedForward gradient"); // sums over thousands of rows are one chain
     within(16, "attention");
     within(32, "attention gradient");
     within(4, "rope");

@@ -20,7 +20,9 @@ final class GemmLeft implements IntConsumer {
   /** Rows of one packing task. */
   private static final int STRIP = 64;
 
-  private static final int SLOTS = 8;
+  /** Buffers kept for later calls: two, for two calls at a time. */
+  private static final int SLOTS = 2;
+
   private static final AtomicReferenceArray<MemorySegment> FREE = new AtomicReferenceArray<>(SLOTS);
 
   private final GemmF32 call;
@@ -41,8 +43,8 @@ final class GemmLeft implements IntConsumer {
     first = new long[count + 1];
     firstTask = new int[count + 1];
     for (int g = 0; g < count; g++) {
+      int rows = groups.depth(g) == 0 ? 0 : groups.rows(g);
       int runs = call.runs(g);
-      int rows = groups.rows(g);
       first[g + 1] = first[g] + (long) runs * padded(rows);
       firstTask[g + 1] = Math.addExact(firstTask[g], runs * ((rows + STRIP - 1) / STRIP));
     }

@@ -165,32 +165,7 @@ final class VectorExperts implements ExpertKernels {
   /** First products of all experts, with the activation at the end of each block. */
   private record HiddenProducts(
       Rows x, Hidden weights, Strided offsets, Strided zGate, Strided zUp, Strided a)
-      implements GemmGroups {
-
-    @Override
-    public int count() {
-      return (int) weights.gate().size(0);
-    }
-
-    @Override
-    public int rows(int g) {
-      return VectorGrouped.length(offsets, g);
-    }
-
-    @Override
-    public int depth(int g) {
-      return VectorMatmul.size("terms", x.columns());
-    }
-
-    @Override
-    public long a(int g) {
-      return VectorGrouped.first(x, offsets, g);
-    }
-
-    @Override
-    public long aRowIndex(int g) {
-      return VectorGrouped.index(x, offsets, g);
-    }
+      implements VectorGrouped.RowProducts {
 
     @Override
     public long b(int g) {

@@ -112,34 +112,73 @@ final class VectorGrouped implements GroupedKernels {
     return stack == null ? 0 : stack.address() + 4 * g * stack.size(1);
   }
 
-  /** Rows of group g times matrix g: forward, and the gradient of the input. */
+  /** Rows of group g times matrix g. */
+  interface RowProducts extends GemmGroups {
+    Strided offsets();
+
+    Rows x();
+
+    @Override
+    default int count() {
+      return (int) offsets().size() - 1;
+    }
+
+    @Override
+    default int rows(int g) {
+      return length(offsets(), g);
+    }
+
+    @Override
+    default int depth(int g) {
+      return VectorMatmul.size("terms", x().columns());
+    }
+
+    @Override
+    default long a(int g) {
+      return first(x(), offsets(), g);
+    }
+
+    @Override
+    default long aRowIndex(int g) {
+      return index(x(), offsets(), g);
+    }
+  }
+
+  /** Sums over the rows of group g. */
+  private interface RowSums extends GemmGroups {
+    Strided offsets();
+
+    Rows right();
+
+    @Override
+    default int count() {
+      return (int) offsets().size() - 1;
+    }
+
+    @Override
+    default int depth(int g) {
+      return length(offsets(), g);
+    }
+
+    @Override
+    default long b(int g) {
+      return first(right(), offsets(), g);
+    }
+
+    @Override
+    default long bIndex(int g) {
+      return index(right(), offsets(), g);
+    }
+
+    @Override
+    default long bias(int g) {
+      return 0;
+    }
+  }
+
+  /** Forward, and the gradient of the input. */
   private record Products(Strided offsets, Rows x, Strided w, Strided shift, Strided out)
-      implements GemmGroups {
-
-    @Override
-    public int count() {
-      return (int) w.size(0);
-    }
-
-    @Override
-    public int rows(int g) {
-      return length(offsets, g);
-    }
-
-    @Override
-    public int depth(int g) {
-      return VectorMatmul.size("terms", x.columns());
-    }
-
-    @Override
-    public long a(int g) {
-      return first(x, offsets, g);
-    }
-
-    @Override
-    public long aRowIndex(int g) {
-      return index(x, offsets, g);
-    }
+      implements RowProducts {
 
     @Override
     public long b(int g) {
@@ -157,23 +196,13 @@ final class VectorGrouped implements GroupedKernels {
     }
   }
 
-  /** Sums over the rows of group g: the gradient of the matrix. */
-  private record Sums(Strided offsets, int rows, Rows left, Rows right, Strided out)
-      implements GemmGroups {
-
-    @Override
-    public int count() {
-      return (int) out.size(0);
-    }
+  /** The gradient of the matrix. */
+  private record Sums(Strided offsets, int columns, Rows left, Rows right, Strided out)
+      implements RowSums {
 
     @Override
     public int rows(int g) {
-      return rows;
-    }
-
-    @Override
-    public int depth(int g) {
-      return length(offsets, g);
+      return columns;
     }
 
     @Override
@@ -187,36 +216,16 @@ final class VectorGrouped implements GroupedKernels {
     }
 
     @Override
-    public long b(int g) {
-      return first(right, offsets, g);
-    }
-
-    @Override
-    public long bIndex(int g) {
-      return index(right, offsets, g);
-    }
-
-    @Override
-    public long bias(int g) {
-      return 0;
-    }
-
-    @Override
     public long c(int g) {
       return matrix(out, g);
     }
   }
 
-  /** Sums over the rows of group g: the gradient of the bias. */
+  /** The gradient of the bias. */
   private record ColumnSums(Strided offsets, Strided scale, Rows right, Strided out)
-      implements GemmGroups {
+      implements RowSums {
 
     private static final MemorySegment ONE = Arena.global().allocateFrom(Lanes.F32, 1f);
-
-    @Override
-    public int count() {
-      return (int) out.size(0);
-    }
 
     @Override
     public int rows(int g) {
@@ -224,28 +233,8 @@ final class VectorGrouped implements GroupedKernels {
     }
 
     @Override
-    public int depth(int g) {
-      return length(offsets, g);
-    }
-
-    @Override
     public long a(int g) {
       return scale == null ? ONE.address() : scale.address() + 4 * offset(offsets, g);
-    }
-
-    @Override
-    public long b(int g) {
-      return first(right, offsets, g);
-    }
-
-    @Override
-    public long bIndex(int g) {
-      return index(right, offsets, g);
-    }
-
-    @Override
-    public long bias(int g) {
-      return 0;
     }
 
     @Override
