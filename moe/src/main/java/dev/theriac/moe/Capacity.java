@@ -1,8 +1,13 @@
 package dev.theriac.moe;
 
+import java.math.BigDecimal;
+import java.math.RoundingMode;
+
 /**
  * Bounds how many tokens an expert takes: C = ceil(factor * k * T / E), at least {@code minimum}
- * and at most T (Lepikhin et al. 2020, GShard). T counts tokens, not filling.
+ * and at most T (Lepikhin et al. 2020, GShard). T counts tokens, not filling. The formula is
+ * computed exactly, with the factor as the decimal number that it is written as: a binary product
+ * would round 1.1 * 100 / 10 up to 12.
  *
  * @param factor share of an even load; 1 is just enough for it
  * @param minimum lower bound of C
@@ -39,7 +44,17 @@ public record Capacity(double factor, int minimum, Policy policy) {
 
   /** Tokens that each of E experts takes at most when T choose k experts each. */
   public int of(long tokens, int topK, int experts) {
-    double even = Math.ceil(factor * topK * tokens / experts);
-    return (int) Math.min(tokens, Math.max(minimum, even));
+    return Math.toIntExact(
+        Math.min(tokens, Math.max(minimum, share(factor, topK, tokens, experts))));
+  }
+
+  /** ceil(factor * k * T / E), at most T. */
+  static long share(double factor, int topK, long tokens, int experts) {
+    return BigDecimal.valueOf(factor)
+        .multiply(BigDecimal.valueOf(topK))
+        .multiply(BigDecimal.valueOf(tokens))
+        .divide(BigDecimal.valueOf(experts), 0, RoundingMode.CEILING)
+        .min(BigDecimal.valueOf(tokens))
+        .longValueExact();
   }
 }

@@ -72,7 +72,7 @@ public final class ExpertChoice extends Module {
 
   /** Places of each expert for T tokens: ceil(factor * T / E), at most T. */
   public int capacity(long tokens) {
-    return (int) Math.min(tokens, Math.ceil(factor * tokens / experts()));
+    return Math.toIntExact(Capacity.share(factor, 1, tokens, experts()));
   }
 
   /**

@@ -150,6 +150,31 @@ class CapacityTest extends ScopedTest {
   }
 
   @Test
+  @DisplayName("C02: the formula is exact, for every factor as it is written")
+  void capacityIsExact() {
+    assertThat(new Capacity(1.1, Policy.POSITION).of(100, 1, 10)).isEqualTo(11);
+    for (int tenths : new int[] {1, 3, 7, 11, 12, 13, 19, 29}) {
+      double factor = tenths / 10.0;
+      Capacity capacity = new Capacity(factor, Policy.POSITION);
+      for (int experts = 1; experts <= 12; experts++) {
+        ExpertChoice choice =
+            new ExpertChoice(1, experts, factor, ExpertChoice.Use.NON_CAUSAL, new Rng(1));
+        for (long tokens = 0; tokens <= 240; tokens++) {
+          for (int k = 1; k <= Math.min(experts, 3); k++) {
+            long even = Math.min(tokens, Math.ceilDiv(tenths * k * tokens, 10L * experts));
+            assertThat(capacity.of(tokens, k, experts))
+                .as("%s, T = %d, k = %d, E = %d", factor, tokens, k, experts)
+                .isEqualTo((int) even);
+            if (k == 1) assertThat(choice.capacity(tokens)).isEqualTo((int) even);
+          }
+        }
+      }
+    }
+    assertThat(new Capacity(1e300, Policy.POSITION).of(7, 2, 3)).isEqualTo(7);
+    assertThat(new Capacity(1e-300, Policy.POSITION).of(7, 2, 3)).isEqualTo(1);
+  }
+
+  @Test
   @DisplayName("C06: a token whose choices were all dropped is the shared expert's output, or 0")
   void tokensWithoutExperts() {
     DecoderConfig config = new DecoderConfig(Family.PHI, 8, 4, 6, 1, 1, 1, 0, 1e4, 16, 1e-5, 0, 1);
