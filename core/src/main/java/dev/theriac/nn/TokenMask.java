@@ -15,20 +15,28 @@ public final class TokenMask {
   private final BitSet valid;
 
   private TokenMask(long batch, long length, BitSet valid) {
-    if (batch < 0 || length < 0 || batch * length > Integer.MAX_VALUE) {
-      throw new IllegalArgumentException(
-          "tokenMask: %d rows of %d positions; there may be up to 2^31-1 positions"
-              .formatted(batch, length));
-    }
+    size(batch, length);
     this.batch = (int) batch;
     this.length = (int) length;
     this.valid = valid;
   }
 
+  /** batch * length, refused where that is no number of positions; both must fit alone too. */
+  private static int size(long batch, long length) {
+    boolean fits =
+        batch >= 0 && length >= 0 && batch <= Integer.MAX_VALUE && length <= Integer.MAX_VALUE;
+    if (!fits || batch * length > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "tokenMask: %d rows of %d positions; there may be up to 2^31-1 positions"
+              .formatted(batch, length));
+    }
+    return (int) (batch * length);
+  }
+
   /** Every position holds a token. */
   public static TokenMask all(long batch, long length) {
     BitSet bits = new BitSet();
-    bits.set(0, Math.toIntExact(Math.max(0, batch * length)));
+    bits.set(0, size(batch, length));
     return new TokenMask(batch, length, bits);
   }
 
@@ -44,6 +52,7 @@ public final class TokenMask {
               .formatted(lengths.layout()));
     }
     long[] each = lengths.toLongs();
+    size(each.length, length);
     BitSet bits = new BitSet();
     for (int b = 0; b < each.length; b++) {
       if (each[b] < 0 || each[b] > length) {
@@ -61,7 +70,7 @@ public final class TokenMask {
    * @param valid [B * T] row by row, true where there is a token
    */
   public static TokenMask of(boolean[] valid, long batch, long length) {
-    if (valid.length != batch * length) {
+    if (valid.length != size(batch, length)) {
       throw new IllegalArgumentException(
           "tokenMask: %d values for %d rows of %d positions"
               .formatted(valid.length, batch, length));

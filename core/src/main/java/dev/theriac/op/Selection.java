@@ -4,7 +4,6 @@ import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Tensor;
 import java.lang.ref.Reference;
-import java.util.Arrays;
 
 /** Choice of k columns of each row in a total order, and softmax over what was chosen. */
 public final class Selection {
@@ -76,12 +75,11 @@ public final class Selection {
     Check.backend("selection", in).selection().unusable(in.strided(), flags.strided());
     Reference.reachabilityFence(in);
     long at = flags.strided().address();
-    long[] found = new long[0];
-    for (long n = 0; n < flags.size(); n++) {
-      if (Host.getByte(at + n) == 0) continue;
-      found = Arrays.copyOf(found, found.length + 1);
-      found[found.length - 1] = n;
-    }
+    int count = 0;
+    for (long n = 0; n < flags.size(); n++) if (Host.getByte(at + n) != 0) count++;
+    long[] found = new long[count];
+    int next = 0;
+    for (long n = 0; next < count; n++) if (Host.getByte(at + n) != 0) found[next++] = n;
     flags.close();
     return found;
   }

@@ -43,6 +43,20 @@ class TokenMaskTest {
         .hasMessageContaining("[2, 1]");
     assertThatThrownBy(() -> TokenMask.of(new boolean[5], 2, 3)).hasMessageContaining("5 values");
     assertThatThrownBy(() -> TokenMask.all(1 << 20, 1 << 20)).isInstanceOf(RuntimeException.class);
+    // Products that overflow to 0, to a small number, to a negative one
+    for (long[] size :
+        new long[][] {{1L << 32, 1L << 32}, {3, -6148914691236517205L}, {1L << 62, 2}}) {
+      assertThatThrownBy(() -> TokenMask.all(size[0], size[1]))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("up to 2^31-1 positions");
+      assertThatThrownBy(() -> TokenMask.of(new boolean[0], size[0], size[1]))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("up to 2^31-1 positions");
+    }
+    Tensor four = Tensor.of(new long[4], 4);
+    assertThatThrownBy(() -> TokenMask.ofLengths(four, 1L << 62))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("up to 2^31-1 positions");
     assertThatThrownBy(() -> TokenMask.all(1, 2).isValid(2)).hasMessageContaining("position 2");
   }
 }

@@ -8,6 +8,7 @@ import dev.theriac.backend.Backends;
 import dev.theriac.backend.Workers;
 import dev.theriac.op.GradientCheck.Case;
 import dev.theriac.op.Selection.Groups;
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
@@ -15,6 +16,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -181,6 +183,12 @@ class SelectionTest {
     Tensor nothing = Tensor.of(new float[] {-INF, -INF, -INF, 0}, 1, 4);
     assertThat(Backends.with(backend, () -> Selection.softmax(nothing, ids, true)).toFloats())
         .containsOnly(0);
+  }
+
+  @Test
+  void allRowsOfALongBatchAreFound() {
+    long[] found = Selection.unusableRows(Tensor.full(Float.NaN, DType.F32, 100_000, 2));
+    assertThat(found).isEqualTo(LongStream.range(0, 100_000).toArray());
   }
 
   @Test
