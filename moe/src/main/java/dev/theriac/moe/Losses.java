@@ -15,6 +15,9 @@ public final class Losses {
   /** Keeps cv^2 finite where all weights vanish (Shazeer et al. 2017). */
   private static final double TINY = 1e-10;
 
+  /** The load divides by no standard deviation below this one. */
+  private static final float LEAST_STD = 1e-6f;
+
   private Losses() {}
 
   /** Choices of each expert [E], filling left out. */
@@ -123,7 +126,8 @@ public final class Losses {
   /**
    * Load (Shazeer et al. 2017, equations 8 to 11): the same of a smooth number of tokens of each
    * expert, the probability that it would be chosen if its noise were drawn again. Training with
-   * noise only.
+   * noise only. A constant standard deviation below 1e-6 counts as 1e-6 here, so that ties give one
+   * half and no gradient overflows.
    *
    * @throws IllegalArgumentException when no noise was drawn, or every expert is always chosen
    */
@@ -139,7 +143,10 @@ public final class Losses {
     Tensor clean = counted(noise.clean(), routing.mask());
     if (clean.size(0) == 0) return nothing(clean);
     Tensor noisy = counted(noise.noisy(), routing.mask());
-    Tensor std = noise.std().rank() == 0 ? noise.std() : counted(noise.std(), routing.mask());
+    Tensor std =
+        noise.std().rank() == 0
+            ? Tensor.scalar(Math.max(noise.std().item(), LEAST_STD))
+            : counted(noise.std(), routing.mask());
     // The k-th highest of the others: the (k+1)-th of all for those that are among the k highest.
     Index.TopK best = Index.topK(noisy, k + 1);
     Tensor inside = best.indices().slice(1, 0, k).contiguous();

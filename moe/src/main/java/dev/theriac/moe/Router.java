@@ -14,6 +14,7 @@ import dev.theriac.op.ShapeFunctions;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * Token-choice router: logits = W u + b in F32, scores (softmax over all experts, or sigmoids), the
@@ -51,7 +52,7 @@ public final class Router extends Module implements Stochastic {
   private final Parameter correctionBias;
   private final Rng rng;
   private FixedRouter fixed;
-  private long copies;
+  private final AtomicLong copies = new AtomicLong();
 
   /** Softmax router with a bias; fresh weights uniform in +-1/sqrt(dim), as PyTorch's Linear. */
   public Router(int dim, int experts, int topK, Weighting weighting, Rng rng) {
@@ -102,14 +103,30 @@ public final class Router extends Module implements Stochastic {
     return router;
   }
 
-  /** A copy whose parameters are its own, and so is the stream of its noise. */
+  /**
+   * A copy whose parameters are its own, and so is the stream of its noise: the n-th copy made of a
+   * router, by this method or {@code with}, draws as {@code copy(n)} does. Safe in several threads,
+   * but which of them makes the n-th copy is then chance; name the number where that matters.
+   */
   public Router copy() {
-    return copy(config);
+    return copy(config, copies.incrementAndGet());
+  }
+
+  /**
+   * A copy whose noise is a function of this router's stream and {@code number} alone.
+   *
+   * @param number 1 or more, a different one for each copy that is to draw for itself
+   */
+  public Router copy(long number) {
+    if (number < 1) {
+      throw new IllegalArgumentException("router: copy %d; count from 1".formatted(number));
+    }
+    return copy(config, number);
   }
 
   /** A copy that chooses another number of experts or weights them otherwise. */
   public Router with(int newTopK, Weighting newWeighting) {
-    return copy(config.with(newTopK, newWeighting));
+    return copy(config.with(newTopK, newWeighting), copies.incrementAndGet());
   }
 
   /** A copy that passes tokens to the experts that {@code assignment} names. */
@@ -119,8 +136,8 @@ public final class Router extends Module implements Stochastic {
     return copy;
   }
 
-  private Router copy(RouterConfig newConfig) {
-    Router copy = new Router(newConfig, rng.split(31 * rng.stream() + ++copies));
+  private Router copy(RouterConfig newConfig, long number) {
+    Router copy = new Router(newConfig, rng.split(31 * rng.stream() + number));
     var mine = parameters();
     copy.parameters()
         .forEach((path, p) -> {
@@ -250,8 +267,7 @@ public final class Router extends Module implements Stochastic {
         yield new Routing.Noise(clean, Tensor.scalar((float) c.std()), clean.add(drawn));
       }
       case Noise.Learned _ -> {
-        // softplus(x) = -log(sigmoid(-x))
-        Tensor std = noiseScale.forward(x).mul(-1).apply(UnaryKind.SIGMOID).log().mul(-1);
+        Tensor std = RouterNoise.softplus(noiseScale.forward(x)).add(Noise.Learned.EPSILON);
         Tensor drawn = RouterNoise.normal(rng, clean.shape());
         yield new Routing.Noise(clean, std, clean.add(drawn.mul(std)));
       }

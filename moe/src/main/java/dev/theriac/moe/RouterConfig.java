@@ -60,8 +60,14 @@ public record RouterConfig(
     /** Of one standard deviation; 1/E in Tutel. */
     record Constant(double std) implements Noise {}
 
-    /** Of standard deviation softplus(W_noise u), learned, W_noise from 0 (Shazeer et al. 2017). */
-    record Learned() implements Noise {}
+    /**
+     * Of standard deviation softplus(W_noise u) + {@link #EPSILON}, learned, W_noise from 0
+     * (Shazeer et al. 2017, equation 4; the floor is noise_epsilon of the authors' code).
+     */
+    record Learned() implements Noise {
+      /** What the standard deviation cannot fall below, so that the load can divide by it. */
+      public static final double EPSILON = 1e-2;
+    }
   }
 
   /**

@@ -15,7 +15,7 @@ import java.util.function.DoubleUnaryOperator;
 
 /**
  * Random tensors drawn in parallel, each element from its own place in the generator's stream, and
- * the distribution function of the normal ones.
+ * the functions that noise and its losses need.
  */
 final class RouterNoise {
   private static final long GRAIN = 1 << 12;
@@ -95,8 +95,40 @@ final class RouterNoise {
     return Autograd.result(out.strided(), new NormalCdf(in));
   }
 
+  private record Softplus(Tensor x) implements CustomOp {
+    @Override
+    public String name() {
+      return "softplus";
+    }
+
+    @Override
+    public List<Tensor> inputs() {
+      return List.of(x);
+    }
+
+    /** The sigmoid, by the exponential that cannot overflow. */
+    @Override
+    public List<Tensor> gradients(Tensor output, Tensor grad) {
+      Tensor slope =
+          map(
+              x,
+              v -> {
+                double e = StrictMath.exp(-Math.abs(v));
+                return v >= 0 ? 1 / (1 + e) : e / (1 + e);
+              });
+      return List.of(slope.mul(grad));
+    }
+  }
+
+  /** log(1 + exp(x)), computed in float64; positive and right in both tails. */
+  static Tensor softplus(Tensor x) {
+    Tensor in = x.contiguous();
+    Tensor out = map(in, v -> Math.max(v, 0) + StrictMath.log1p(StrictMath.exp(-Math.abs(v))));
+    return Autograd.result(out.strided(), new Softplus(in));
+  }
+
   private static Tensor map(Tensor x, DoubleUnaryOperator f) {
-    Tensor out = Tensor.empty("normalCdf", DType.F32, x.shape());
+    Tensor out = Tensor.empty("router noise", DType.F32, x.shape());
     long from = x.strided().address();
     long to = out.strided().address();
     Workers.parallelRange(

@@ -293,6 +293,23 @@ class LossesTest extends ScopedTest {
     assertClose("load gradient", grad, differences(doubles(u), 1e-3, f::apply), 1e-4);
   }
 
+  @ParameterizedTest
+  @MethodSource("backends")
+  void loadOfTiesAndTinyNoiseIsFinite(Backend backend) {
+    for (double std : new double[] {1e-300, 1e-40, 1e-20, 1e-6, 1}) {
+      Router router = identity(logits(E, K).noise(new Noise.Constant(std)).build());
+      router.train(true);
+      for (Tensor u : List.of(Tensor.zeros(6, E), normal(3, 6, E), normal(3, 6, E).mul(1e6))) {
+        Tensor x = u.detach().requireGrad(true);
+        Tensor loss = on(backend, () -> Losses.load(router.route(x)));
+        assertThat(loss.item()).as("std %s", std).isFinite();
+        for (float g : on(backend, () -> loss.backward().get(x)).toFloats()) {
+          assertThat(g).as("std %s", std).isFinite();
+        }
+      }
+    }
+  }
+
   @Test
   void refusesWhatIsNotDefined() {
     Routing r = router(Scoring.SOFTMAX).route(normal(3, 4, E));

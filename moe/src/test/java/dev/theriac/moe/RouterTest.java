@@ -296,6 +296,23 @@ class RouterTest extends ScopedTest {
   }
 
   @Test
+  void theNoiseOfACopyIsAFunctionOfItsNumber() {
+    RouterConfig config = RouterConfig.builder(6, 5, 2).noise(new Noise.Constant(2)).build();
+    Router router = new Router(config, new Rng(9));
+    Tensor u = normal(2, 33, 6);
+    List<float[]> named = new ArrayList<>();
+    for (long n : new long[] {3, 1, 2}) named.add(router.copy(n).route(u).logits().toFloats());
+    List<float[]> counted = new ArrayList<>();
+    counted.add(router.copy().route(u).logits().toFloats());
+    counted.add(router.with(1, Weighting.PROBABILITY).route(u).logits().toFloats());
+    counted.add(router.copy().route(u).logits().toFloats());
+    assertThat(counted.get(0)).isEqualTo(named.get(1)).isNotEqualTo(counted.get(1));
+    assertThat(counted.get(1)).isEqualTo(named.get(2)).isNotEqualTo(counted.get(2));
+    assertThat(counted.get(2)).isEqualTo(named.get(0));
+    assertThatThrownBy(() -> router.copy(0)).hasMessageContaining("copy 0");
+  }
+
+  @Test
   void noiseHasItsDistribution() {
     Rng rng = new Rng(3);
     rng.nextInt(); // draws begin at a whole block wherever the generator stands
