@@ -1,19 +1,39 @@
 package dev.theriac.op;
 
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Rng.Traced;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Function;
 
 /**
  * A block whose activations are computed again in the backward pass instead of being kept (Chen et
  * al., "Training deep nets with sublinear memory cost"). Gradients of all leaves that the block
  * uses flow, but only if an input or a named parameter makes the backward pass come this way.
+ *
+ * <p>Random numbers are drawn once: the second run gets those of the first (dropout, noise of
+ * routers, whatever draws from an {@link Rng} on the block's thread), and generators then stand
+ * where they stood before it. What the block does beside computing happens in both runs; code that
+ * counts asks {@link #isRecomputing}.
+ *
+ * @param drawn where the generators that the block draws from stood
  */
 public record RecomputeOp(
-    Function<List<Tensor>, Tensor> block, List<Tensor> inputs, List<Tensor> parameters)
+    Function<List<Tensor>, Tensor> block,
+    List<Tensor> inputs,
+    List<Tensor> parameters,
+    Map<Rng, Long> drawn)
     implements Op {
+  private static final ScopedValue<Boolean> AGAIN = ScopedValue.newInstance();
+
+  /** Whether this thread is running a block for the second time. */
+  public static boolean isRecomputing() {
+    return AGAIN.isBound();
+  }
+
   @Override
   public String name() {
     return "recompute";
@@ -31,13 +51,19 @@ public record RecomputeOp(
 
   /**
    * Runs {@code block} on {@code inputs} without keeping what it computes on the way. The block
-   * must compute the same every time (random state by value) and use no other tensors that want a
+   * must compute the same every time, random numbers aside, and use no other tensors that want a
    * gradient than {@code inputs} and {@code parameters}.
    */
   public static Tensor recompute(
       Function<List<Tensor>, Tensor> block, List<Tensor> inputs, List<Tensor> parameters) {
-    Tensor out = Autograd.noGrad(() -> Scope.call(() -> block.apply(inputs)));
-    return Autograd.result(out.strided(), new RecomputeOp(block, inputs, parameters));
+    Traced<Tensor> out =
+        Rng.trace(() -> Autograd.noGrad(() -> Scope.call(() -> block.apply(inputs))));
+    return Autograd.result(
+        out.result().strided(), new RecomputeOp(block, inputs, parameters, out.positions()));
+  }
+
+  private Tensor again(List<Tensor> fresh) {
+    return ScopedValue.where(AGAIN, true).call(() -> block.apply(fresh));
   }
 
   void apply(Tensor grad, GradientSink sink) {
@@ -45,7 +71,7 @@ public record RecomputeOp(
         inputs.stream().map(t -> t.requiresGrad() ? t.detach().requireGrad(true) : t).toList();
     Gradients grads =
         Autograd.withGrad(() -> {
-          Tensor again = block.apply(fresh);
+          Tensor again = Rng.repeat(drawn, () -> again(fresh));
           return again.requiresGrad() ? again.backward(grad) : new Gradients();
         });
     for (int i = 0; i < fresh.size(); i++) {

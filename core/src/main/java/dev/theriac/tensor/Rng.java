@@ -1,10 +1,16 @@
 package dev.theriac.tensor;
 
+import java.util.IdentityHashMap;
+import java.util.Map;
+import java.util.function.Supplier;
+
 /**
  * An explicit source of randomness: a seed, a stream and a position, all three of which a
  * checkpoint can store. Not thread-safe: give each user its own {@link #split}.
  */
 public final class Rng {
+  private static final ScopedValue<Map<Rng, Long>> DRAWN = ScopedValue.newInstance();
+
   private final long seed;
   private final long stream;
   private long position;
@@ -42,15 +48,51 @@ public final class Rng {
     return new Rng(seed, newStream, 0);
   }
 
+  /**
+   * What {@code body} returns, and where the generators stood that it drew from.
+   *
+   * @param positions of each generator, before its first draw
+   */
+  public record Traced<T>(T result, Map<Rng, Long> positions) {}
+
+  /**
+   * Runs {@code body} and notes the generators that it draws from on this thread, so that it can be
+   * run {@linkplain #repeat again} with the same numbers. May be nested.
+   */
+  public static <T> Traced<T> trace(Supplier<T> body) {
+    Map<Rng, Long> mine = new IdentityHashMap<>();
+    T result = ScopedValue.where(DRAWN, mine).call(body::get);
+    if (DRAWN.isBound()) mine.forEach(DRAWN.get()::putIfAbsent);
+    return new Traced<>(result, mine);
+  }
+
+  /**
+   * Runs {@code body} with generators at the given positions; afterwards they stand where they
+   * stood before, whether or not it returns.
+   */
+  public static <T> T repeat(Map<Rng, Long> positions, Supplier<T> body) {
+    Map<Rng, Long> before = new IdentityHashMap<>();
+    positions.forEach((rng, at) -> {
+      before.put(rng, rng.position);
+      rng.position = at;
+    });
+    try {
+      return body.get();
+    } finally {
+      before.forEach(Rng::seek);
+    }
+  }
+
   /** Reserves {@code words} positions and returns the first: for kernels that draw in parallel. */
   public long reserve(long words) {
+    if (DRAWN.isBound()) DRAWN.get().putIfAbsent(this, position);
     long at = position;
     position += words;
     return at;
   }
 
   public int nextInt() {
-    return Philox.word(seed, stream, position++);
+    return Philox.word(seed, stream, reserve(1));
   }
 
   /** Uniform in [0, bound), without modulo bias worth speaking of (64-bit multiply). */

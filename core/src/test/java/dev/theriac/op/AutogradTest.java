@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.backend.Workers;
+import dev.theriac.nn.Dropout;
 import dev.theriac.op.GradientCheck.Case;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Memory;
@@ -265,6 +266,78 @@ class AutogradTest {
     Tensor hidden = leaf(2, 3);
     Tensor y = RecomputeOp.recompute(in -> in.getFirst().mul(hidden), List.of(x), List.of());
     assertThat(y.sum().backward().get(hidden).toFloats()).isEqualTo(x.toFloats());
+  }
+
+  @Test
+  void recomputedDropoutIsTheDropoutOfTheFirstRun() {
+    List<float[]> kept = dropped(false);
+    List<float[]> recomputed = dropped(true);
+    for (int i = 0; i < kept.size(); i++) assertThat(recomputed.get(i)).isEqualTo(kept.get(i));
+    assertThat(kept.get(1)).contains(0);
+  }
+
+  /** Two layers, one in a block inside the other's, sharing a generator that is used after them. */
+  private static List<float[]> dropped(boolean recompute) {
+    Rng shared = new Rng(7);
+    Dropout outer = new Dropout(0.4, shared);
+    Dropout inner = new Dropout(0.3, new Rng(8));
+    Dropout after = new Dropout(0.5, shared);
+    for (Dropout d : List.of(outer, inner, after)) d.train(true);
+    Tensor x = leaf(1, 9, 31);
+    Function<List<Tensor>, Tensor> small = in -> inner.forward(in.getFirst().exp()).exp();
+    Function<List<Tensor>, Tensor> large =
+        in -> {
+          Tensor h = outer.forward(in.getFirst()).mul(shared.nextFloat());
+          h =
+              recompute
+                  ? RecomputeOp.recompute(small, List.of(h), List.of())
+                  : small.apply(List.of(h));
+          return outer.forward(h);
+        };
+    Tensor h = x;
+    for (int i = 0; i < 2; i++) {
+      h = recompute ? RecomputeOp.recompute(large, List.of(h), List.of()) : large.apply(List.of(h));
+    }
+    Tensor y = after.forward(h).retain();
+    long position = shared.position();
+    float[] slope = y.mul(y).sum().backward().get(x).toFloats();
+    assertThat(shared.position()).isEqualTo(position);
+    return List.of(y.toFloats(), slope, new float[] {shared.nextFloat()});
+  }
+
+  @Test
+  void blocksKnowThatTheyRunAgain() {
+    Tensor x = leaf(1, 3);
+    List<Boolean> again = new ArrayList<>();
+    Tensor y =
+        RecomputeOp.recompute(
+            in -> {
+              again.add(RecomputeOp.isRecomputing());
+              return in.getFirst().exp();
+            },
+            List.of(x),
+            List.of());
+    y.sum().backward();
+    assertThat(again).containsExactly(false, true);
+    assertThat(RecomputeOp.isRecomputing()).isFalse();
+  }
+
+  @Test
+  void generatorsGoBackWhenRecomputationFails() {
+    Rng rng = new Rng(1);
+    Tensor y =
+        RecomputeOp.recompute(
+            in -> {
+              rng.nextInt();
+              if (RecomputeOp.isRecomputing()) throw new IllegalStateException("again");
+              return in.getFirst().exp();
+            },
+            List.of(leaf(1, 3)),
+            List.of());
+    rng.nextInt();
+    Tensor loss = y.sum();
+    assertThatThrownBy(loss::backward).hasMessage("again");
+    assertThat(rng.position()).isEqualTo(2);
   }
 
   private record Cube(Tensor x) implements CustomOp {

@@ -1,6 +1,7 @@
 package dev.theriac.moe;
 
 import dev.theriac.nn.Parameter;
+import dev.theriac.op.RecomputeOp;
 import dev.theriac.tensor.Tensor;
 import dev.theriac.train.StepReport;
 import dev.theriac.train.TrainingListener;
@@ -13,9 +14,10 @@ import java.util.Arrays;
  * then the mean bias is taken away from all, which changes no choice.
  *
  * <p>Counts of a step are collected from its routings, all micro-batches of it, before anything is
- * dropped; filling does not count. Routings made in evaluation are left out, and recomputation
- * makes none. The bias itself is a buffer of the router, so that it is in its checkpoints; between
- * two steps there is nothing else to save. Not thread-safe.
+ * dropped; filling does not count. Routings made in evaluation are left out, and so is what a
+ * recomputed block counts when it runs for the second time. The bias itself is a buffer of the
+ * router, so that it is in its checkpoints; between two steps there is nothing else to save. Not
+ * thread-safe.
  */
 public final class CorrectionBias {
   private final Parameter bias;
@@ -39,9 +41,13 @@ public final class CorrectionBias {
     counts = new long[router.experts()];
   }
 
-  /** Counts the choices of one micro-batch; nothing for a routing made in evaluation. */
+  /**
+   * Counts the choices of one micro-batch; nothing for a routing made in evaluation, nor
+   * {@linkplain RecomputeOp#isRecomputing while a block is recomputed}, so that it may be called
+   * inside one.
+   */
   public void count(Routing routing) {
-    if (!routing.training()) return;
+    if (!routing.training() || RecomputeOp.isRecomputing()) return;
     long[] more = Losses.counts(routing);
     for (int e = 0; e < counts.length; e++) counts[e] += more[e];
   }
