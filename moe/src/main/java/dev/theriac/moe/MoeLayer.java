@@ -8,17 +8,24 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * A mixture of experts in a decoder's feed-forward slot: y = sum over the chosen experts of weight
  * * Expert(u), joined with the output of a {@link SharedExpert} when there is one. Dropless unless
  * a {@link #capacity} is set; the sum runs by ascending expert.
+ *
+ * <p>The first time that tokens come whose router decides nothing ({@link Routing#unusable}), a
+ * warning says so through {@link System.Logger}; {@link Side#unusable} names them every time.
  */
 public final class MoeLayer extends FeedForward {
   private final Router router;
   private final Experts experts;
   private final SharedExpert shared;
+  private final AtomicBoolean warned = new AtomicBoolean();
   private Capacity capacity;
+  private CapacityUse capacityUse = CapacityUse.TRAINING;
 
   /**
    * @param shared what every token passes too, or null
@@ -76,14 +83,36 @@ public final class MoeLayer extends FeedForward {
     return shared;
   }
 
+  /** When a capacity applies. */
+  public enum CapacityUse {
+    /** While {@link MoeLayer#isTraining() training}; evaluation and generation are dropless. */
+    TRAINING,
+    /**
+     * Always. A row's output then depends on the rest of its batch, and generating token by token
+     * from a cache drops other choices than one pass over all tokens does.
+     */
+    ALWAYS
+  }
+
   /**
-   * Bounds the tokens of each expert; null, the default, drops none. A dropped choice adds nothing
-   * and passes no gradient; {@link Side#dispatch} reports it.
+   * Bounds the tokens of each expert in training; null, the default, drops none. A dropped choice
+   * adds nothing and passes no gradient; {@link Side#dispatch} reports it. Which choices are
+   * dropped depends on all tokens of the batch.
    *
    * @return this
    */
   public MoeLayer capacity(Capacity newCapacity) {
+    return capacity(newCapacity, CapacityUse.TRAINING);
+  }
+
+  /**
+   * The same, in evaluation too if {@code use} says so.
+   *
+   * @return this
+   */
+  public MoeLayer capacity(Capacity newCapacity, CapacityUse use) {
     capacity = newCapacity;
+    capacityUse = Objects.requireNonNull(use, "use");
     return this;
   }
 
@@ -92,7 +121,12 @@ public final class MoeLayer extends FeedForward {
    *
    * @param dispatch what of the routing was carried out
    */
-  public record Side(Routing routing, Dispatch dispatch) implements SideOutput {}
+  public record Side(Routing routing, Dispatch dispatch) implements SideOutput {
+    /** The tokens that the router could not decide about; see {@link Routing#unusable}. */
+    public long[] unusable() {
+      return routing.unusable();
+    }
+  }
 
   /**
    * Experts to pass instead of those that the router would choose; their weights and the losses are
@@ -124,8 +158,11 @@ public final class MoeLayer extends FeedForward {
               throw new IllegalArgumentException(
                   "moe: a layer takes no %s".formatted(side.getClass().getSimpleName()));
         };
+    Unusable.warnOnce(warned, routing.unusable(), routing.tokens());
     Dispatch dispatch =
-        capacity == null ? Dispatch.dropless(routing) : Dispatch.of(routing, capacity);
+        capacity != null && (isTraining() || capacityUse == CapacityUse.ALWAYS)
+            ? Dispatch.of(routing, capacity)
+            : Dispatch.dropless(routing);
     Tensor weights = routing.weights().to(tokens.dtype());
     Tensor y = experts.forward(tokens, weights, dispatch.groups());
     if (shared != null) y = shared.join(tokens, y);

@@ -23,7 +23,9 @@ import java.util.concurrent.atomic.AtomicLong;
  * <p>Experts are chosen in a total order: higher first, NaN last, equal ones by the lower id; ids
  * are distinct and in range whatever the input holds, and {@link Routing#unusable} tells the tokens
  * whose logits decide nothing. Compared are the logits, which softmax and sigmoid would only round;
- * the scores where a correction bias is added to them or groups are ranked by a sum.
+ * the scores where a correction bias is added to them or groups are ranked by a sum. A row whose
+ * softmax is NaN because one of its logits is NaN or infinite goes by its logits in these cases
+ * too.
  *
  * <p>Weights are the chosen scores as they are ({@link Weighting#PROBABILITY}: Switch, Med-MoE) or
  * divided by their sum ({@link Weighting#RENORMALISED}: Mixtral; the same as a softmax over the
@@ -245,8 +247,22 @@ public final class Router extends Module implements Stochastic {
 
   /** What experts are chosen by. */
   private Tensor selection(Tensor logits, Tensor scores) {
-    if (correctionBias != null) return scores.add(correctionBias.value().detach());
-    return config.groups().groups() > 1 && config.groups().best() > 1 ? scores : logits;
+    boolean sums = config.groups().groups() > 1 && config.groups().best() > 1;
+    if (correctionBias == null && !sums) return logits;
+    Tensor selection =
+        correctionBias == null ? scores : scores.add(correctionBias.value().detach());
+    if (config.scoring() != Scoring.SOFTMAX) return selection;
+    long[] rows = Selection.unusableRows(logits);
+    if (rows.length == 0) return selection;
+    // One NaN makes the whole row's softmax NaN, in which nothing comes before anything.
+    float[] values = selection.toFloats();
+    float[] of = logits.toFloats();
+    int experts = config.experts();
+    for (long row : rows) {
+      int at = Math.toIntExact(row * experts);
+      System.arraycopy(of, at, values, at, experts);
+    }
+    return Tensor.of(values, selection.shape());
   }
 
   private Tensor weights(Tensor logits, Tensor scores, Tensor chosen) {

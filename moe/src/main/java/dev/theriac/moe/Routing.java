@@ -5,6 +5,7 @@ import dev.theriac.nn.TokenMask;
 import dev.theriac.op.Selection;
 import dev.theriac.tensor.Tensor;
 import java.util.Arrays;
+import java.util.stream.LongStream;
 
 /**
  * A router's decisions for T tokens. Losses, and what only an audit reads, are computed when they
@@ -30,6 +31,7 @@ public final class Routing {
   private final TokenMask mask;
   private final Noise noise;
   private final boolean training;
+  private volatile long[] unusable;
 
   Routing(
       RouterConfig config,
@@ -74,7 +76,8 @@ public final class Routing {
 
   /**
    * F32 [T, E], what experts were chosen by: scores with their correction bias, or scores, or
-   * logits. No gradient. With limited groups a higher one outside of them may be passed over.
+   * logits; logits too where a row's softmax would be NaN. No gradient. With limited groups a
+   * higher one outside of them may be passed over.
    */
   public Tensor selectionScores() {
     return selection;
@@ -114,14 +117,23 @@ public final class Routing {
   }
 
   /**
-   * The tokens, filling left out, whose logits decide nothing: one is NaN, or none or an infinite
-   * one is the highest. They have distinct experts in range, by the order alone; their weights may
-   * be NaN or zero. Whether to refuse or to log them is the caller's to decide.
+   * The tokens, filling left out, whose logits decide nothing, or what they were chosen by, as when
+   * a correction bias is NaN: one is NaN, or none or an infinite one is the highest. They have
+   * distinct experts in range, by the order alone; their weights may be NaN or zero. Whether to
+   * refuse or to log them is the caller's to decide. Looked for once, ascending.
    */
   public long[] unusable() {
-    long[] rows = Selection.unusableRows(logits);
-    if (mask == null) return rows;
-    return Arrays.stream(rows).filter(t -> mask.isValid((int) t)).toArray();
+    long[] rows = unusable;
+    if (rows == null) {
+      LongStream found = Arrays.stream(Selection.unusableRows(logits));
+      if (selection.storage() != logits.storage()) {
+        LongStream more = Arrays.stream(Selection.unusableRows(selection));
+        found = LongStream.concat(found, more).sorted().distinct();
+      }
+      rows = found.filter(t -> mask == null || mask.isValid((int) t)).toArray();
+      unusable = rows;
+    }
+    return rows.clone();
   }
 
   /** Rank 0: {@link Losses#firstChoiceLoadBalance}, to be added to the loss or not. */

@@ -175,6 +175,35 @@ class CapacityTest extends ScopedTest {
   }
 
   @Test
+  @DisplayName("A capacity applies in training alone, unless it is asked for by name")
+  void evaluationIsDropless() {
+    DecoderConfig config = new DecoderConfig(Family.PHI, 8, 4, 6, 1, 1, 1, 0, 1e4, 16, 1e-5, 0, 1);
+    MoeLayer layer =
+        MoeLayer.upcycle(
+            new DenseFeedForward(config, new Rng(3)), identity(logits(4, 1).build()), true);
+    Tensor u = Tensor.of(new float[] {1, 0, 0, 0}, 1, 4).expand(5, 4).contiguous();
+    Capacity capacity = new Capacity(1, Policy.POSITION);
+    layer.capacity(capacity).train(true);
+    assertThat(drops(layer, u)).isEqualTo(3);
+    layer.train(false);
+    assertThat(drops(layer, u)).isZero();
+    float[] all = layer.forward(u).value().toFloats();
+    for (int t = 0; t < 5; t++) {
+      assertThat(layer.forward(u.slice(0, t, t + 1)).value().toFloats())
+          .as("token %d alone", t)
+          .isEqualTo(Arrays.copyOfRange(all, 4 * t, 4 * t + 4));
+    }
+    layer.capacity(capacity, MoeLayer.CapacityUse.ALWAYS);
+    assertThat(drops(layer, u)).isEqualTo(3);
+    layer.capacity(null).train(true);
+    assertThat(drops(layer, u)).isZero();
+  }
+
+  private static int drops(MoeLayer layer, Tensor u) {
+    return ((MoeLayer.Side) layer.forward(u).side()).dispatch().drops().size();
+  }
+
+  @Test
   @DisplayName("C06: a token whose choices were all dropped is the shared expert's output, or 0")
   void tokensWithoutExperts() {
     DecoderConfig config = new DecoderConfig(Family.PHI, 8, 4, 6, 1, 1, 1, 0, 1e4, 16, 1e-5, 0, 1);

@@ -160,7 +160,7 @@ class RoutersRecordedTest {
   void dropsAreRecordedWithTheirReasonAndReplayed() {
     MoeLayer layer =
         layer(RouterConfig.builder(DIM, 4, 2).build())
-            .capacity(new Capacity(0.8, Capacity.Policy.PROBABILITY));
+            .capacity(new Capacity(0.8, Capacity.Policy.PROBABILITY), MoeLayer.CapacityUse.ALWAYS);
     boolean[] valid = new boolean[TOKENS];
     Arrays.fill(valid, 0, TOKENS - 4, true);
     TokenMask mask = TokenMask.ofLengths(Tensor.of(new long[] {TOKENS - 4}), TOKENS);
