@@ -31,11 +31,12 @@ final class Checksum {
   static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata) {
     Map<String, String> all = new LinkedHashMap<>();
     all.put(KEY, ZEROS);
-    metadata.forEach((key, value) -> {
-      if (all.put(key, value) != null) {
-        throw new FileException(file, "metadata key " + KEY + " is the checksum's");
-      }
-    });
+    SafeTensorsHeader.ordered(metadata)
+        .forEach((key, value) -> {
+          if (all.put(key, value) != null) {
+            throw new FileException(file, "metadata key " + KEY + " is the checksum's");
+          }
+        });
     List<String> order = SafeTensorsHeader.order(tensors);
     byte[] header = SafeTensorsHeader.format(file, tensors, order, all);
     AtomicFile.write(

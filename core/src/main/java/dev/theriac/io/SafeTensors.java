@@ -209,7 +209,8 @@ public final class SafeTensors {
    * Writes one file, atomically. The order of the tensors in it is that of the reference writer (by
    * element size, then by key), so equal contents give equal bytes.
    *
-   * @param metadata strings to store along, in this order; Hugging Face tools want "format" = "pt"
+   * @param metadata strings to store along, in this order, or by key when the map has none; Hugging
+   *     Face tools want "format" = "pt"
    * @throws FileException when it cannot be written; an earlier file is then intact
    */
   public static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata) {
@@ -218,8 +219,8 @@ public final class SafeTensors {
 
   /**
    * Writes a model directory: {@code model.safetensors}, or shards and their index when there are
-   * more than {@code maxBytes} of data. A model that was there before stays complete until the new
-   * one is, and is then removed.
+   * more than {@code maxBytes} of data, filled in the order of the map, or by key when it has none.
+   * A model that was there before stays complete until the new one is, and is then removed.
    */
   public static void writeModel(
       Path directory, Map<String, Tensor> tensors, Map<String, String> metadata, long maxBytes) {

@@ -12,6 +12,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedMap;
 import java.util.TreeMap;
 
 /**
@@ -230,14 +231,23 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, SafeTensors.E
     return keys;
   }
 
+  /**
+   * The map in its order; by key when it has none of its own: that of Map.of differs between runs,
+   * and equal contents are to give equal bytes.
+   */
+  static <T> SequencedMap<String, T> ordered(Map<String, T> map) {
+    return map instanceof SequencedMap<String, T> own ? own : new TreeMap<>(map);
+  }
+
   /** Length and JSON, padded with spaces to a multiple of 8 so that the data are aligned. */
   static byte[] format(
       Path file, Map<String, Tensor> tensors, List<String> order, Map<String, String> metadata) {
     StringBuilder json = new StringBuilder("{");
     if (!metadata.isEmpty()) {
       json.append(Json.quote(METADATA)).append(":{");
-      metadata.forEach(
-          (k, v) -> json.append(Json.quote(k)).append(':').append(Json.quote(v)).append(','));
+      ordered(metadata)
+          .forEach(
+              (k, v) -> json.append(Json.quote(k)).append(':').append(Json.quote(v)).append(','));
       json.setCharAt(json.length() - 1, '}');
       json.append(',');
     }

@@ -63,7 +63,7 @@ final class SafeTensorsWriter {
         total += e.getValue().size() * e.getValue().dtype().bytes();
       }
     }
-    AtomicFile.write(index, new ShardIndex(metadata, files).json(total));
+    AtomicFile.write(index, new ShardIndex(SafeTensorsHeader.ordered(metadata), files).json(total));
     // Readers prefer the single file, so its removal is the step that makes the shards the model.
     remove(directory, List.of(SINGLE));
     old = new LinkedHashSet<>(old);
@@ -84,7 +84,7 @@ final class SafeTensorsWriter {
     List<Map<String, Tensor>> parts = new ArrayList<>();
     parts.add(new LinkedHashMap<>());
     long filled = 0;
-    for (Map.Entry<String, Tensor> e : tensors.entrySet()) {
+    for (Map.Entry<String, Tensor> e : SafeTensorsHeader.ordered(tensors).entrySet()) {
       long bytes = e.getValue().size() * e.getValue().dtype().bytes();
       if (!parts.getLast().isEmpty() && filled + bytes > maxBytes) {
         parts.add(new LinkedHashMap<>());

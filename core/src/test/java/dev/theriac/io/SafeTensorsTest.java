@@ -10,9 +10,13 @@ import dev.theriac.tensor.Tensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -218,5 +222,37 @@ class SafeTensorsTest {
     Path plain = dir.resolve("plain.safetensors");
     SafeTensors.write(plain, Map.of("w", Tensor.zeros(3)), Map.of());
     assertThatThrownBy(() -> SafeTensors.openChecked(plain)).hasMessageContaining("no checksum");
+  }
+
+  /** A map without an order of its own, as Map.of makes, has another in each JVM. */
+  @Test
+  void equalContentsGiveEqualBytesWhateverTheMapsOrder() throws IOException {
+    Map<String, Tensor> tensors = new TreeMap<>();
+    Map<String, String> metadata = new TreeMap<>();
+    for (String key : List.of("c", "Aa", "BB", "a", "b")) {
+      tensors.put(key, Tensor.of(new float[] {1, key.length()}, 2));
+      metadata.put(key, "v" + key);
+    }
+    List<byte[]> seen = new ArrayList<>();
+    for (boolean turned : new boolean[] {false, true}) {
+      List<String> keys = new ArrayList<>(tensors.keySet());
+      if (turned) Collections.reverse(keys);
+      Map<String, Tensor> t = new HashMap<>(turned ? 4 : 4096);
+      Map<String, String> m = new HashMap<>(turned ? 4 : 4096);
+      for (String key : keys) {
+        t.put(key, tensors.get(key));
+        m.put(key, metadata.get(key));
+      }
+      Path folder = Files.createDirectories(dir.resolve("turned-" + turned));
+      SafeTensors.writeModel(folder, t, m, 16);
+      SafeTensors.write(folder.resolve("single"), t, m);
+      SafeTensors.writeChecked(folder.resolve("checked"), t, m);
+      try (Stream<Path> files = Files.list(folder)) {
+        for (Path file : files.sorted().toList()) seen.add(Files.readAllBytes(file));
+      }
+    }
+    int half = seen.size() / 2;
+    assertThat(half).isGreaterThan(4);
+    for (int i = 0; i < half; i++) assertThat(seen.get(i)).isEqualTo(seen.get(half + i));
   }
 }
