@@ -37,10 +37,15 @@ public final class Parameter {
    * The parameters of several equal modules, such as experts, one slice [i, ...] of the first
    * dimension for each. Optimisers count steps of, and may leave alone, each slice by itself.
    *
-   * @throws IllegalArgumentException for a tensor of rank 0
+   * @throws IllegalArgumentException for a tensor of rank 0 or without slices
    */
   public static Parameter stacked(Tensor value) {
     if (value.rank() == 0) throw new IllegalArgumentException("parameter: a scalar is no stack");
+    if (value.size(0) == 0) {
+      throw new IllegalArgumentException(
+          "parameter: a stack of shape %s has no slices; give one or more"
+              .formatted(value.layout()));
+    }
     return new Parameter(value, false, true);
   }
 

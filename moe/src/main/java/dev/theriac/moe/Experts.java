@@ -59,24 +59,23 @@ public final class Experts extends Module {
 
   /**
    * Experts from one set of feed-forward weights each, with the activation of the known decoders:
-   * GELU (tanh form) for the plain form, SILU for the gated one.
+   * GELU (tanh form) for the plain form, SILU for the gated one. The order of the parameters is
+   * that of the class's description, whatever that of the maps.
    *
    * @param weights for each expert its tensors by path: fc1.weight [n, d], fc1.bias, fc2.weight [d,
    *     n], fc2.bias, or gate_proj.weight, up_proj.weight, down_proj.weight; the same paths and
    *     shapes for all
    */
   public Experts(List<Map<String, Tensor>> weights) {
-    this(
-        weights,
-        weights.getFirst().containsKey("gate_proj.weight") ? UnaryKind.SILU : UnaryKind.GELU_TANH);
+    this(weights, gated(first(weights)) ? UnaryKind.SILU : UnaryKind.GELU_TANH);
   }
 
   /**
    * Experts from one set of feed-forward weights each.
    *
    * @param weights for each expert its tensors by path, as the class says; biases may be left out
-   * @throws IllegalArgumentException naming the path when experts differ in width or a path is
-   *     missing or unknown
+   * @throws IllegalArgumentException when there are none; naming the path when experts differ in
+   *     width or a path is missing or unknown
    */
   public Experts(List<Map<String, Tensor>> weights, UnaryKind activation) {
     this(stack(weights), activation);
@@ -102,8 +101,7 @@ public final class Experts extends Module {
 
   private Experts(SequencedMap<String, Tensor> all, UnaryKind activation) {
     checkActivation(activation);
-    gated = all.containsKey("gate_proj.weight");
-    checkPaths(all.keySet(), gated ? GATED : PLAIN);
+    gated = gated(all);
     this.activation = activation;
     all.forEach((path, t) -> {
       if (!t.dtype().isFloating()) {
@@ -132,13 +130,31 @@ public final class Experts extends Module {
     }
     if (!missing.isEmpty() || !extra.isEmpty()) {
       throw new IllegalArgumentException(
-          "experts: weights %s; missing %s, unknown %s".formatted(given, missing, extra));
+          "experts: weights %s; missing %s, unknown %s"
+              .formatted(new TreeSet<>(given), missing, extra));
     }
   }
 
+  private static Map<String, Tensor> first(List<Map<String, Tensor>> weights) {
+    if (weights.isEmpty()) {
+      throw new IllegalArgumentException(
+          "experts: no weights; give those of one expert or more, or make a Shape's with fresh");
+    }
+    return weights.getFirst();
+  }
+
+  private static boolean gated(Map<String, Tensor> weights) {
+    return weights.containsKey("gate_proj.weight");
+  }
+
+  /**
+   * The order is that of the names: a caller's map may have another in each run (that of Map.of
+   * does), and parameters, optimisers and sums over them would then differ.
+   */
   private static SequencedMap<String, Tensor> stack(List<Map<String, Tensor>> weights) {
     SequencedMap<String, Tensor> out = new LinkedHashMap<>();
-    Map<String, Tensor> first = weights.getFirst();
+    Map<String, Tensor> first = first(weights);
+    List<String> names = gated(first) ? GATED : PLAIN;
     for (Map<String, Tensor> each : weights) {
       if (!each.keySet().equals(first.keySet())) {
         throw new IllegalArgumentException(
@@ -146,12 +162,16 @@ public final class Experts extends Module {
                 .formatted(new TreeSet<>(first.keySet()), new TreeSet<>(each.keySet())));
       }
     }
-    for (String path : first.keySet()) {
-      List<Tensor> each =
-          weights.stream()
-              .map(w -> sameShape(path, first.get(path), w.get(path)).unsqueeze(0))
-              .toList();
-      out.put(path, ShapeFunctions.concat(0, each));
+    checkPaths(first.keySet(), names);
+    for (String name : names) {
+      for (String path : List.of(name + ".weight", name + ".bias")) {
+        if (!first.containsKey(path)) continue;
+        List<Tensor> each =
+            weights.stream()
+                .map(w -> sameShape(path, first.get(path), w.get(path)).unsqueeze(0))
+                .toList();
+        out.put(path, ShapeFunctions.concat(0, each));
+      }
     }
     return out;
   }
