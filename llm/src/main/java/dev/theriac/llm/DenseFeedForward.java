@@ -41,10 +41,15 @@ public final class DenseFeedForward extends FeedForward {
     }
   }
 
+  /** Between the projections, or on the gate: GELU (tanh form) for PHI, SILU for the others. */
+  public UnaryKind activation() {
+    return up == null ? UnaryKind.GELU_TANH : UnaryKind.SILU;
+  }
+
   @Override
   public Output forward(Tensor u) {
     Tensor h = first.forward(u);
-    Tensor a = up == null ? h.apply(UnaryKind.GELU_TANH) : Elementwise.swiglu(h, up.forward(u));
+    Tensor a = up == null ? h.apply(activation()) : Elementwise.swiglu(h, up.forward(u));
     return new Output(last.forward(a), null);
   }
 }

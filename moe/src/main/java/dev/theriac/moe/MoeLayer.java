@@ -1,5 +1,7 @@
 package dev.theriac.moe;
 
+import dev.theriac.backend.UnaryKind;
+import dev.theriac.llm.DenseFeedForward;
 import dev.theriac.llm.FeedForward;
 import dev.theriac.nn.Linear;
 import dev.theriac.nn.TokenMask;
@@ -59,15 +61,34 @@ public final class MoeLayer extends FeedForward {
    * as a copy of it, and it becomes the meta expert itself. At that moment y = (1 + p) FFN(u) for k
    * = 1.
    *
+   * @param dense a {@link DenseFeedForward}, whose activation the experts get too
    * @param router copied, so that each layer has its own
+   * @throws IllegalArgumentException for another feed-forward, whose activation is not known
    */
   public static MoeLayer upcycle(FeedForward dense, Router router, boolean withMeta) {
+    if (dense instanceof DenseFeedForward known) {
+      return upcycle(dense, known.activation(), router, withMeta);
+    }
+    throw new IllegalArgumentException(
+        "upcycle: the activation of a %s is not known; pass it as an argument"
+            .formatted(dense.getClass().getSimpleName()));
+  }
+
+  /**
+   * The same for any feed-forward with the parameters of {@link Experts}.
+   *
+   * @param activation GELU (erf), GELU_TANH, SILU or RELU, as {@code dense} applies it
+   */
+  public static MoeLayer upcycle(
+      FeedForward dense, UnaryKind activation, Router router, boolean withMeta) {
     Map<String, Tensor> weights = new LinkedHashMap<>();
     dense.parameters().forEach((path, p) -> weights.put(path, p.value()));
     List<Map<String, Tensor>> copies = new ArrayList<>();
     for (int e = 0; e < router.experts(); e++) copies.add(weights);
     return new MoeLayer(
-        router.copy(), new Experts(copies), withMeta ? new SharedExpert.Meta(dense) : null);
+        router.copy(),
+        new Experts(copies, activation),
+        withMeta ? new SharedExpert.Meta(dense) : null);
   }
 
   public Router router() {
@@ -163,8 +184,8 @@ public final class MoeLayer extends FeedForward {
         capacity != null && (isTraining() || capacityUse == CapacityUse.ALWAYS)
             ? Dispatch.of(routing, capacity)
             : Dispatch.dropless(routing);
-    Tensor weights = routing.weights().to(tokens.dtype());
-    Tensor y = experts.forward(tokens, weights, dispatch.groups());
+    // The weights stay F32 beside half tokens: the sum over experts is rounded once, at its end.
+    Tensor y = experts.forward(tokens, routing.weights(), dispatch.groups());
     if (shared != null) y = shared.join(tokens, y);
     return new Output(y.reshape(u.shape()), new Side(routing, dispatch));
   }

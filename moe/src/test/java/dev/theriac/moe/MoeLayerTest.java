@@ -13,6 +13,7 @@ import dev.theriac.llm.DenseFeedForward;
 import dev.theriac.llm.FeedForward;
 import dev.theriac.nn.Linear;
 import dev.theriac.op.Gradients;
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -293,5 +294,66 @@ class MoeLayerTest {
     assertThatThrownBy(() ->
             new SharedExpert.Gated(dense(Family.PHI, 1), new Linear(4, 2, false, new Rng(0), 1)))
         .hasMessageContaining("[2, 4]");
+  }
+
+  /** N01 for the layer: the weights stay F32, so that the output is rounded to BF16 once. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void halfTokensAreCombinedByUnroundedWeights(Backend backend) {
+    Backends.with(
+        backend,
+        () -> {
+          Rng rng = new Rng(8);
+          var shape = new Experts.Shape(5, 24, 17, true, false, UnaryKind.SILU);
+          MoeLayer layer =
+              new MoeLayer(
+                  new Router(24, 5, 3, Router.Weighting.RENORMALISED, rng),
+                  Experts.fresh(shape, DType.F32, rng, 0.3),
+                  null);
+          layer.train(false);
+          Tensor x = Tensor.randn(rng, 1, 40, 24).to(DType.BF16);
+          FeedForward.Output out = layer.forward(x);
+          MoeLayer.Side side = (MoeLayer.Side) out.side();
+          Tensor weights = side.routing().weights();
+          assertThat(weights.dtype()).isEqualTo(DType.F32);
+          assertThat(weights.to(DType.BF16).toFloats()).isNotEqualTo(weights.toFloats());
+          Tensor exact =
+              layer.experts().forward(x.to(DType.F32), weights, side.dispatch().groups());
+          assertThat(out.value().dtype()).isEqualTo(DType.BF16);
+          assertThat(out.value().toFloats()).isEqualTo(exact.to(DType.BF16).toFloats());
+          return null;
+        });
+  }
+
+  /** fc1, an activation of its own, fc2: the names tell nothing of what lies between. */
+  private static final class Custom extends FeedForward {
+    private final Linear first = part("fc1", new Linear(4, 6, true, new Rng(1), 0.5));
+    private final Linear last = part("fc2", new Linear(6, 4, true, new Rng(2), 0.5));
+
+    @Override
+    public Output forward(Tensor u) {
+      return new Output(last.forward(first.forward(u).apply(UnaryKind.RELU)), null);
+    }
+  }
+
+  @Test
+  void upcyclingAsksForTheActivationThatItCannotKnow() {
+    FeedForward dense = new Custom();
+    assertThatThrownBy(() -> MoeLayer.upcycle(dense, router(), true))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContainingAll("Custom", "activation", "argument");
+    MoeLayer moe = MoeLayer.upcycle(dense, UnaryKind.RELU, router(), true);
+    Tensor u = fill(0, 1, 3, 4).mul(2);
+    FeedForward.Output out = moe.forward(u);
+    float[] before = dense.forward(u).value().toFloats();
+    float[] p = ((MoeLayer.Side) out.side()).routing().weights().toFloats();
+    float[] y = out.value().toFloats();
+    for (int i = 0; i < y.length; i++) {
+      assertThat(y[i]).isCloseTo((1 + p[i / 4]) * before[i], within(1e-6f));
+    }
+    assertThat(MoeLayer.upcycle(dense(Family.PHI, 90), router(), true).experts().activation())
+        .isEqualTo(UnaryKind.GELU_TANH);
+    assertThat(MoeLayer.upcycle(dense(Family.LLAMA, 90), router(), true).experts().activation())
+        .isEqualTo(UnaryKind.SILU);
   }
 }
