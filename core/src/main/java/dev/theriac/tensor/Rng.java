@@ -13,9 +13,15 @@ public final class Rng {
 
   private final long seed;
   private final long stream;
+  private final boolean placeholders;
   private long position;
 
   public Rng(long seed, long stream, long position) {
+    this(seed, stream, position, false);
+  }
+
+  private Rng(long seed, long stream, long position, boolean placeholders) {
+    this.placeholders = placeholders;
     this.seed = seed;
     this.stream = stream;
     this.position = position;
@@ -23,6 +29,20 @@ public final class Rng {
 
   public Rng(long seed) {
     this(seed, 0, 0);
+  }
+
+  /**
+   * For models whose weights are about to be loaded: {@link Tensor#randn} and {@link
+   * Tensor#uniform} draw nothing and give zeros of the wanted shape that take the memory of one
+   * value, not to be written to. The position moves on as if they had drawn, so that what a module
+   * splits from it stays the same. Everything else, {@link #split} included, draws as usual.
+   */
+  public static Rng placeholders(long seed) {
+    return new Rng(seed, 0, 0, true);
+  }
+
+  boolean givesPlaceholders() {
+    return placeholders;
   }
 
   public long seed() {

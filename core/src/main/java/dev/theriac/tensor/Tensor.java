@@ -13,6 +13,7 @@ import dev.theriac.op.Reduce;
 import dev.theriac.op.ShapeFunctions;
 import dev.theriac.op.Softmax;
 import java.lang.ref.Reference;
+import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -91,6 +92,7 @@ public final class Tensor implements AutoCloseable {
 
   /** Normal with mean 0 and the given standard deviation, the same bits on every machine. */
   public static Tensor randn(Rng rng, double std, long... shape) {
+    if (rng.givesPlaceholders()) return placeholder(rng, 2, shape);
     Tensor t = empty("randn", DType.F32, shape);
     long at = t.data.address();
     for (long i = 0; i < t.size(); i++) {
@@ -101,11 +103,20 @@ public final class Tensor implements AutoCloseable {
 
   /** Uniform in [low, high). */
   public static Tensor uniform(Rng rng, double low, double high, long... shape) {
+    if (rng.givesPlaceholders()) return placeholder(rng, 1, shape);
     Tensor t = empty("uniform", DType.F32, shape);
     long at = t.data.address();
     for (long i = 0; i < t.size(); i++) {
       Host.setFloat(at + 4 * i, (float) (low + (high - low) * rng.nextFloat()));
     }
+    return t;
+  }
+
+  private static Tensor placeholder(Rng rng, int wordsEach, long... shape) {
+    long[] ones = new long[shape.length];
+    Arrays.fill(ones, 1);
+    Tensor t = zeros(ones).expand(shape);
+    rng.reserve(wordsEach * t.size());
     return t;
   }
 
