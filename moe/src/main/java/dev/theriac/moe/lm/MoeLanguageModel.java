@@ -14,6 +14,7 @@ import dev.theriac.llm.Generator;
 import dev.theriac.moe.Experts;
 import dev.theriac.moe.MoeLayer;
 import dev.theriac.moe.Router;
+import dev.theriac.moe.Router.Weighting;
 import dev.theriac.moe.RouterConfig;
 import dev.theriac.moe.Routing;
 import dev.theriac.moe.SharedExpert;
@@ -51,24 +52,33 @@ public final class MoeLanguageModel extends Module {
   private final MoeModelConfig config;
   private final Decoder decoder;
 
-  /** A model with fresh weights, to be trained. */
+  /**
+   * A model with fresh weights, to be trained. With one expert for each token and renormalised
+   * weights the routers get no gradient but that of the {@link #auxiliary} loss; a warning is
+   * logged.
+   */
   public MoeLanguageModel(MoeModelConfig config, Rng rng) {
     this.config = config;
+    if (single(config)) SingleRenormalised.warn(config.kind());
     decoder =
         part(
             "decoder",
             new Decoder(config.decoder(), rng, (d, layer, r) -> feedForward(config, d, layer, r)));
   }
 
+  private static boolean single(MoeModelConfig config) {
+    return config.topK() == 1 && config.weighting() == Weighting.RENORMALISED;
+  }
+
   private static FeedForward feedForward(
       MoeModelConfig config, DecoderConfig decoder, int layer, Rng rng) {
     if (!config.moeLayers().contains(layer)) return new DenseFeedForward(decoder, rng);
     double std = decoder.initStd();
-    RouterConfig router =
+    RouterConfig.Builder router =
         RouterConfig.builder(decoder.dim(), config.experts(), config.topK())
             .weighting(config.weighting())
-            .jitter(config.jitter())
-            .build();
+            .jitter(config.jitter());
+    if (single(config)) router.allowSingleRenormalised();
     var experts =
         new Experts.Shape(
             config.experts(), decoder.dim(), config.expertWidth(), true, false, UnaryKind.SILU);
@@ -79,7 +89,7 @@ public final class MoeLanguageModel extends Module {
                 new DenseFeedForward(Family.LLAMA, decoder.dim(), config.sharedWidth(), rng, std),
                 new Linear(decoder.dim(), 1, false, rng, std));
     return new MoeLayer(
-        new Router(router, rng), Experts.fresh(experts, DType.F32, rng, std), shared);
+        new Router(router.build(), rng), Experts.fresh(experts, DType.F32, rng, std), shared);
   }
 
   public MoeModelConfig config() {
@@ -108,9 +118,22 @@ public final class MoeLanguageModel extends Module {
    * @param ids I64 [B, T], filled up at the end of rows with any token
    * @param lengths I64 [B], tokens of each row; null for all
    * @param labels I64 [B, T], the ids, or {@link Loss#IGNORE_INDEX} where nothing is to be learned;
-   *     position t is predicted from those before it; null for none
+   *     position t is predicted from those before it, so that of rows of one token nothing is
+   *     learned: the cross-entropy is then 0 with zero gradient. Null for none
+   * @throws IllegalArgumentException naming the shapes when there is no token, or not a label for
+   *     each
    */
   public Forward forward(Tensor ids, Tensor lengths, Tensor labels) {
+    if (ids.rank() != 2 || ids.size() == 0) {
+      throw new IllegalArgumentException(
+          "moe model: ids of shape %s; [B, T] with one token or more is wanted"
+              .formatted(ids.layout()));
+    }
+    if (labels != null && !labels.layout().sameShape(ids.layout())) {
+      throw new IllegalArgumentException(
+          "moe model: labels of shape %s for ids of shape %s; give one for each id"
+              .formatted(labels.layout(), ids.layout()));
+    }
     long batch = ids.size(0);
     long length = ids.size(1);
     long[] positions = new long[Math.toIntExact(batch * length)];
@@ -125,7 +148,8 @@ public final class MoeLanguageModel extends Module {
     }
     Tensor auxiliary = auxiliary(routing);
     if (labels == null) return new Forward(logits, null, null, auxiliary, routing);
-    Tensor predicted = logits.slice(1, 0, length - 1).reshape(batch * (length - 1), -1);
+    Tensor predicted =
+        logits.slice(1, 0, length - 1).reshape(batch * (length - 1), config.decoder().vocabulary());
     Tensor wanted = labels.slice(1, 1, length).reshape(batch * (length - 1));
     Tensor crossEntropy = Loss.crossEntropy(predicted, wanted);
     Tensor loss = crossEntropy.add(auxiliary.mul(config.auxiliaryCoefficient()));
@@ -229,7 +253,9 @@ public final class MoeLanguageModel extends Module {
   }
 
   /**
-   * Reads a model directory, ready to answer.
+   * Reads a model directory, ready to answer. Weights keep the type they are stored in; they stay
+   * in their files, mapped, but for those of experts, which are copied to be stacked. Nothing else
+   * of their size is made.
    *
    * @throws FileException naming the file and the field or key that is missing, unknown, of the
    *     wrong type or shape
@@ -237,7 +263,7 @@ public final class MoeLanguageModel extends Module {
   public static MoeLanguageModel load(Path directory) {
     MoeModelConfig config = MoeModelConfig.read(directory.resolve("config.json"));
     SafeTensors file = SafeTensors.open(directory);
-    MoeLanguageModel model = new MoeLanguageModel(config, new Rng(0));
+    MoeLanguageModel model = new MoeLanguageModel(config, Rng.placeholders(0));
     TreeSet<String> missing = new TreeSet<>(config.kind().keys().places(model.values()).keySet());
     missing.removeAll(file.keys());
     if (!missing.isEmpty()) {

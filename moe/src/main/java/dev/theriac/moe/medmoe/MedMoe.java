@@ -315,8 +315,8 @@ public final class MedMoe extends Module {
   static MedMoe blank(ModelShape shape, Tokenizer tokenizer, Preprocessing preprocessing) {
     MedMoe dense =
         builder()
-            .vision(new VisionTransformer(shape.vision(), new Rng(0)))
-            .language(new Decoder(shape.language(), new Rng(0)))
+            .vision(new VisionTransformer(shape.vision(), Rng.placeholders(0)))
+            .language(new Decoder(shape.language(), Rng.placeholders(0)))
             .tokenizer(tokenizer)
             .preprocessing(preprocessing)
             .build();

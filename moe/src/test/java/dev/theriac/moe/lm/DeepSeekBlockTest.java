@@ -2,6 +2,7 @@ package dev.theriac.moe.lm;
 
 import static dev.theriac.moe.lm.ReferenceFile.assertClose;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.theriac.backend.Backends;
 import dev.theriac.moe.MoeLayer;
@@ -24,14 +25,37 @@ class DeepSeekBlockTest {
 
   @Test
   void g01DeepSeekV2LimitsGroupsByTheirBestSoftmax() {
-    check("deepseek_v2", DeepSeekBlock.v2(DIM, 6, EXPERTS, 3, 2, 4, 2, 3, new Rng(0), 0.1));
+    DeepSeekBlock block = DeepSeekBlock.v2(DIM, 6).experts(EXPERTS, 3).shared(2).groups(4, 2);
+    check("deepseek_v2", block.scale(3).build(new Rng(0), 0.1));
   }
 
   @Test
   void g01DeepSeekV3ChoosesBySigmoidAndBiasAndRenormalises() {
-    MoeLayer layer = DeepSeekBlock.v3(DIM, 6, EXPERTS, 3, 2, 4, 2, 2.5, new Rng(0), 0.1);
+    DeepSeekBlock block = DeepSeekBlock.v3(DIM, 6).experts(EXPERTS, 3).shared(2).groups(4, 2);
+    MoeLayer layer = block.scale(2.5).build(new Rng(0), 0.1);
     check("deepseek_v3", layer);
     assertThat(layer.router().correctionBias().trainable()).isFalse();
+  }
+
+  @Test
+  void aSingleExpertOfV3IsAlwaysWeightedByTheScale() {
+    try (Scope _ = Scope.open()) {
+      MoeLayer layer =
+          DeepSeekBlock.v3(DIM, 6).experts(EXPERTS, 1).scale(2.5).build(new Rng(0), 0.1);
+      var out = layer.forward(Tensor.randn(new Rng(1), 1, 5, DIM));
+      assertThat(((MoeLayer.Side) out.side()).routing().weights().toFloats())
+          .containsExactly(2.5f, 2.5f, 2.5f, 2.5f, 2.5f);
+    }
+  }
+
+  @Test
+  void numbersThatDoNotFitAreNamed() {
+    assertThatThrownBy(() -> DeepSeekBlock.v2(DIM, 6).build(new Rng(0), 0.1))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContainingAll("0 experts", "experts(count, each)");
+    assertThatThrownBy(
+            () -> DeepSeekBlock.v3(DIM, 6).experts(4, 2).shared(-1).build(new Rng(0), 0.1))
+        .hasMessageContaining("-1 shared");
   }
 
   private static void check(String name, MoeLayer layer) {

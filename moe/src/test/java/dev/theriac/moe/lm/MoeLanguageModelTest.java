@@ -9,12 +9,15 @@ import dev.theriac.backend.Backend;
 import dev.theriac.backend.Backends;
 import dev.theriac.io.FileException;
 import dev.theriac.io.SafeTensors;
+import dev.theriac.llm.DecoderConfig;
+import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.llm.GenerationConfig;
 import dev.theriac.moe.Router.Weighting;
 import dev.theriac.moe.lm.MoeModelConfig.Kind;
 import dev.theriac.nn.Parameter;
 import dev.theriac.op.Gradients;
 import dev.theriac.optim.AdamW;
+import dev.theriac.tensor.Memory;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -233,6 +236,88 @@ class MoeLanguageModelTest {
     assertRefused(olmoe.replace("\"clip_qkv\": null", "\"clip_qkv\": 8.0"), "clip_qkv");
     String older = text.replaceAll("(?s)\"rope_parameters\": \\{.*?\\},", "\"rope_theta\": 5e5,");
     assertThat(MoeModelConfig.read(write(older)).decoder().ropeTheta()).isEqualTo(5e5);
+  }
+
+  /** transformers runs them too: the weight of the one expert is 1. */
+  @Test
+  void aSingleRenormalisedExpertAnswersAndComesBack() throws IOException {
+    String text = Files.readString(ReferenceFile.path("mixtral.json"));
+    MoeModelConfig single =
+        MoeModelConfig.read(
+            write(text.replace("\"num_experts_per_tok\": 2", "\"num_experts_per_tok\": 1")));
+    assertThat(single.topK()).isEqualTo(1);
+    MoeLanguageModel model = new MoeLanguageModel(single, new Rng(5));
+    model.train(false);
+    model.save(dir);
+    MoeLanguageModel back = MoeLanguageModel.load(dir);
+    Tensor ids = Tensor.of(new long[] {1, 5, 9}, 1, 3);
+    MoeLanguageModel.Forward out = back.forward(ids, null, ids);
+    for (var routing : out.routing()) {
+      assertThat(routing.weights().toFloats()).containsExactly(1, 1, 1);
+    }
+    assertThat(out.logits().toFloats())
+        .isEqualTo(model.forward(ids, null, ids).logits().toFloats());
+  }
+
+  /** Also a check that loading makes nothing of the weights' size but what is stacked. */
+  @Test
+  void loadingDrawsNothingAndTakesTheMemoryOfTheExpertsAlone() {
+    MoeModelConfig shape = wide();
+    MoeLanguageModel model = new MoeLanguageModel(shape, new Rng(5));
+    model.save(dir);
+    long experts = 0;
+    for (var p : model.parameters().entrySet()) {
+      if (p.getKey().contains("experts")) experts += 4 * p.getValue().value().size();
+    }
+    assertThat(experts).isGreaterThan(1 << 20);
+    long whole = 4 * model.parameterCount();
+    assertThat(whole).isGreaterThan(3 * experts);
+    System.gc();
+    Memory.resetPeak();
+    long before = Memory.stats().live();
+    MoeLanguageModel back = MoeLanguageModel.load(dir);
+    // Blocks come in size classes, a quarter apart.
+    assertThat(Memory.stats().peak() - before).isLessThan(experts * 5 / 4 + (1 << 19));
+    back.parameters()
+        .forEach((path, p) ->
+            assertThat(p.value().toFloats())
+                .as(path)
+                .isEqualTo(model.parameters().get(path).value().toFloats()));
+  }
+
+  /** With a vocabulary that outweighs the experts. */
+  private static MoeModelConfig wide() {
+    var decoder =
+        new DecoderConfig(Family.LLAMA, 32768, 48, 96, 2, 2, 2, 24, 1e4, 64, 1e-5, 0, 0.02);
+    List<Integer> layers = List.of(0, 1);
+    return new MoeModelConfig(
+        Kind.MIXTRAL, decoder, 12, 2, Weighting.RENORMALISED, 96, 0, layers, 0.02, 0, List.of(2));
+  }
+
+  @Test
+  void aTextOfOneTokenTeachesNothingAndAnEmptyOneIsAnError() {
+    MoeModelConfig shape = config(Kind.MIXTRAL);
+    MoeLanguageModel model = new MoeLanguageModel(shape, new Rng(5));
+    Tensor ids = Tensor.of(new long[] {3, 7}, 2, 1);
+    MoeLanguageModel.Forward out = model.forward(ids, null, ids);
+    assertThat(out.crossEntropy().item()).isZero();
+    assertThat(out.logits().shape()).containsExactly(2, 1, shape.decoder().vocabulary());
+    float wanted = (float) shape.auxiliaryCoefficient() * out.auxiliary().item();
+    assertThat(out.loss().item()).isEqualTo(wanted);
+    Gradients grads = out.crossEntropy().backward();
+    model
+        .parameters()
+        .forEach((path, p) -> {
+          Tensor g = grads.get(p.value());
+          if (g != null) assertThat(g.toFloats()).as(path).containsOnly(0);
+        });
+    Tensor none = Tensor.of(new long[0], 2, 0);
+    assertThatThrownBy(() -> model.forward(none, null, none))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContainingAll("[2, 0]", "one token or more");
+    assertThatThrownBy(() -> model.forward(ids, null, Tensor.of(new long[] {3}, 1, 1)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContainingAll("[1, 1]", "[2, 1]");
   }
 
   private Path write(String text) throws IOException {
