@@ -57,7 +57,7 @@ public abstract sealed class Optimizer implements AutoCloseable permits AdamW, S
     long stacks = slots.stream().filter(Slot::stacked).count();
     if (stacks > 0) {
       LOG.log(
-          System.Logger.Level.DEBUG,
+          untouched == Untouched.STEP ? System.Logger.Level.DEBUG : System.Logger.Level.INFO,
           "{0} stacked parameters; slices whose gradient is zero throughout: {1}",
           stacks,
           untouched);
