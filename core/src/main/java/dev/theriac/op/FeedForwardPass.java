@@ -24,6 +24,10 @@ import java.util.List;
 record FeedForwardPass(
     Tensor x, Tensor weights, RowGroups groups, FeedForwardWeights w, UnaryKind activation) {
 
+  // The backward pass, with all gradients beside what was kept, is where memory peaks.
+  private static final long FORWARD_WAVE = 8L << 20;
+  private static final long BACKWARD_WAVE = 2L << 20;
+
   List<Tensor> inputs() {
     List<Tensor> in = new ArrayList<>(List.of(x, weights));
     in.addAll(w.all());
@@ -38,7 +42,7 @@ record FeedForwardPass(
       Tensor y = scope.keep(empty(groups.tokens(), w.dim()));
       // Without a backward pass z needs no place of its own: the activation is applied where z is.
       int hidden = w.gated() && !keep ? 2 : 1;
-      for (Wave wave : Wave.of(groups, 4 * (hidden * w.hidden() + w.dim()))) {
+      for (Wave wave : Wave.of(groups, 4 * (hidden * w.hidden() + w.dim()), FORWARD_WAVE)) {
         forward(wave, keep ? wave.part(zGate) : null, zUp == null ? null : wave.part(zUp), y);
       }
       if (!keep) return Tensor.wrap(y.strided());
@@ -99,7 +103,7 @@ record FeedForwardPass(
     Tensor grad = arriving.contiguous();
     Out out = new Out(sink);
     long rowBytes = 4 * ((w.gated() ? 3 : 2) * w.hidden() + (out.x == null ? 0 : w.dim()));
-    for (Wave wave : Wave.of(groups, rowBytes)) {
+    for (Wave wave : Wave.of(groups, rowBytes, BACKWARD_WAVE)) {
       try (Scope _ = Scope.open()) {
         backward(wave, wave.part(zGate), zUp == null ? null : wave.part(zUp), grad, out);
       }

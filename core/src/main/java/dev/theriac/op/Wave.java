@@ -17,9 +17,6 @@ import java.util.List;
  * @param continues whether the (then only) group began in an earlier wave
  */
 record Wave(long from, long rows, int first, Tensor offsets, boolean continues) {
-  /** Bytes of temporary results in a wave that are worth another one. */
-  private static final long BYTES = 2L << 20;
-
   /** Waves aimed at; as groups are rarely split, there may be a few more. */
   private static final int MOST = 8;
 
@@ -27,11 +24,12 @@ record Wave(long from, long rows, int first, Tensor offsets, boolean continues) 
    * Cuts rows so that a wave's temporary results take about an eighth of what they would at once.
    *
    * @param rowBytes bytes of temporary results for a row
+   * @param waveBytes bytes of temporary results that are worth another wave
    */
-  static List<Wave> of(RowGroups groups, long rowBytes) {
+  static List<Wave> of(RowGroups groups, long rowBytes, long waveBytes) {
     long total = groups.rows();
     long[] offsets = groups.offsets().toLongs();
-    long count = Math.clamp(total * rowBytes / BYTES, 1, MOST);
+    long count = Math.clamp(total * rowBytes / waveBytes, 1, MOST);
     long target = Math.max(1, (total + count - 1) / count);
     List<Wave> waves = new ArrayList<>();
     int first = 0;
