@@ -42,7 +42,7 @@ class FeedForwardTest {
   };
 
   /** More than one wave of rows, and an expert that takes more than one. */
-  private static final int[] WAVES = {14_000, 1, 4, 24, 400};
+  private static final int[] WAVES = {4400, 1, 4, 8, 1800};
 
   private record Problem(
       Tensor x, Tensor weights, RowGroups groups, FeedForwardWeights w, UnaryKind activation) {
@@ -151,7 +151,7 @@ class FeedForwardTest {
   @Test
   void largeProblemsAreCutIntoWavesAndTheirExpertsToo() {
     RowGroups groups = Problem.of(WAVES, true, true, UnaryKind.SILU, DType.F32).groups;
-    List<Wave> waves = Wave.of(groups, 4 * (400 + 24), 2 << 20);
+    List<Wave> waves = Wave.of(groups, 4 * (1800 + 8), 8 << 20);
     assertThat(waves).hasSizeGreaterThan(2);
     assertThat(waves).anyMatch(Wave::continues);
     assertThat(waves).anyMatch(w -> w.offsets().size() > 2);
