@@ -37,7 +37,20 @@ final class RouteTable {
       }
       out.println();
     }
+    String unusable = unusable(answer.trail().records());
+    if (unusable != null) out.printf("%s%n%n", unusable);
     if (tokens) printTokens(out, answer);
+  }
+
+  /** What is to be said of decisions that mean nothing, or null when there are none. */
+  static String unusable(List<RouteRecord> records) {
+    List<RouteRecord> found = records.stream().filter(RouteRecord::unusable).toList();
+    if (found.isEmpty()) return null;
+    RouteRecord first = found.getFirst();
+    return "unusable  %d of %d decisions mean nothing (NaN, or no finite highest logit), the first"
+            .formatted(found.size(), records.size())
+        + " at layer %d, position %d: look for a damaged checkpoint or an overflow"
+            .formatted(first.layer(), first.position());
   }
 
   private static void printTokens(PrintWriter out, RoutedAnswer answer) {

@@ -62,9 +62,25 @@ public final class ExpertChoice extends Module {
    * @param tokens I64 [E, C], best first; -1 for places that stay empty
    * @param weights F32 [E, C], the scores of the chosen tokens
    * @param groups the rows of each expert, for {@code Experts.forward}
+   * @param mask which of the T tokens are no filling; null for all
    */
   public record Choice(
-      Tensor logits, Tensor scores, Tensor tokens, Tensor weights, RowGroups groups) {}
+      Tensor logits,
+      Tensor scores,
+      Tensor tokens,
+      Tensor weights,
+      RowGroups groups,
+      TokenMask mask) {
+    /**
+     * The tokens, filling left out, whose logits say nothing: one is NaN, or none or an infinite
+     * one is the highest. Experts with places left take them all the same, after the others.
+     */
+    public long[] unusable() {
+      long[] rows = Selection.unusableRows(logits);
+      if (mask == null) return rows;
+      return Arrays.stream(rows).filter(t -> mask.isValid((int) t)).toArray();
+    }
+  }
 
   public int experts() {
     return Math.toIntExact(gate.weight().value().size(0));
@@ -91,7 +107,7 @@ public final class ExpertChoice extends Module {
     // [E, M]: what each expert thinks of the tokens that count
     Tensor columns = Losses.counted(scores, mask).transpose(0, 1).contiguous();
     int places = capacity(columns.size(1));
-    if (places == 0) return nothing(logits, scores);
+    if (places == 0) return nothing(logits, scores, mask);
     Tensor chosen = Selection.topK(columns.detach(), places, Groups.NONE);
     Tensor weights = Index.gatherColumns(columns, chosen);
     if (mask != null && !mask.isAll()) {
@@ -99,15 +115,16 @@ public final class ExpertChoice extends Module {
       long[] ids = Arrays.stream(chosen.toLongs()).map(i -> at[(int) i]).toArray();
       chosen = Tensor.of(ids, chosen.shape());
     }
-    return new Choice(logits, scores, chosen, weights, RowGroups.ofColumns(chosen, u.size(0)));
+    return new Choice(
+        logits, scores, chosen, weights, RowGroups.ofColumns(chosen, u.size(0)), mask);
   }
 
   /** One empty place for each expert: nobody is there to be chosen. */
-  private Choice nothing(Tensor logits, Tensor scores) {
+  private Choice nothing(Tensor logits, Tensor scores, TokenMask mask) {
     long[] empty = new long[experts()];
     Arrays.fill(empty, -1);
     Tensor tokens = Tensor.of(empty, experts(), 1);
     RowGroups groups = RowGroups.ofColumns(tokens, logits.size(0));
-    return new Choice(logits, scores, tokens, Tensor.zeros(experts(), 1), groups);
+    return new Choice(logits, scores, tokens, Tensor.zeros(experts(), 1), groups, mask);
   }
 }

@@ -26,6 +26,8 @@ import java.util.Set;
  * @param entropy of the router's probabilities, in nats
  * @param dropped for each choice the reason why it was not computed ("over_capacity", "filling"),
  *     or null; null when none was dropped
+ * @param unusable whether the router could not decide, as {@code Routing.unusable} says: a NaN, or
+ *     no finite highest logit; experts are then distinct and in range, and mean nothing
  */
 public record RouteRecord(
     long sequence,
@@ -37,7 +39,23 @@ public record RouteRecord(
     float[] weights,
     Double margin,
     double entropy,
-    String[] dropped) {
+    String[] dropped,
+    boolean unusable) {
+
+  /** A decision that the router could make. */
+  public RouteRecord(
+      long sequence,
+      long position,
+      int layer,
+      Long token,
+      String part,
+      int[] experts,
+      float[] weights,
+      Double margin,
+      double entropy,
+      String[] dropped) {
+    this(sequence, position, layer, token, part, experts, weights, margin, entropy, dropped, false);
+  }
 
   /**
    * @throws IllegalArgumentException for negative numbers, ids that repeat, or arrays of different
@@ -84,13 +102,17 @@ public record RouteRecord(
         && sameDecision(that);
   }
 
-  /** Whether experts, weights, margin, entropy and drops are those of {@code that}, to the bit. */
+  /**
+   * Whether experts, weights, margin, entropy, drops and usability are those of {@code that}, to
+   * the bit.
+   */
   public boolean sameDecision(RouteRecord that) {
     return Arrays.equals(experts, that.experts)
         && Arrays.equals(weights, that.weights)
         && Objects.equals(margin, that.margin)
         && Double.compare(entropy, that.entropy) == 0
-        && Arrays.equals(dropped, that.dropped);
+        && Arrays.equals(dropped, that.dropped)
+        && unusable == that.unusable;
   }
 
   @Override
@@ -100,7 +122,7 @@ public record RouteRecord(
 
   @Override
   public String toString() {
-    return "layer %d, sequence %d, position %d: experts %s, weights %s, margin %s, entropy %s%s"
+    return "layer %d, sequence %d, position %d: experts %s, weights %s, margin %s, entropy %s%s%s"
         .formatted(
             layer,
             sequence,
@@ -109,6 +131,7 @@ public record RouteRecord(
             Arrays.toString(weights),
             margin,
             entropy,
-            dropped == null ? "" : ", dropped " + Arrays.toString(dropped));
+            dropped == null ? "" : ", dropped " + Arrays.toString(dropped),
+            unusable ? ", unusable" : "");
   }
 }

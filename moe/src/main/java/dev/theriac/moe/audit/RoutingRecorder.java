@@ -11,6 +11,7 @@ import dev.theriac.op.Selection;
 import dev.theriac.op.Selection.Groups;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -97,6 +98,7 @@ public final class RoutingRecorder implements Generator.PassListener {
     float[] weights = routing.weights().toFloats();
     long[] inGroups = inGroups(routing);
     Map<Long, String[]> dropped = dropped(side);
+    BitSet unusable = set(side.unusable());
     for (int t = 0; t < positions.length; t++) {
       if (positions[t] < 0) continue;
       long sequence = firstSequence + t / pass.width();
@@ -118,7 +120,8 @@ public final class RoutingRecorder implements Generator.PassListener {
               of,
               Measures.margin(scores, t * experts, experts, chosen, eligible(inGroups, routing, t)),
               Measures.entropy(probabilities, t * experts, experts),
-              dropped.get((long) t)));
+              dropped.get((long) t),
+              unusable.get(t)));
     }
   }
 
@@ -141,6 +144,7 @@ public final class RoutingRecorder implements Generator.PassListener {
     float[] weights = choice.weights().toFloats();
     long[] taken = choice.tokens().toLongs();
     int places = taken.length / experts;
+    BitSet unusable = set(choice.unusable());
     List<List<Integer>> slots = new ArrayList<>();
     for (int t = 0; t < positions.length; t++) slots.add(new ArrayList<>());
     for (int s = 0; s < taken.length; s++) if (taken[s] >= 0) slots.get((int) taken[s]).add(s);
@@ -167,7 +171,8 @@ public final class RoutingRecorder implements Generator.PassListener {
               of,
               null,
               Measures.entropy(scores, t * experts, experts),
-              null));
+              null,
+              unusable.get(t)));
     }
   }
 
@@ -190,6 +195,12 @@ public final class RoutingRecorder implements Generator.PassListener {
     int each = inGroups.length / routing.tokens();
     boolean[] out = new boolean[routing.expertCount()];
     for (int j = 0; j < each; j++) out[(int) inGroups[token * each + j]] = true;
+    return out;
+  }
+
+  private static BitSet set(long[] rows) {
+    BitSet out = new BitSet();
+    for (long row : rows) out.set(Math.toIntExact(row));
     return out;
   }
 

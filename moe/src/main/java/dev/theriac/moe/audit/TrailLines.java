@@ -107,7 +107,8 @@ final class TrailLines {
       @JsonProperty(required = true) float[] weights,
       Double margin,
       @JsonProperty(required = true) double entropy,
-      String[] dropped) {
+      String[] dropped,
+      Boolean unusable) {
     static RouteLine of(RouteRecord r) {
       return new RouteLine(
           ROUTE,
@@ -120,12 +121,23 @@ final class TrailLines {
           r.weights(),
           r.margin(),
           r.entropy(),
-          r.dropped());
+          r.dropped(),
+          r.unusable() ? true : null);
     }
 
     RouteRecord record() {
       return new RouteRecord(
-          sequence, position, layer, token, part, experts, weights, margin, entropy, dropped);
+          sequence,
+          position,
+          layer,
+          token,
+          part,
+          experts,
+          weights,
+          margin,
+          entropy,
+          dropped,
+          unusable != null && unusable);
     }
   }
 
@@ -133,6 +145,7 @@ final class TrailLines {
   record EndLine(
       @JsonProperty(required = true) String type,
       @JsonProperty(required = true) long records,
+      Long unusable,
       String outputSha256) {}
 
   /** The type that a line says it has, or "". */

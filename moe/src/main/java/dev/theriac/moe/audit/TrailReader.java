@@ -63,6 +63,7 @@ public final class TrailReader {
     TrailHeader header = header(line);
     RouteSink to = sink.apply(header);
     long records = 0;
+    long unusable = 0;
     while (true) {
       line = next();
       if (line == null) {
@@ -73,11 +74,13 @@ public final class TrailReader {
       checkChain(line);
       switch (TrailLines.type(line)) {
         case TrailLines.ROUTE -> {
-          to.add(route(header, line));
+          RouteRecord record = route(header, line);
+          to.add(record);
           records++;
+          if (record.unusable()) unusable++;
         }
         case TrailLines.END -> {
-          return end(line, records);
+          return end(line, records, unusable);
         }
         default ->
             throw wrong("neither a record (\"type\":\"route\") nor the closing line; " + RESTORE);
@@ -119,19 +122,25 @@ public final class TrailReader {
     }
   }
 
-  private Closing end(byte[] line, long records) throws IOException {
+  private Closing end(byte[] line, long records, long unusable) throws IOException {
     EndLine end = parse(line, EndLine.class);
     if (end.records() != records) {
       throw wrong(
           "the closing line counts %d records, the file has %d; %s"
               .formatted(end.records(), records, RESTORE));
     }
+    long told = end.unusable() == null ? 0 : end.unusable();
+    if (told != unusable) {
+      throw wrong(
+          "the closing line counts %d unusable records, the file has %d; %s"
+              .formatted(told, unusable, RESTORE));
+    }
     try {
       if (end.outputSha256() != null) TrailHeader.requireHash("output", end.outputSha256());
     } catch (IllegalArgumentException e) {
       throw wrong("not a possible closing line: " + e.getMessage(), e);
     }
-    Closing closing = new Closing(records, end.outputSha256(), chain);
+    Closing closing = new Closing(records, unusable, end.outputSha256(), chain);
     if (next() != null) throw wrong("lines after the closing line; " + RESTORE);
     return closing;
   }

@@ -31,16 +31,18 @@ public final class TrailWriter implements RouteSink {
    * How a trail ends.
    *
    * @param records their number
+   * @param unusable how many of them their router could not decide
    * @param output hash of what the model answered, or null
    * @param chain that of the last line: whoever keeps it elsewhere can tell later that the file is
    *     still the same
    */
-  public record Closing(long records, String output, String chain) {}
+  public record Closing(long records, long unusable, String output, String chain) {}
 
   private final TrailHeader header;
   private final OutputStream out;
   private String chain = TrailLines.START;
   private long records;
+  private long unusable;
   private boolean closed;
 
   private TrailWriter(TrailHeader header, OutputStream out) {
@@ -74,10 +76,10 @@ public final class TrailWriter implements RouteSink {
     line(HeaderLine.of(header));
     String output = body.record(this);
     if (output != null) TrailHeader.requireHash("output", output);
-    line(new EndLine(TrailLines.END, records, output));
+    line(new EndLine(TrailLines.END, records, unusable == 0 ? null : unusable, output));
     closed = true;
     out.flush();
-    return new Closing(records, output, chain);
+    return new Closing(records, unusable, output, chain);
   }
 
   /**
@@ -93,6 +95,7 @@ public final class TrailWriter implements RouteSink {
       throw new UncheckedIOException(e);
     }
     records = Math.incrementExact(records);
+    if (record.unusable()) unusable++;
   }
 
   private void line(Object line) throws IOException {

@@ -157,6 +157,24 @@ class RoutersRecordedTest {
   }
 
   @Test
+  void whatDecidesNothingIsRecordedAsSuch() {
+    float[] u = input().toFloats();
+    u[4 * DIM + 3] = Float.NaN;
+    u[9 * DIM] = Float.POSITIVE_INFINITY;
+    Tensor x = Tensor.of(u, 1, TOKENS, DIM);
+    MoeLayer layer = layer(RouterConfig.builder(DIM, 4, 2).build());
+    assertThat(recorded((MoeLayer.Side) layer.forward(x).side()))
+        .allMatch(r -> r.unusable() == (r.position() == 4 || r.position() == 9));
+    ExpertChoice choice = new ExpertChoice(DIM, 4, 2, ExpertChoice.Use.NON_CAUSAL, new Rng(2));
+    List<RouteRecord> chosen = new ArrayList<>();
+    new RoutingRecorder(chosen::add)
+        .recordChoice(pass(), 0, choice.route(Tensor.of(u, TOKENS, DIM), null));
+    assertThat(chosen)
+        .hasSize(TOKENS)
+        .allMatch(r -> r.unusable() == (r.position() == 4 || r.position() == 9));
+  }
+
+  @Test
   void dropsAreRecordedWithTheirReasonAndReplayed() {
     MoeLayer layer =
         layer(RouterConfig.builder(DIM, 4, 2).build())

@@ -81,6 +81,32 @@ class TrailTest {
   }
 
   @Test
+  void unusableDecisionsAreMarkedAndCounted() throws IOException {
+    int[] ids = {0, 1};
+    float[] weights = {1, 0};
+    List<RouteRecord> records = new ArrayList<>();
+    for (int p = 0; p < 3; p++) {
+      records.add(new RouteRecord(0, p, 0, null, null, ids, weights, 0.0, 0, null, p != 1));
+    }
+    TrailWriter.Closing closing = new Trail(Trails.header(), records, null).write(file());
+    assertThat(closing.unusable()).isEqualTo(2);
+    List<String> lines = Files.readAllLines(file());
+    assertThat(lines.get(1)).contains("\"unusable\":true");
+    assertThat(lines.get(2)).doesNotContain("unusable");
+    assertThat(lines.get(4)).contains("\"records\":3,\"unusable\":2");
+    assertThat(Trail.read(file()).records()).isEqualTo(records);
+    assertThat(TrailReader.verify(file())).isEqualTo(closing);
+    RouteRecord usable = new RouteRecord(0, 0, 0, null, null, ids, weights, 0.0, 0, null);
+    assertThat(records.getFirst()).isNotEqualTo(usable).asString().endsWith("unusable");
+    String chain = TrailLines.chain(lines.get(3).getBytes(StandardCharsets.UTF_8));
+    var wrong = new TrailLines.EndLine(TrailLines.END, 3, 1L, null);
+    lines.set(4, new String(TrailLines.seal(chain, wrong), StandardCharsets.UTF_8));
+    Files.writeString(file(), String.join("\n", lines) + "\n");
+    assertThatThrownBy(() -> TrailReader.verify(file()))
+        .hasMessageContaining("counts 1 unusable records, the file has 2");
+  }
+
+  @Test
   void numbersThatAreNoneAreWrittenAsWords() throws IOException {
     float[] odd = {Float.NaN, Float.NEGATIVE_INFINITY};
     RouteRecord record =
