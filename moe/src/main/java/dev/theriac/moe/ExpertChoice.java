@@ -20,7 +20,7 @@ import java.util.Arrays;
  *
  * <p>Whether a token is chosen depends on the tokens behind it. In a causal model that lets the
  * future leak into the past, and generating one token at a time cannot repeat it; so the use has to
- * be named.
+ * be named. {@link ExpertChoiceLayer} puts it into a decoder's feed-forward slot.
  */
 public final class ExpertChoice extends Module {
   /** What the layer stands in. */

@@ -3,7 +3,6 @@ package dev.theriac.moe;
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.llm.DenseFeedForward;
 import dev.theriac.llm.FeedForward;
-import dev.theriac.nn.Linear;
 import dev.theriac.nn.TokenMask;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
@@ -41,19 +40,7 @@ public final class MoeLayer extends FeedForward {
     this.router = part("gate", router);
     this.experts = part("experts", experts);
     this.shared = shared;
-    switch (shared) {
-      case null -> {}
-      case SharedExpert.Meta(FeedForward f) -> part("meta_moe", f);
-      case SharedExpert.Added(FeedForward f) -> part("shared_experts", f);
-      case SharedExpert.Gated(FeedForward f, Linear gate) -> {
-        part("shared_expert", f);
-        part("shared_expert_gate", gate);
-      }
-      case SharedExpert.Residual(FeedForward f, Linear coefficient) -> {
-        part("mlp", f);
-        part("coefficient", coefficient);
-      }
-    }
+    if (shared != null) shared.parts().forEach(this::part);
   }
 
   /**

@@ -3,7 +3,10 @@ package dev.theriac.moe;
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.llm.FeedForward;
 import dev.theriac.nn.Linear;
+import dev.theriac.nn.Module;
 import dev.theriac.tensor.Tensor;
+import java.util.LinkedHashMap;
+import java.util.SequencedMap;
 
 /** A feed-forward that every token passes beside the routed experts, and how the two are joined. */
 public sealed interface SharedExpert {
@@ -18,6 +21,24 @@ public sealed interface SharedExpert {
    * @return [T, d]
    */
   Tensor join(Tensor u, Tensor routed);
+
+  /** Its modules by the names that they have in a layer, in the order of their parameters. */
+  default SequencedMap<String, Module> parts() {
+    SequencedMap<String, Module> parts = new LinkedHashMap<>();
+    switch (this) {
+      case Meta(FeedForward f) -> parts.put("meta_moe", f);
+      case Added(FeedForward f) -> parts.put("shared_experts", f);
+      case Gated(FeedForward f, Linear gate) -> {
+        parts.put("shared_expert", f);
+        parts.put("shared_expert_gate", gate);
+      }
+      case Residual(FeedForward f, Linear coefficient) -> {
+        parts.put("mlp", f);
+        parts.put("coefficient", coefficient);
+      }
+    }
+    return parts;
+  }
 
   /** Med-MoE's meta expert (Jiang et al., equation 4): routed + f(u); named {@code meta_moe}. */
   record Meta(FeedForward feedForward) implements SharedExpert {

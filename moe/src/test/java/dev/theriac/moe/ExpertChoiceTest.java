@@ -5,6 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.theriac.backend.Backend;
 import dev.theriac.backend.UnaryKind;
+import dev.theriac.llm.DecoderConfig.Family;
+import dev.theriac.llm.DenseFeedForward;
+import dev.theriac.llm.FeedForward;
 import dev.theriac.moe.ExpertChoice.Choice;
 import dev.theriac.moe.ExpertChoice.Use;
 import dev.theriac.moe.RouterConfig.Scoring;
@@ -93,6 +96,90 @@ class ExpertChoiceTest extends ScopedTest {
       }
     }
     assertClose("expert choice", y, wanted, 1e-5);
+  }
+
+  private static ExpertChoiceLayer layer(double factor, boolean withShared) {
+    Experts experts =
+        Experts.fresh(
+            new Experts.Shape(3, 6, 5, true, false, UnaryKind.SILU), DType.F32, new Rng(8), 0.5);
+    var dense = new DenseFeedForward(Family.STABLELM, 6, 4, new Rng(9), 0.6);
+    return new ExpertChoiceLayer(
+        choice(3, factor), experts, withShared ? new SharedExpert.Added(dense) : null);
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void layersJoinWhatExpertsChoseWithTheSharedOne(Backend backend) {
+    boolean[] valid = {true, true, true, true, true, true, true, false};
+    TokenMask mask = TokenMask.of(valid, 2, 4);
+    for (boolean withShared : new boolean[] {false, true}) {
+      ExpertChoiceLayer layer = layer(1, withShared);
+      Tensor u = normal(4, 2, 4, 6);
+      Tensor x = u.detach().requireGrad(true);
+      FeedForward.Output out = on(backend, () -> layer.forward(x, mask));
+      Choice c = ((ExpertChoiceLayer.Side) out.side()).choice();
+      assertThat(c.tokens().shape()).containsExactly(3, 3);
+      assertThat(c.tokens().toLongs()).doesNotContain(7);
+      Tensor flat = u.reshape(8, 6);
+      double[] wanted = new double[48];
+      if (withShared) wanted = doubles(layer.shared().feedForward().forward(flat).value());
+      boolean[] taken = new boolean[8];
+      for (int e = 0; e < 3; e++) {
+        Tensor all = Tensor.of(new long[] {e, e, e, e, e, e, e, e}, 8, 1);
+        Tensor of = layer.experts().forward(flat, Tensor.ones(8, 1), RowGroups.of(all, 3));
+        for (int i = 0; i < 3; i++) {
+          int t = (int) c.tokens().get(e, i);
+          taken[t] = true;
+          for (int d = 0; d < 6; d++) {
+            wanted[6 * t + d] += c.weights().get(e, i) * doubles(of)[6 * t + d];
+          }
+        }
+      }
+      assertThat(taken).contains(false);
+      assertThat(out.value().shape()).containsExactly(2, 4, 6);
+      assertClose("layer", out.value(), wanted, 1e-5);
+      float[] y = out.value().toFloats();
+      for (int t = 0; t < 8; t++) {
+        if (!taken[t] && !withShared) {
+          assertThat(Arrays.copyOfRange(y, 6 * t, 6 * t + 6)).containsOnly(0);
+        }
+      }
+      Tensor g = normal(6, 2, 4, 6);
+      double[] up = doubles(g);
+      float[] got = on(backend, () -> out.value().mul(g).sum().backward().get(x)).toFloats();
+      double[] slopes =
+          differences(
+              doubles(u),
+              1e-2,
+              v -> {
+                float[] moved = new float[v.length];
+                for (int i = 0; i < v.length; i++) moved[i] = (float) v[i];
+                double[] values = doubles(layer.forward(Tensor.of(moved, 2, 4, 6), mask).value());
+                double sum = 0;
+                for (int i = 0; i < values.length; i++) sum += up[i] * values[i];
+                return sum;
+              });
+      assertClose("layer gradient", Tensor.of(got), slopes, 5e-3);
+    }
+  }
+
+  @Test
+  void layersReportAndRefuse() {
+    ExpertChoiceLayer layer = layer(1, false);
+    float[] u = normal(4, 4, 6).toFloats();
+    u[7] = Float.NaN;
+    FeedForward.Output out = layer.forward(Tensor.of(u, 1, 4, 6));
+    assertThat(((ExpertChoiceLayer.Side) out.side()).unusable()).containsExactly(1);
+    TokenMask filling = TokenMask.of(new boolean[] {true, false, true, true}, 1, 4);
+    out = layer.forward(Tensor.of(u, 1, 4, 6), filling);
+    assertThat(((ExpertChoiceLayer.Side) out.side()).unusable()).isEmpty();
+    assertThat(layer.parameters().keySet()).anyMatch(path -> path.startsWith("gate.wg"));
+    assertThatThrownBy(() -> new ExpertChoiceLayer(choice(4, 1), layer.experts(), null))
+        .hasMessageContaining("4 experts, there are 3");
+    Tensor ids = Tensor.of(new long[4], 4, 1);
+    assertThatThrownBy(
+            () -> layer.forward(Tensor.of(u, 1, 4, 6), filling, new MoeLayer.Replay(ids)))
+        .hasMessageContaining("takes no Replay");
   }
 
   @Test

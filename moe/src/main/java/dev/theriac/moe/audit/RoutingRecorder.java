@@ -5,6 +5,7 @@ import dev.theriac.llm.FeedForward.SideOutput;
 import dev.theriac.llm.Generator;
 import dev.theriac.moe.Dispatch;
 import dev.theriac.moe.ExpertChoice;
+import dev.theriac.moe.ExpertChoiceLayer;
 import dev.theriac.moe.MoeLayer;
 import dev.theriac.moe.Routing;
 import dev.theriac.op.Selection;
@@ -76,8 +77,11 @@ public final class RoutingRecorder implements Generator.PassListener {
    */
   public void record(Generator.Pass pass, List<? extends SideOutput> sides) {
     for (int layer = 0; layer < sides.size(); layer++) {
-      if (sides.get(layer) instanceof MoeLayer.Side side) {
-        record(pass, layer, side);
+      switch (sides.get(layer)) {
+        case MoeLayer.Side side -> record(pass, layer, side);
+        case ExpertChoiceLayer.Side(ExpertChoice.Choice choice) ->
+            recordChoice(pass, layer, choice);
+        case null, default -> {}
       }
     }
   }
