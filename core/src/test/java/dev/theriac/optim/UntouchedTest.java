@@ -29,6 +29,10 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.logging.Handler;
+import java.util.logging.Level;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -353,5 +357,60 @@ class UntouchedTest {
     } finally {
       Workers.setThreads(threads);
     }
+  }
+
+  /** No gradient at all is WithoutGradient's matter: DECAY then applies no weight decay. */
+  @ParameterizedTest
+  @EnumSource
+  void withoutAnyGradientWithoutGradientDecides(Untouched untouched) {
+    Parameter p = Parameter.stacked(start());
+    float[] before = p.value().toFloats();
+    try (AdamW optimizer = adam(p, untouched)) {
+      assertThat(optimizer.step(new Gradients(), 1, 1))
+          .isEqualTo(new StepSummary(SLICES, untouched == Untouched.STEP ? 0 : SLICES));
+      assertThat(p.value().toFloats()).isEqualTo(before);
+    }
+    var group = new ParameterGroup(Map.of("w", p), 0.1, 0.5);
+    try (Sgd optimizer = new Sgd(List.of(group), 0, WithoutGradient.DECAY, untouched)) {
+      assertThat(optimizer.step(new Gradients(), 1, 1))
+          .isEqualTo(new StepSummary(SLICES, untouched == Untouched.STEP ? 0 : SLICES));
+      float[] after = p.value().toFloats();
+      float factor = untouched == Untouched.SKIP ? 1 : 0.95f;
+      for (int i = 0; i < after.length; i++) {
+        assertThat(after[i]).isCloseTo(factor * before[i], within(1e-6f));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aPolicyThatIsNotPyTorchsIsSaidOnce(Untouched untouched) {
+    List<String> said = new ArrayList<>();
+    Handler handler =
+        new Handler() {
+          @Override
+          public void publish(LogRecord line) {
+            if (line.getLevel() == Level.INFO) said.add(Arrays.toString(line.getParameters()));
+          }
+
+          @Override
+          public void flush() {}
+
+          @Override
+          public void close() {}
+        };
+    Logger logger = Logger.getLogger("dev.theriac.optim");
+    logger.addHandler(handler);
+    Parameter p = Parameter.stacked(start());
+    Parameter plain = new Parameter(start());
+    try (AdamW optimizer = adam(p, untouched);
+        AdamW _ = adam(plain, untouched)) {
+      step(optimizer, p, gradient(0));
+      step(optimizer, p, gradient(1));
+    } finally {
+      logger.removeHandler(handler);
+    }
+    if (untouched == Untouched.STEP) assertThat(said).isEmpty();
+    else assertThat(said).singleElement().asString().contains(untouched.name());
   }
 }

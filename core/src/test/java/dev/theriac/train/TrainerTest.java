@@ -271,10 +271,11 @@ class TrainerTest {
   }
 
   @Test
-  void stepsLeaveNoMemoryBehind() {
+  void stepsLeaveNoMemoryBehind() throws InterruptedException {
     TinyRun.Task task = task();
-    long[] live = new long[6];
-    TinyRun.trainer(task, dir, 6, 100)
+    long[] live = new long[30];
+    settle();
+    TinyRun.trainer(task, dir, live.length, 100)
         .listener(
             new TrainingListener() {
               @Override
@@ -283,6 +284,19 @@ class TrainerTest {
               }
             })
         .run();
-    assertThat(live[5]).isEqualTo(live[1]);
+    // Fewer: the collector freed what another test had lost. Any block that a step leaves counts
+    // 28.
+    assertThat(live[live.length - 1]).isLessThanOrEqualTo(live[1]);
+  }
+
+  /** Waits until the collector frees no more of what other tests of this process lost. */
+  private static void settle() throws InterruptedException {
+    int quiet = 0;
+    for (int i = 0; i < 100 && quiet < 3; i++) {
+      long before = Memory.stats().liveBlocks();
+      System.gc();
+      Thread.sleep(20);
+      quiet = Memory.stats().liveBlocks() == before ? quiet + 1 : 0;
+    }
   }
 }
