@@ -1,14 +1,19 @@
 package dev.theriac.moe.medmoe;
 
+import dev.theriac.backend.UnaryKind;
 import dev.theriac.llm.Decoder;
+import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderLayer;
+import dev.theriac.llm.DenseFeedForward;
 import dev.theriac.llm.FeedForward;
 import dev.theriac.llm.GenerationConfig;
 import dev.theriac.llm.Generator;
 import dev.theriac.llm.tokenizer.StreamingDecoder;
 import dev.theriac.llm.tokenizer.Tokenizer;
+import dev.theriac.moe.Experts;
 import dev.theriac.moe.MoeLayer;
 import dev.theriac.moe.Router;
+import dev.theriac.moe.SharedExpert;
 import dev.theriac.moe.medmoe.prompt.Batch;
 import dev.theriac.moe.medmoe.prompt.Conversation;
 import dev.theriac.moe.medmoe.prompt.Example;
@@ -19,6 +24,7 @@ import dev.theriac.op.Autograd;
 import dev.theriac.op.Index;
 import dev.theriac.op.Loss;
 import dev.theriac.op.ShapeFunctions;
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -316,15 +322,38 @@ public final class MedMoe extends Module {
     MedMoe dense =
         builder()
             .vision(new VisionTransformer(shape.vision(), Rng.placeholders(0)))
+            .projector(
+                new Projector(shape.vision().dim(), shape.language().dim(), Rng.placeholders(0), 0))
             .language(new Decoder(shape.language(), Rng.placeholders(0)))
             .tokenizer(tokenizer)
             .preprocessing(preprocessing)
             .build();
     MoeOptions moe = shape.moe();
     if (moe == null) return dense;
-    return dense.upcycle(
-        new Router(shape.language().dim(), moe.experts(), moe.topK(), moe.weighting(), new Rng(0)),
-        moe);
+    Decoder decoder = dense.language;
+    for (int layer : moe.layersOf(decoder.layers().size())) {
+      DecoderLayer block = decoder.layers().get(layer);
+      block.setFeedForward(blank(shape.language(), moe, block.feedForward()));
+    }
+    return new MedMoe(dense.vision, dense.projector, decoder, tokenizer, preprocessing, moe);
+  }
+
+  /**
+   * As {@link MoeLayer#upcycle} makes it, but the experts are no copies, which would take memory.
+   */
+  private static MoeLayer blank(DecoderConfig config, MoeOptions moe, FeedForward dense) {
+    boolean plain = config.family() == DecoderConfig.Family.PHI;
+    UnaryKind activation = ((DenseFeedForward) dense).activation();
+    var experts =
+        new Experts.Shape(
+            moe.experts(), config.dim(), config.intermediate(), !plain, plain, activation);
+    Rng none = Rng.placeholders(0);
+    Router router = new Router(config.dim(), moe.experts(), moe.topK(), moe.weighting(), none);
+    router.train(path -> false);
+    return new MoeLayer(
+        router,
+        Experts.fresh(experts, DType.F32, none, config.initStd()),
+        moe.metaExpert() ? new SharedExpert.Meta(dense) : null);
   }
 
   /**

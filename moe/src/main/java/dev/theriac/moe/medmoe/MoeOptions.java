@@ -27,6 +27,11 @@ public record MoeOptions(
       throw new IllegalArgumentException(
           "MoE options: top-k %d of %d experts".formatted(topK, experts));
     }
+    if (topK == 1 && weighting == Router.Weighting.RENORMALISED) {
+      throw new IllegalArgumentException(
+          "MoE options: a single renormalised weight is always 1 and gives the router no gradient;"
+              + " use PROBABILITY for top_k_experts 1");
+    }
     layers = layers == null ? null : List.copyOf(layers);
   }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.theriac.io.FileException;
 import dev.theriac.io.SafeTensors;
+import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.llm.tokenizer.TokenizerException;
 import dev.theriac.moe.Router;
@@ -18,6 +19,7 @@ import dev.theriac.moe.medmoe.train.Stage;
 import dev.theriac.moe.medmoe.train.StageOptions;
 import dev.theriac.op.Autograd;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Memory;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -30,6 +32,8 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -37,6 +41,17 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class ModelDirectoryTest {
   @TempDir Path dir;
+  private Scope scope;
+
+  @BeforeEach
+  void open() {
+    scope = Scope.open();
+  }
+
+  @AfterEach
+  void close() {
+    scope.close();
+  }
 
   private static MedMoe model(Family family, boolean mixture) {
     return mixture ? TinyModels.mixture(family) : TinyModels.dense(family);
@@ -169,6 +184,8 @@ class ModelDirectoryTest {
             + " false",
         "moe_llava_phi|moe_llava_qwen|\"model_type\" is \"moe_llava_qwen\"",
         "\"image_aspect_ratio\" : \"pad\"|\"image_aspect_ratio\" : \"fit\"|\"image_aspect_ratio\"",
+        "\"weighting\" : \"probability\"|\"weighting\" : \"renormalised\"|use PROBABILITY for"
+            + " top_k_experts 1",
         "\"theriac\" :|\"other\" :|not a model directory that Theriac wrote",
         "\"vocab_size\" : 512|\"vocab_size\" : 100|512 tokens, but vocab_size is 100",
         "\"vocab_size\" : 512|\"vocab_size\" : 512,|not valid JSON",
@@ -216,6 +233,29 @@ class ModelDirectoryTest {
     assertThatThrownBy(() -> MedMoe.load(dir))
         .isInstanceOf(FileException.class)
         .hasMessageContainingAll(file, "1 missing", key, "1 unknown", "model.layers.9.extra");
+  }
+
+  @Test
+  void aBlankModelTakesNoMemoryForWeights() {
+    var language =
+        new DecoderConfig(Family.PHI, 512, 256, 1024, 4, 4, 4, 32, 1e4, 64, 1e-5, 0, 0.02);
+    MedMoe tiny = TinyModels.mixture(Family.PHI);
+    ModelShape shape = new ModelShape(tiny.vision().config(), language, tiny.moe());
+    long before = Memory.stats().live();
+    MedMoe blank = MedMoe.blank(shape, tiny.tokenizer(), tiny.preprocessing());
+    assertThat(Memory.stats().live() - before).isLessThan(blank.parameterCount() / 4);
+    assertThat(ModelShape.of(blank)).isEqualTo(shape);
+    shape
+        .parameters()
+        .forEach((path, wanted) ->
+            assertThat(blank.parameters().get(path).value().shape()).as(path).isEqualTo(wanted));
+    assertThat(blank.parameters().keySet())
+        .containsExactlyElementsOf(
+            MedMoe.blank(shape.dense(), tiny.tokenizer(), tiny.preprocessing())
+                .upcycle(
+                    new Router(256, 4, 1, Router.Weighting.PROBABILITY, new Rng(0)), tiny.moe())
+                .parameters()
+                .keySet());
   }
 
   @Test
