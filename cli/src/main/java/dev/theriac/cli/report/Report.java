@@ -10,15 +10,10 @@ import dev.theriac.cli.report.ReportData.Setting;
 import dev.theriac.cli.report.ReportData.StagePlan;
 import dev.theriac.io.AtomicFile;
 import dev.theriac.vision.image.Images;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
-import java.util.Objects;
 import java.util.function.Function;
 
 /**
@@ -26,10 +21,9 @@ import java.util.function.Function;
  * no font, no picture from elsewhere. It follows the reader's light or dark scheme and prints on
  * paper.
  */
-public final class Report {
+public final class Report extends PageWriter {
   private final ReportData data;
   private final List<Scores> models = new ArrayList<>();
-  private final StringBuilder out = new StringBuilder();
 
   private Report(ReportData data) {
     this.data = data;
@@ -48,24 +42,12 @@ public final class Report {
 
   /** The report as text. */
   public static String html(ReportData data) {
-    Report report = new Report(data);
-    report.page();
-    return report.out.toString();
+    return new Report(data).text();
   }
 
-  private void add(String html) {
-    out.append(html).append('\n');
-  }
-
-  private void add(String pattern, Object... values) {
-    add(Html.format(pattern, values));
-  }
-
-  private void page() {
-    add("<!DOCTYPE html>");
-    add("<html lang=\"en\"><head><meta charset=\"utf-8\"/>");
-    add("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>");
-    add("<title>%s</title>", Html.escape(data.title()));
+  @Override
+  void page() {
+    head(data.title());
     add("<style>" + styleSheet("report.css") + "</style></head><body><main>");
     add("<header><h1>%s</h1>", Html.escape(data.title()));
     add("<p class=\"note\">%s</p></header>", Html.escape(data.note()));
@@ -77,14 +59,6 @@ public final class Report {
     data.routing().ifPresent(this::routing);
     samples();
     add("</main></body></html>");
-  }
-
-  static String styleSheet(String name) {
-    try (InputStream in = Report.class.getResourceAsStream(name)) {
-      return new String(Objects.requireNonNull(in, name).readAllBytes(), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      throw new UncheckedIOException("reading " + name, e);
-    }
   }
 
   private void tiles() {
@@ -133,10 +107,6 @@ public final class Report {
           Html.escape(setting.name()), Html.escape(setting.value()));
     }
     add("</dl></section>");
-  }
-
-  private void section(String id, String heading) {
-    add("<section id=\"%s\"><h2>%s</h2>", id, Html.escape(heading));
   }
 
   private void results() {

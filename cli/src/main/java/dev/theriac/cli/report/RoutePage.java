@@ -23,7 +23,7 @@ import java.util.stream.IntStream;
  * grid of its patches, coloured by expert, for each layer; the words beneath, coloured alike; the
  * numbers. It follows the reader's light or dark scheme and prints on paper.
  */
-public final class RoutePage {
+public final class RoutePage extends PageWriter {
   /** Colours of the report's curves; more experts than these get hues of their own. */
   private static final int PALETTE = 4;
 
@@ -38,7 +38,6 @@ public final class RoutePage {
   private final Trail trail;
   private final TrailHeader header;
   private final int experts;
-  private final StringBuilder out = new StringBuilder();
 
   private RoutePage(RouteData data) {
     this.data = data;
@@ -59,25 +58,13 @@ public final class RoutePage {
 
   /** The page as text. */
   public static String html(RouteData data) {
-    RoutePage page = new RoutePage(data);
-    page.page();
-    return page.out.toString();
+    return new RoutePage(data).text();
   }
 
-  private void add(String html) {
-    out.append(html).append('\n');
-  }
-
-  private void add(String pattern, Object... values) {
-    add(Html.format(pattern, values));
-  }
-
-  private void page() {
-    add("<!DOCTYPE html>");
-    add("<html lang=\"en\"><head><meta charset=\"utf-8\"/>");
-    add("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>");
-    add("<title>Routing: %s</title>", Html.escape(data.question()));
-    add("<style>" + Report.styleSheet("report.css") + Report.styleSheet("route.css"));
+  @Override
+  void page() {
+    head("Routing: " + data.question());
+    add("<style>" + styleSheet("report.css") + styleSheet("route.css"));
     for (int e = 0; e < experts; e++) add(".x%d { --x: %s; }", e, colour(e));
     add("</style></head><body><main>");
     add("<header><p class=\"name\">Routing of one answer. For research, not for diagnosis.</p>");
@@ -113,7 +100,7 @@ public final class RoutePage {
   }
 
   private void section(String id, String heading, String note) {
-    add("<section id=\"%s\"><h2>%s</h2>", id, Html.escape(heading));
+    section(id, heading);
     add("<p>%s</p>", Html.escape(note));
   }
 
