@@ -22,7 +22,8 @@ final class HtmlPage {
         font-size: .85rem; } th, td { padding: .2rem .5rem; border-bottom: 1px solid var(--line);
         text-align: right; } th:first-child, td:first-child, .text { text-align: left; }
       figure { margin: 1rem 0; } svg { width: 100%; height: auto; display: block; }
-      svg text { fill: var(--ink); font-size: 12px; } svg .faint { fill: var(--faint); }
+      svg text { fill: var(--ink); font-size: 12px; paint-order: stroke;
+        stroke: var(--paper); stroke-width: 3px; } svg .faint { fill: var(--faint); }
       .ours { fill: var(--ours); } .rival { fill: var(--rival); }
       .grid { stroke: var(--line); } .mark { stroke: var(--ink); stroke-width: 1.5; }
       .key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 1em; }
@@ -102,7 +103,8 @@ final class HtmlPage {
           row.rivalMedianUs() / most,
           "%s us, x %.2f".formatted(TextTable.micros(row.rivalMedianUs()), row.ratio()));
       add(
-          "<text class=\"faint\" x=\"%d\" y=\"%d\" style=\"fill:var(--paper)\">%s</text>",
+          "<text class=\"faint\" x=\"%d\" y=\"%d\""
+              + " style=\"fill:var(--paper);stroke:none\">%s</text>",
           LEFT + 6, y + 27, escape(row.rival()));
     }
     add("</svg></figure>");
