@@ -9,6 +9,7 @@ import dev.theriac.moe.Losses;
 import dev.theriac.moe.Router.Weighting;
 import dev.theriac.moe.RouterConfig;
 import dev.theriac.moe.RouterConfig.GroupScore;
+import dev.theriac.moe.RouterConfig.Noise;
 import dev.theriac.moe.RouterConfig.Scoring;
 import dev.theriac.moe.kit.LayerCase.Shared;
 import dev.theriac.moe.kit.MixtureCase.Form;
@@ -249,6 +250,29 @@ public interface GradientKit extends KitBackends {
       }
       Bits.check("recomputed and kept", kept.floats(), again);
       return kept.all();
+    });
+    // What a router draws in a recomputed layer must be what it drew at first.
+    LayerCase noisy =
+        new LayerCase(
+            RouterConfig.builder(6, 4, 2).noise(new Noise.Constant(1)).jitter(0.3).build(),
+            true,
+            Shared.ADDED);
+    List<Tensor> parameters =
+        noisy.layer.parameters().values().stream().map(p -> p.value()).toList();
+    everywhere(_ -> {
+      noisy.layer.router().seek(0);
+      LayerCase.Run kept = noisy.run(null, null);
+      noisy.layer.router().seek(0);
+      Tensor u = noisy.input().requireGrad(true);
+      Tensor y =
+          RecomputeOp.recompute(
+              in -> noisy.layer.forward(in.getFirst()).value(), List.of(u), parameters);
+      Gradients found = y.mul(Tensor.of(noisy.upstream, noisy.tokens(), 6)).sum().backward();
+      Bits.check("gradient of u with noise", kept.du(), found.get(u));
+      kept.gradients()
+          .forEach((path, want) ->
+              Bits.check(path, want, found.get(noisy.layer.parameters().get(path).value())));
+      return List.of(kept.du());
     });
   }
 
