@@ -24,6 +24,7 @@ import dev.theriac.op.Autograd;
 import dev.theriac.op.Index;
 import dev.theriac.op.Loss;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Memory;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -258,13 +259,15 @@ public final class MoeLanguageModel extends Module {
    * of their size is made.
    *
    * @throws FileException naming the file and the field or key that is missing, unknown, of the
-   *     wrong type or shape
+   *     wrong type or shape, or the file and both sizes when the experts' weights would not fit
+   *     into {@code theriac.memory.limit}
    */
   public static MoeLanguageModel load(Path directory) {
     MoeModelConfig config = MoeModelConfig.read(directory.resolve("config.json"));
     SafeTensors file = SafeTensors.open(directory);
     MoeLanguageModel model = new MoeLanguageModel(config, Rng.placeholders(0));
-    TreeSet<String> missing = new TreeSet<>(config.kind().keys().places(model.values()).keySet());
+    SequencedMap<String, ExpertKeys.Place> places = config.kind().keys().places(model.values());
+    TreeSet<String> missing = new TreeSet<>(places.keySet());
     missing.removeAll(file.keys());
     if (!missing.isEmpty()) {
       throw new FileException(
@@ -272,6 +275,7 @@ public final class MoeLanguageModel extends Module {
           "%d tensors that config.json describes are missing, such as \"%s\""
               .formatted(missing.size(), missing.first()));
     }
+    checkMemory(file, places);
     try {
       model.loadCheckpoint(file.tensors());
     } catch (IllegalArgumentException e) {
@@ -279,5 +283,22 @@ public final class MoeLanguageModel extends Module {
     }
     model.train(false);
     return model;
+  }
+
+  /** Before anything is copied: the experts' weights, stacked, are what loading needs. */
+  private static void checkMemory(SafeTensors file, SequencedMap<String, ExpertKeys.Place> places) {
+    Memory.Stats memory = Memory.stats();
+    if (memory.limit() <= 0) return;
+    long needed = 0;
+    for (var e : places.entrySet()) {
+      if (e.getValue().expert() >= 0) needed += file.entry(e.getKey()).bytes();
+    }
+    long free = memory.limit() - memory.live();
+    if (needed > free) {
+      throw new FileException(
+          file.path(),
+          "the experts' weights take %d bytes, and of theriac.memory.limit=%d there are %d left; raise it"
+              .formatted(needed, memory.limit(), free));
+    }
   }
 }

@@ -285,6 +285,22 @@ class MoeLanguageModelTest {
                 .isEqualTo(model.parameters().get(path).value().toFloats()));
   }
 
+  @Test
+  void expertsThatDoNotFitTheLimitAreRefusedBeforeLoading() {
+    new MoeLanguageModel(wide(), new Rng(5)).save(dir);
+    long limit = Memory.stats().limit();
+    Memory.trim();
+    try {
+      Memory.setLimit(Memory.stats().live() + (1 << 19));
+      assertThatThrownBy(() -> MoeLanguageModel.load(dir))
+          .isInstanceOf(FileException.class)
+          .hasMessageContainingAll(
+              dir.toString(), "1327104 bytes", "theriac.memory.limit", "raise");
+    } finally {
+      Memory.setLimit(limit);
+    }
+  }
+
   /** With a vocabulary that outweighs the experts. */
   private static MoeModelConfig wide() {
     var decoder =
