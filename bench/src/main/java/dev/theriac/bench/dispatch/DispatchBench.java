@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -51,7 +52,10 @@ public final class DispatchBench implements Bench {
       if (id.equals("tiny") && options.only().isEmpty()) continue;
       DispatchProblem problem = new DispatchProblem(MoeShape.of(id), "uniform");
       report.shape(id, problem.shape().text() + "; " + problem.spread());
+      boolean all = options.full() || !options.only().isEmpty() || !isHeavy(problem);
       for (int threads : options.threads()) {
+        // The short form times the large shapes with all threads alone, to be done in five minutes.
+        if (!all && threads < Collections.max(options.threads())) continue;
         options.note().accept(problem.shape().text() + ", " + threads + " thread(s)");
         run(options, report, problem, threads);
       }
@@ -59,12 +63,16 @@ public final class DispatchBench implements Bench {
     return report;
   }
 
+  /** Whether a single call takes about a second on one thread. */
+  private static boolean isHeavy(DispatchProblem problem) {
+    return problem.shape().forward(problem.used()).flops() > 4e10;
+  }
+
   private void run(BenchOptions options, BenchReport report, DispatchProblem problem, int threads)
       throws IOException {
     MoeShape shape = problem.shape();
     boolean decode = shape.tokens() <= 512 && !shape.id().equals("tiny");
-    // A single call takes a second or more on one thread.
-    boolean heavy = shape.forward(problem.used()).flops() > 4e10 && !options.full();
+    boolean heavy = isHeavy(problem) && !options.full();
     List<String> whole = new ArrayList<>(heavy ? WHOLE.subList(0, 2) : WHOLE);
     List<String> parts = new ArrayList<>(heavy ? NOT_GEMM : work(problem).keySet());
     parts.removeAll(WHOLE);
