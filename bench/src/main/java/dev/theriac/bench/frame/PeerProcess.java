@@ -35,6 +35,8 @@ public final class PeerProcess implements AutoCloseable {
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
             "--add-modules=jdk.incubator.vector",
             "--enable-native-access=ALL-UNNAMED",
+            // Another engine's tensors are direct buffers, of which a JVM allows as much as heap.
+            "-XX:MaxDirectMemorySize=1t",
             "-Xmx2g",
             "-XX:+UseParallelGC",
             "-cp",
