@@ -16,10 +16,10 @@ import java.util.List;
 
 /**
  * Forward and backward of a mixture of feed-forwards. Rows are taken in waves, so that what lies
- * between the products stays small; a sum that is continued by a later wave goes on as one chain,
- * so the cut changes no bit. What is kept for the backward pass is x, the arguments of the
- * activation and the routing: the gradient of a routing weight needs no stored output (the gradient
- * times the output is u . a, with u the gradient of the activation output).
+ * between the products stays small; a sum that is continued by a later wave starts from what the
+ * earlier one left. What is kept for the backward pass is x, the arguments of the activation and
+ * the routing: the gradient of a routing weight needs no stored output (the gradient times the
+ * output is u . a, with u the gradient of the activation output).
  */
 record FeedForwardPass(
     Tensor x, Tensor weights, RowGroups groups, FeedForwardWeights w, UnaryKind activation) {
