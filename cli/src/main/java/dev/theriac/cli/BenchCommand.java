@@ -46,11 +46,24 @@ final class BenchCommand implements Callable<Integer> {
   private List<Integer> threads;
 
   @Option(
-      names = "--shape",
+      names = {"--shape", "--family"},
       split = ",",
       paramLabel = "S",
-      description = "Only these shapes; without NAME they are listed.")
+      description = "Only these shapes, or families of performance; without NAME they are listed.")
   private List<String> shapes = List.of();
+
+  @Option(
+      names = "--case",
+      split = ",",
+      paramLabel = "C",
+      description = "Only cases whose names contain one of these (performance).")
+  private List<String> cases = List.of();
+
+  @Option(
+      names = "--markdown",
+      paramLabel = "FILE",
+      description = "Write the table there too, or into it between its two marks.")
+  private Path markdown;
 
   @Option(
       names = "--full",
@@ -79,8 +92,8 @@ final class BenchCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     if (name == null) {
       for (Bench bench : Bench.all()) {
-        theriac.out().printf("%-10s%s%n", bench.name(), bench.description());
-        theriac.out().printf("%-10sshapes: %s%n", "", String.join(", ", bench.shapes()));
+        theriac.out().printf("%-12s%s%n", bench.name(), bench.description());
+        theriac.out().printf("%-12sshapes: %s%n", "", String.join(", ", bench.shapes()));
       }
       return 0;
     }
@@ -94,6 +107,7 @@ final class BenchCommand implements Callable<Integer> {
               System.getProperty("theriac.bench.rival"),
               python,
               shapes,
+              cases,
               rounds,
               seconds,
               line -> {
@@ -107,6 +121,10 @@ final class BenchCommand implements Callable<Integer> {
     theriac.out().flush();
     if (json != null) report.writeJson(json);
     if (html != null) report.writeHtml(html);
+    if (markdown != null) {
+      List<String> words = spec.root().commandLine().getParseResult().originalArgs();
+      report.writeMarkdown(markdown, "./theriac " + String.join(" ", words));
+    }
     return 0;
   }
 }

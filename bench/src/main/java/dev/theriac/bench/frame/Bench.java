@@ -3,6 +3,7 @@ package dev.theriac.bench.frame;
 import dev.theriac.bench.dispatch.DispatchBench;
 import dev.theriac.bench.gemm.GemmBench;
 import dev.theriac.bench.kernels.KernelBench;
+import dev.theriac.bench.performance.PerformanceBench;
 import java.io.IOException;
 import java.util.List;
 
@@ -26,7 +27,7 @@ public interface Bench {
 
   /** All there are. */
   static List<Bench> all() {
-    return List.of(new DispatchBench(), new GemmBench(), new KernelBench());
+    return List.of(new DispatchBench(), new GemmBench(), new KernelBench(), new PerformanceBench());
   }
 
   /**

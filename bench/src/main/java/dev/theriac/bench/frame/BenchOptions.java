@@ -14,6 +14,7 @@ import java.util.function.Consumer;
  *     empty where it is on the class path already or missing
  * @param python a Python with torch, for the variants that libtorch on the JVM lacks, or null
  * @param only shapes to run, or empty for all
+ * @param cases parts of the names of cases to run, or empty for all; only {@code performance}
  * @param rounds how often, or 0 for the benchmark's own choice
  * @param seconds of a measurement in a round, or 0 for the benchmark's own choice
  * @param note takes a line that tells how far things are
@@ -25,12 +26,28 @@ public record BenchOptions(
     String rivalClassPath,
     Path python,
     List<String> only,
+    List<String> cases,
     int rounds,
     double seconds,
     Consumer<String> note) {
+  /** All cases. */
+  public BenchOptions(
+      List<Integer> threads,
+      boolean full,
+      boolean rivals,
+      String rivalClassPath,
+      Path python,
+      List<String> only,
+      int rounds,
+      double seconds,
+      Consumer<String> note) {
+    this(threads, full, rivals, rivalClassPath, python, only, List.of(), rounds, seconds, note);
+  }
+
   public BenchOptions {
     threads = List.copyOf(threads);
     only = List.copyOf(only);
+    cases = List.copyOf(cases);
     for (int t : threads) {
       if (t < 1) throw new IllegalArgumentException("bench: " + t + " threads");
     }

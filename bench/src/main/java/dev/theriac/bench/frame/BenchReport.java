@@ -43,11 +43,7 @@ public final class BenchReport {
 
   /** Takes the machine's rates with as many threads; the highest of several measurements counts. */
   public void ceiling(int threads, Ceiling measured) {
-    ceilings.merge(
-        threads,
-        measured,
-        (a, b) ->
-            new Ceiling(Math.max(a.gflops(), b.gflops()), Math.max(a.gigabytes(), b.gigabytes())));
+    ceilings.merge(threads, measured, Ceiling::most);
   }
 
   public Ceiling ceiling(int threads) {
@@ -104,6 +100,7 @@ public final class BenchReport {
       limit.put("threads", threads);
       limit.put("fma_gflops", rounded(c.gflops()));
       limit.put("read_gbytes_per_s", rounded(c.gigabytes()));
+      if (c.copied() > 0) limit.put("copy_gbytes_per_s", rounded(c.copied()));
       limits.add(limit);
     });
     root.put("ceilings", limits);
@@ -132,6 +129,11 @@ public final class BenchReport {
     out.put("gflops", rounded(row.gflops()));
     out.put("of_bound", rounded(row.ofBound()));
     out.put("bound", row.bound());
+    out.put("gbytes_per_s", rounded(row.gigabytes()));
+    out.put("wanted_ratio", row.wanted().ratio());
+    out.put("wanted_of_bound", row.wanted().share());
+    out.put("wanted_us", row.wanted().micros());
+    out.put("missed", row.missed());
     Map<String, Object> others = new LinkedHashMap<>();
     row.others().forEach((k, v) -> others.put(k, rounded(v)));
     out.put("others_median_us", others);
@@ -155,6 +157,20 @@ public final class BenchReport {
     if (value == null || value == 0 || !Double.isFinite(value)) return value;
     double unit = Math.pow(10, 3 - Math.floor(Math.log10(Math.abs(value))));
     return Math.round(value * unit) / unit;
+  }
+
+  /**
+   * Writes the rows as a table in Markdown. In a file that has the lines {@link
+   * MarkdownTable#BEGIN} and {@link MarkdownTable#END} only what stands between them is replaced.
+   *
+   * @param command what was called, for whoever wants to repeat it
+   */
+  public void writeMarkdown(Path file, String command) throws IOException {
+    if (file.toAbsolutePath().getParent() != null) {
+      Files.createDirectories(file.toAbsolutePath().getParent());
+    }
+    String old = Files.exists(file) ? Files.readString(file) : "";
+    Files.writeString(file, MarkdownTable.into(old, new MarkdownTable(this, command).toString()));
   }
 
   /** Writes the page with its plots. */

@@ -6,6 +6,9 @@ import dev.theriac.bench.gemm.GemmEngine;
 import dev.theriac.bench.gemm.GemmProblem;
 import dev.theriac.bench.gemm.GemmStage;
 import dev.theriac.bench.kernels.KernelEngine;
+import dev.theriac.bench.performance.Families;
+import dev.theriac.bench.performance.Family;
+import dev.theriac.bench.performance.PerformanceEngine;
 import java.lang.reflect.InvocationTargetException;
 
 /** Makes engines from words. */
@@ -13,8 +16,9 @@ public final class Engines {
   private Engines() {}
 
   /**
-   * @param bench "dispatch", "gemm" or "kernels"
-   * @param engine "theriac", "libtorch", "libtorch-bf16"; for kernels "vector" or "scalar"
+   * @param bench "dispatch", "gemm", "kernels" or "performance"
+   * @param engine "theriac", "libtorch", "libtorch-bf16"; for kernels "vector" or "scalar"; for
+   *     performance also what a family names
    * @param problem as the benchmark's problem reads it
    * @throws IllegalStateException when libtorch is not on the class path or does not start
    */
@@ -32,6 +36,19 @@ public final class Engines {
                 engine.endsWith("-bf16"));
       }
       case "gemm" -> new GemmStage(GemmEngine.of(engine, GemmProblem.parse(problem), threads));
+      case "performance" -> {
+        Family family = Families.of(problem);
+        yield switch (engine) {
+          case "theriac" -> new PerformanceEngine(family, threads);
+          case "libtorch" ->
+              libtorch(
+                  "dev.theriac.bench.performance.LibtorchFamily",
+                  new Class<?>[] {Family.class, int.class},
+                  family,
+                  threads);
+          default -> family.rival(engine, threads);
+        };
+      }
       case "kernels" -> new KernelEngine(engine, problem, threads);
       default -> throw new IllegalArgumentException("no benchmark " + bench);
     };

@@ -54,10 +54,7 @@ final class HtmlPage {
     report
         .ceilings()
         .forEach((threads, c) ->
-            add(
-                "<p class=\"faint\">%s: %.1f GFLOP/s of fused multiply-adds, %.1f GB/s read from"
-                    + " memory</p>",
-                TextTable.threads(threads), c.gflops(), c.gigabytes()));
+            add("<p class=\"faint\">%s: %s</p>", TextTable.threads(threads), TextTable.rates(c)));
     groups(report.rows())
         .forEach((key, rows) -> {
           String shape = rows.getFirst().shape();

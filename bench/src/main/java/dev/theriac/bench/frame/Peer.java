@@ -12,8 +12,8 @@ import java.util.Locale;
  * One engine in a JVM of its own, driven by lines on standard input; each is answered with one line
  * that begins with {@code "= "}. Commands, words parted by tabs: {@code stages}, {@code run STAGE
  * SECONDS} (median and fastest microseconds, calls), {@code values TENSOR INDEX...}, {@code bytes
- * STAGE}, {@code peak MILLIS} (GFLOP/s), {@code bandwidth MILLIS} (GB/s). {@code moe_peer.py}
- * speaks the same.
+ * STAGE}, {@code peak MILLIS} (GFLOP/s), {@code bandwidth MILLIS} and {@code copy MILLIS} (GB/s).
+ * {@code moe_peer.py} speaks the same.
  */
 public final class Peer {
   private static final int MOST_CALLS = 200_000;
@@ -49,6 +49,7 @@ public final class Peer {
       case "peak" -> format("%.6g", fmaPeak(threads, Integer.parseInt(words[1])));
       case "bandwidth" ->
           format("%.6g", MemoryBandwidth.gigabytes(threads, Integer.parseInt(words[1])));
+      case "copy" -> format("%.6g", MemoryBandwidth.copied(threads, Integer.parseInt(words[1])));
       default -> throw new IllegalArgumentException("unknown command: " + words[0]);
     };
   }

@@ -103,7 +103,8 @@ public final class PeerProcess implements AutoCloseable {
   public Work.Ceiling ceiling(int millis) throws IOException {
     return new Work.Ceiling(
         Double.parseDouble(ask("peak\t" + millis)),
-        Double.parseDouble(ask("bandwidth\t" + millis)));
+        Double.parseDouble(ask("bandwidth\t" + millis)),
+        Double.parseDouble(ask("copy\t" + millis)));
   }
 
   private String ask(String command) throws IOException {

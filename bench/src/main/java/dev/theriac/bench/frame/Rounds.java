@@ -1,5 +1,6 @@
 package dev.theriac.bench.frame;
 
+import dev.theriac.bench.frame.Row.Wanted;
 import dev.theriac.bench.frame.Work.Ceiling;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -17,6 +18,8 @@ import java.util.Set;
 public final class Rounds implements AutoCloseable {
   private static final double WARM_SECONDS = 0.2;
   private static final int MOST_SLICES = 40;
+  private static final int FEW = 3;
+  private static final double LONG_MICROS = 4e5;
 
   private final BenchOptions options;
   private final int threads;
@@ -49,6 +52,15 @@ public final class Rounds implements AutoCloseable {
     }
   }
 
+  /** As {@link #addRival(String, String, String)}, for another program. */
+  public void addRival(List<String> command) throws IOException {
+    try {
+      add(new PeerProcess(command, threads));
+    } catch (IllegalStateException e) {
+      options.note().accept(command.getFirst() + " is left out: " + e.getMessage());
+    }
+  }
+
   private static String lastLine(String message) {
     for (String line : message.split("\n")) {
       int at = line.indexOf("IllegalStateException: ");
@@ -68,16 +80,15 @@ public final class Rounds implements AutoCloseable {
     for (int again = 0; again < 4; again++) {
       Ceiling next = peers.getFirst().ceiling(millis);
       boolean settled = next.gflops() < 1.05 * best.gflops();
-      best =
-          new Ceiling(
-              Math.max(best.gflops(), next.gflops()), Math.max(best.gigabytes(), next.gigabytes()));
+      best = best.most(next);
       if (settled) break;
     }
     return best;
   }
 
   /**
-   * Times stages; each engine those that it has, after a warm-up.
+   * Times stages; each engine those that it has, after a warm-up. Where a call takes long, the
+   * short form has fewer rounds.
    *
    * @param whole stages that take a measurement's full time
    * @param parts short ones, which get a fifth of it
@@ -85,15 +96,23 @@ public final class Rounds implements AutoCloseable {
   public void measure(List<String> whole, List<String> parts) throws IOException {
     List<String> stages = new ArrayList<>(whole);
     stages.addAll(parts);
+    double longest = 0;
+    Map<PeerProcess, Set<String>> has = new HashMap<>();
     for (PeerProcess peer : peers) {
-      Set<String> has = peer.stages();
+      has.put(peer, peer.stages());
       for (String stage : stages) {
-        if (!has.contains(stage)) continue;
-        warm(peer, stage);
-        micros.computeIfAbsent(stage, s -> new LinkedHashMap<>()).put(peer, new double[count]);
+        if (has.get(peer).contains(stage)) longest = Math.max(longest, warm(peer, stage));
       }
     }
-    for (int round = 0; round < count; round++) {
+    boolean few = longest > LONG_MICROS && options.rounds() == 0 && !options.full();
+    int turns = few ? Math.min(FEW, count) : count;
+    for (PeerProcess peer : peers) {
+      for (String stage : stages) {
+        if (!has.get(peer).contains(stage)) continue;
+        micros.computeIfAbsent(stage, s -> new LinkedHashMap<>()).put(peer, new double[turns]);
+      }
+    }
+    for (int round = 0; round < turns; round++) {
       for (String stage : stages) {
         for (PeerProcess peer : peers) {
           double[] times = micros.getOrDefault(stage, Map.of()).get(peer);
@@ -106,9 +125,9 @@ public final class Rounds implements AutoCloseable {
 
   /**
    * Runs a stage until it gets no faster: vector code that is not compiled yet is hundreds of times
-   * slower, and how soon it is depends on the number of calls.
+   * slower, and how soon it is depends on the number of calls. Returns microseconds of a call.
    */
-  private void warm(PeerProcess peer, String stage) throws IOException {
+  private double warm(PeerProcess peer, String stage) throws IOException {
     double slice = options.seconds() > 0 ? Math.min(WARM_SECONDS, options.seconds()) : WARM_SECONDS;
     double best = Double.POSITIVE_INFINITY;
     int settled = 0;
@@ -119,6 +138,7 @@ public final class Rounds implements AutoCloseable {
       settled = median < 0.95 * best ? 0 : settled + step;
       best = Math.min(best, median);
     }
+    return best;
   }
 
   /** Whether the stage was timed for our engine. */
@@ -187,7 +207,9 @@ public final class Rounds implements AutoCloseable {
         arithmetic ? work.flops() / median / 1e3 : null,
         work == null ? null : work.ofBound(ceiling, median),
         work == null ? null : work.binding(ceiling),
-        others);
+        others,
+        null,
+        Wanted.NOTHING);
   }
 
   @Override

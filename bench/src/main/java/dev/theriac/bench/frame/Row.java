@@ -1,5 +1,7 @@
 package dev.theriac.bench.frame;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -19,6 +21,8 @@ import java.util.Map;
  * @param ofBound the bound's time over ours, see {@link Work}
  * @param bound "compute" or "memory"
  * @param others microseconds of every other program, baselines among them, by name
+ * @param gigabytes 10^9 bytes per second, or null where traffic is not the point
+ * @param wanted what is to be reached
  */
 public record Row(
     String name,
@@ -33,4 +37,47 @@ public record Row(
     Double gflops,
     Double ofBound,
     String bound,
-    Map<String, Double> others) {}
+    Map<String, Double> others,
+    Double gigabytes,
+    Wanted wanted) {
+  /**
+   * What a row is to reach; null where nothing is said.
+   *
+   * @param ratio to the rival, at least
+   * @param share of the bound, at least
+   * @param micros at most
+   */
+  public record Wanted(Double ratio, Double share, Double micros) {
+    public static final Wanted NOTHING = new Wanted(null, null, null);
+  }
+
+  /** What of {@link #wanted} is not reached: "ratio", "share", "time". */
+  public List<String> missed() {
+    List<String> missed = new ArrayList<>();
+    if (wanted.ratio != null && ratio != null && ratio < wanted.ratio) missed.add("ratio");
+    if (wanted.share != null && ofBound != null && ofBound < wanted.share) missed.add("share");
+    if (wanted.micros != null && medianUs > wanted.micros) missed.add("time");
+    return missed;
+  }
+
+  /** This row against one floor, with what is wanted. */
+  public Row against(
+      String name, Double gflops, Double gigabytes, Double ofBound, String bound, Wanted wanted) {
+    return new Row(
+        name,
+        shape,
+        threads,
+        medianUs,
+        rival,
+        rivalMedianUs,
+        ratio,
+        ratioLow,
+        ratioHigh,
+        gflops,
+        ofBound,
+        bound,
+        others,
+        gigabytes,
+        wanted);
+  }
+}

@@ -10,12 +10,7 @@ final class TextTable {
     Machine machine = report.machine();
     line("%s, %d cores, %s, %s", machine.cpu(), machine.cores(), machine.system(), machine.java());
     line("theriac %s, commit %s", machine.version(), machine.commit());
-    report
-        .ceilings()
-        .forEach((threads, c) ->
-            line(
-                "%s: %.1f GFLOP/s of fused multiply-adds, %.1f GB/s read from memory",
-                threads(threads), c.gflops(), c.gigabytes()));
+    report.ceilings().forEach((threads, c) -> line("%s: %s", threads(threads), rates(c)));
     String shape = null;
     int threads = 0;
     for (Row row : report.rows()) {
@@ -29,16 +24,19 @@ final class TextTable {
             "", "median us", "GFLOP/s", "of bound", "rival", "its us", "ratio");
       }
       line(
-          "  %-22s %12s %9s %9s  %-26s %12s %7s",
+          "  %-22s %12s %9s %9s  %-26s %12s %7s%s",
           row.name(),
           micros(row.medianUs()),
-          row.gflops() == null ? "" : "%.1f".formatted(row.gflops()),
+          row.gflops() != null
+              ? "%.1f".formatted(row.gflops())
+              : row.gigabytes() == null ? "" : "%.1f GB/s".formatted(row.gigabytes()),
           row.ofBound() == null
               ? ""
               : "%.0f %% %s".formatted(100 * row.ofBound(), row.bound().charAt(0)),
           row.rival() == null ? "" : row.rival(),
           row.rivalMedianUs() == null ? "" : micros(row.rivalMedianUs()),
-          row.ratio() == null ? "" : "%.2f".formatted(row.ratio()));
+          row.ratio() == null ? "" : "%.2f".formatted(row.ratio()),
+          wanted(row));
       row.others()
           .forEach((name, time) -> {
             if (!name.equals(row.rival())) {
@@ -57,6 +55,31 @@ final class TextTable {
           f.most() == null ? "" : " of at most " + f.most() + (f.met() ? "" : ": missed"),
           f.text());
     }
+  }
+
+  /** The ceilings in words. */
+  static String rates(Work.Ceiling c) {
+    String text =
+        String.format(
+            Locale.ROOT,
+            "%.1f GFLOP/s of fused multiply-adds, %.1f GB/s read from memory",
+            c.gflops(),
+            c.gigabytes());
+    return c.copied() == 0
+        ? text
+        : text + String.format(Locale.ROOT, ", %.1f GB/s copied (read and written)", c.copied());
+  }
+
+  private static String wanted(Row row) {
+    Row.Wanted w = row.wanted();
+    StringBuilder text = new StringBuilder();
+    if (w.ratio() != null) text.append(" ratio ").append(w.ratio());
+    if (w.share() != null) text.append(" share ").append(Math.round(100 * w.share())).append(" %");
+    if (w.micros() != null) text.append(" at most ").append(w.micros()).append(" us");
+    if (text.isEmpty()) return "";
+    text.insert(0, "  wanted:");
+    if (!row.missed().isEmpty()) text.append(", missed: ").append(String.join(", ", row.missed()));
+    return text.toString();
   }
 
   static String threads(int count) {

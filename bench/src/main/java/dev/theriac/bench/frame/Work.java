@@ -7,8 +7,26 @@ package dev.theriac.bench.frame;
  * @param bytes read from and written to memory, each tensor once
  */
 public record Work(double flops, double bytes) {
-  /** The rates of a machine: 10^9 operations and 10^9 bytes per second. */
-  public record Ceiling(double gflops, double gigabytes) {}
+  /**
+   * The rates of a machine with some number of threads.
+   *
+   * @param gflops 10^9 operations of fused multiply-adds per second
+   * @param gigabytes 10^9 bytes read from memory per second
+   * @param copied 10^9 bytes read and written per second while copying; 0 where not measured
+   */
+  public record Ceiling(double gflops, double gigabytes, double copied) {
+    public Ceiling(double gflops, double gigabytes) {
+      this(gflops, gigabytes, 0);
+    }
+
+    /** The higher of each. */
+    Ceiling most(Ceiling other) {
+      return new Ceiling(
+          Math.max(gflops, other.gflops),
+          Math.max(gigabytes, other.gigabytes),
+          Math.max(copied, other.copied));
+    }
+  }
 
   public Work plus(Work other) {
     return new Work(flops + other.flops, bytes + other.bytes);
