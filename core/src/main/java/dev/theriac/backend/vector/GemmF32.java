@@ -42,7 +42,6 @@ final class GemmF32 implements IntConsumer {
 
   private static final int WIDEST = 3;
   private static final int MAX_ROW_BLOCK = 1024;
-  private static final int MAX_COLUMN_BLOCK = GemmScratch.COLUMNS;
   private static final int TALL = JitDirectives.LARGE_KERNELS ? 8 : 4;
 
   /**
@@ -51,6 +50,8 @@ final class GemmF32 implements IntConsumer {
   private static final int THIN = 8;
 
   private static final int THIN_DEPTH = 128;
+
+  private static final int DEPTH_UNIT = 16;
 
   /**
    * What all products of a call share. Strides in bytes.
@@ -116,12 +117,14 @@ final class GemmF32 implements IntConsumer {
     this.shape = shape;
     int count = groups.count();
     int tallest = 0;
+    int deepest = 1;
     boolean uniform = true;
     double sum = 0;
     for (int g = 0; g < count; g++) {
       int rows = groups.rows(g);
       tallest = Math.max(tallest, rows);
       uniform &= rows == groups.rows(0);
+      deepest = Math.max(deepest, groups.depth(g));
       sum += (double) rows * shape.columns * Math.max(1, groups.depth(g));
     }
     work = shape.pair ? 2 * sum : sum;
@@ -129,19 +132,18 @@ final class GemmF32 implements IntConsumer {
     // columns costs little; splitting rows costs another packing of b.
     int panel = WIDEST * LENGTH;
     int rows = Math.max(1, Math.min(tallest, MAX_ROW_BLOCK));
-    int columns =
-        Math.max(1, Math.min(shape.columns, shape.pair ? MAX_COLUMN_BLOCK / 2 : MAX_COLUMN_BLOCK));
+    int columns = Math.max(1, Math.min(shape.columns, mostColumns(deepest)));
     double wanted = Math.min(TASKS, work / TASK);
     while (blocks(rows, columns) < wanted) {
       if (columns > 2 * panel) {
         columns = roundUp((columns + 1) / 2, panel);
       } else if (rows >= 128 && blocks(rows, columns) < FEW_TASKS) {
-        rows = roundUp((rows + 1) / 2, TALL);
+        rows = roundUp((rows + 1) / 2, GemmTiles.GROUP);
       } else {
         break;
       }
     }
-    rowBlock = even(tallest, rows, TALL);
+    rowBlock = even(tallest, rows, GemmTiles.GROUP);
     columnBlock = even(shape.columns, columns, panel);
     columnBlocks = ceil(shape.columns, columnBlock);
     if (uniform) {
@@ -176,6 +178,23 @@ final class GemmF32 implements IntConsumer {
       }
     }
     Reference.reachabilityFence(groups);
+  }
+
+  /**
+   * Columns of b that lie one after the other in memory are read as far as they go; rows are read
+   * faster the more of each is taken at a time.
+   */
+  private int longestRun() {
+    return shape.bColStride == shape.bType.bytes ? GemmTiles.MAX_DEPTH / 2 : GemmTiles.MAX_DEPTH;
+  }
+
+  /** Columns of b that a task packs: as many as the buffer holds at the length of the runs. */
+  private int mostColumns(int deepest) {
+    int length = Math.min(longestRun(), roundUp(deepest, DEPTH_UNIT));
+    int panel = WIDEST * LENGTH;
+    int floats = shape.pair ? GemmScratch.B_SIZE / 2 : GemmScratch.B_SIZE;
+    int most = shape.pair ? GemmScratch.COLUMNS / 2 : GemmScratch.COLUMNS;
+    return Math.min(most, floats / length) / panel * panel;
   }
 
   private double blocks(int rows, int columns) {
@@ -220,9 +239,9 @@ final class GemmF32 implements IntConsumer {
   }
 
   /** Length of the runs in which k is taken. */
-  private int runLength(int g) {
+  int runLength(int g) {
     int depth = groups.depth(g);
-    return even(depth, thin(g) ? THIN_DEPTH : GemmTiles.MAX_DEPTH, 16);
+    return even(depth, thin(g) ? THIN_DEPTH : longestRun(), DEPTH_UNIT);
   }
 
   private boolean thin(int g) {
@@ -245,7 +264,7 @@ final class GemmF32 implements IntConsumer {
     long c2 = groups.c2(g) + firstRow * shape.cRowStride;
     for (int j = firstColumn; j < firstColumn + columns; j += columnStep) {
       int width = Math.min(columnStep, firstColumn + columns - j);
-      long second = scratch.b + 4L * GemmTiles.MAX_DEPTH * roundUp(width, LENGTH);
+      long second = scratch.b + 2L * GemmScratch.B_SIZE;
       for (int run = 0; run < runs; run++) {
         int k = run * length;
         int terms = Math.min(length, depth - k);
@@ -254,8 +273,8 @@ final class GemmF32 implements IntConsumer {
         for (int i = 0; i < rows; i += GemmScratch.ROWS) {
           int height = Math.min(GemmScratch.ROWS, rows - i);
           long a = scratch.a;
-          if (left == null) packA(scratch, g, firstRow + i, height, run, a);
-          else a = left.address(g, run, firstRow + i);
+          if (left == null) packA(scratch, g, firstRow + i, height, k, terms, a);
+          else a = left.address(g, k, terms, firstRow + i);
           long at = i * shape.cRowStride + 4L * j;
           strip(scratch, a, scratch.b, height, width, terms, k, groups.bias(g), j, c + at);
           if (shape.pair) {
@@ -268,22 +287,20 @@ final class GemmF32 implements IntConsumer {
   }
 
   /** Packs some rows of a product's left operand for one run of k. */
-  void packA(GemmScratch scratch, int g, int row, int rows, int run, long to) {
-    int k = run * runLength(g);
-    int depth = Math.min(runLength(g), groups.depth(g) - k);
+  void packA(GemmScratch scratch, int g, int row, int rows, int k, int depth, long to) {
     long a = groups.a(g);
     long rowIndex = groups.aRowIndex(g);
     long columnIndex = groups.aColumnIndex(g);
     long rowStride = shape.aRowStride;
     long colStride = shape.aColStride;
     if (rowIndex != 0) {
-      GemmPack.aRows(a + 4L * k, rowStride, rowIndex + 8L * row, rows, depth, to);
+      GemmPack.aRows(a + 4L * k, rowStride, rowIndex + 8L * row, rows, depth, to, scratch);
     } else if (columnIndex != 0) {
       long from = a + row * rowStride;
-      GemmPack.aColumns(from, colStride, columnIndex + 8L * k, rows, depth, to, scratch);
+      GemmPack.aColumns(from, colStride, columnIndex + 8L * k, rows, depth, to);
     } else {
       long from = a + row * rowStride + k * colStride;
-      GemmPack.a(from, rowStride, colStride, rows, depth, to);
+      GemmPack.a(from, rowStride, colStride, rows, depth, to, scratch);
     }
   }
 
@@ -291,7 +308,14 @@ final class GemmF32 implements IntConsumer {
       GemmScratch scratch, long b, long index, int k, int depth, int column, int columns, long to) {
     long from = b + column * shape.bColStride + (index == 0 ? k * shape.bRowStride : 0);
     long rows = index == 0 ? 0 : index + 8L * k;
-    for (int j = 0; j < columns; ) {
+    int j = 0;
+    if (shape.bType == Element.F32 && shape.bColStride == 4 && index == 0) {
+      int whole = wholePanels(columns);
+      GemmPack.panels(from, shape.bRowStride, depth, whole, WIDEST, to);
+      j = whole * WIDEST * LENGTH;
+      to += 4L * depth * j;
+    }
+    while (j < columns) {
       int vectors = panelVectors(columns - j);
       int width = Math.min(columns - j, vectors * LENGTH);
       GemmPack.b(
@@ -330,7 +354,7 @@ final class GemmF32 implements IntConsumer {
       int left = rows - i;
       int tall = left > 4 ? TALL : 4;
       int height = Math.min(tall, left);
-      long from = a + i * GemmTiles.A_STRIDE;
+      long from = a + 4L * (i / GemmTiles.GROUP * GemmTiles.GROUP * depth + i % GemmTiles.GROUP);
       long to = c + i * shape.cRowStride;
       long panel = b;
       for (int j = 0; j < columns; ) {
@@ -420,6 +444,13 @@ final class GemmF32 implements IntConsumer {
   private static int panelVectors(int columns) {
     int vectors = (columns + LENGTH - 1) / LENGTH;
     return vectors == 4 ? 2 : Math.min(vectors, WIDEST);
+  }
+
+  /** Panels of three vectors, as {@link #panelVectors} cuts them, that are all of b. */
+  private static int wholePanels(int columns) {
+    int panel = WIDEST * LENGTH;
+    int whole = columns / panel;
+    return whole > 0 && panelVectors(columns - (whole - 1) * panel) < WIDEST ? whole - 1 : whole;
   }
 
   /** The step, a multiple of {@code unit}, that cuts {@code size} evenly into the fewest steps. */

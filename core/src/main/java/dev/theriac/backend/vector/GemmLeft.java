@@ -10,7 +10,7 @@ import java.util.function.IntConsumer;
 
 /**
  * The left operands of a call, packed once for all blocks of columns: for each product its runs of
- * k one after the other, in each the rows {@link GemmTiles#A_STRIDE} bytes apart.
+ * k one after the other, each packed as {@link GemmPack#a} does.
  */
 final class GemmLeft implements IntConsumer {
 
@@ -18,7 +18,7 @@ final class GemmLeft implements IntConsumer {
   private static final long MOST = 64L << 20;
 
   /** Rows of one packing task. */
-  private static final int STRIP = 64;
+  private static final int STRIP = 256;
 
   /** Buffers kept for later calls: two, for two calls at a time. */
   private static final int SLOTS = 2;
@@ -28,7 +28,7 @@ final class GemmLeft implements IntConsumer {
   private final GemmF32 call;
   private final GemmGroups groups;
 
-  /** Packed rows before each product, over all runs of k. */
+  /** Floats before each product. */
   private final long[] first;
 
   /** Packing tasks before each product. */
@@ -45,7 +45,7 @@ final class GemmLeft implements IntConsumer {
     for (int g = 0; g < count; g++) {
       int rows = groups.depth(g) == 0 ? 0 : groups.rows(g);
       int runs = call.runs(g);
-      first[g + 1] = first[g] + (long) runs * padded(rows);
+      first[g + 1] = first[g] + (long) padded(rows) * groups.depth(g);
       firstTask[g + 1] = Math.addExact(firstTask[g], runs * ((rows + STRIP - 1) / STRIP));
     }
   }
@@ -53,7 +53,7 @@ final class GemmLeft implements IntConsumer {
   /** Packs everything, in a parallel region of its own; null when that would take too much. */
   static GemmLeft pack(GemmF32 call, GemmGroups groups) {
     GemmLeft left = new GemmLeft(call, groups);
-    long bytes = left.first[groups.count()] * GemmTiles.A_STRIDE;
+    long bytes = 4 * left.first[groups.count()];
     if (bytes > MOST) return null;
     left.memory = acquire(Math.max(bytes, 64));
     Workers.parallelFor(left.firstTask[groups.count()], left);
@@ -62,13 +62,13 @@ final class GemmLeft implements IntConsumer {
 
   /** Rows that the tiles may read, the last ones without having to be set. */
   private static int padded(int rows) {
-    return (rows + 7) / 8 * 8;
+    return (rows + GemmTiles.GROUP - 1) / GemmTiles.GROUP * GemmTiles.GROUP;
   }
 
-  /** Address of a product's row in a run of k. */
-  long address(int g, int run, int row) {
-    long at = first[g] + (long) run * padded(groups.rows(g)) + row;
-    return memory.address() + at * GemmTiles.A_STRIDE;
+  /** Address of a product's row, the first of a group, in the run of {@code terms} from k on. */
+  long address(int g, int k, int terms, int row) {
+    return memory.address()
+        + 4 * (first[g] + (long) k * padded(groups.rows(g)) + (long) row * terms);
   }
 
   @Override
@@ -85,7 +85,9 @@ final class GemmLeft implements IntConsumer {
     int rows = Math.min(STRIP, groups.rows(g) - row);
     GemmScratch scratch = GemmScratch.acquire();
     try {
-      call.packA(scratch, g, row, rows, run, address(g, run, row));
+      int k = run * call.runLength(g);
+      int terms = Math.min(call.runLength(g), groups.depth(g) - k);
+      call.packA(scratch, g, row, rows, k, terms, address(g, k, terms, row));
     } finally {
       scratch.release();
       scratch.fence();

@@ -1,5 +1,8 @@
 package dev.theriac.backend.vector;
 
+import static dev.theriac.backend.vector.GemmScratch.WIDE_STRIDE;
+import static dev.theriac.backend.vector.GemmTiles.A_STEP;
+import static dev.theriac.backend.vector.GemmTiles.GROUP;
 import static dev.theriac.backend.vector.Lanes.ALL;
 import static dev.theriac.backend.vector.Lanes.BYTES;
 import static dev.theriac.backend.vector.Lanes.F32;
@@ -42,41 +45,104 @@ final class GemmPack {
   /** Block size of the transposition: the widest that the vector width and the compiler allow. */
   private static final int SQUARE = JitDirectives.LARGE_KERNELS ? LENGTH : Math.min(8, LENGTH);
 
+  /** Rows fewer than this are transposed one by one. */
+  private static final int FEW = 3;
+
+  /** Terms of a row that are copied before they are transposed: with the others in the L1 cache. */
+  private static final int PART = 256;
+
   private GemmPack() {}
 
-  /** Packs {@code rows} by {@code depth} of a, row after row, {@link GemmTiles#A_STRIDE} apart. */
-  static void a(long from, long rowStride, long colStride, int rows, int depth, long to) {
-    if (colStride == 4) {
-      for (int r = 0; r < rows; r++) {
-        copy(from + r * rowStride, to + r * GemmTiles.A_STRIDE, depth);
-      }
-    } else if (rowStride == 4) {
-      transpose(from, colStride, depth, rows, to, GemmTiles.A_STRIDE);
-    } else {
-      for (int r = 0; r < rows; r++) {
-        gather(from + r * rowStride, colStride, depth, to + r * GemmTiles.A_STRIDE, 4);
+  /**
+   * Packs {@code rows} by {@code depth} of a in groups of {@link GemmTiles#GROUP} rows, in each k
+   * after k. Rows that fill the last group up are left unset.
+   */
+  static void a(
+      long from,
+      long rowStride,
+      long colStride,
+      int rows,
+      int depth,
+      long to,
+      GemmScratch scratch) {
+    int first = 0;
+    if (rowStride == 4 && colStride != 4) {
+      panels(from, colStride, depth, rows / GROUP, GROUP / LENGTH, to);
+      first = rows / GROUP * GROUP;
+    }
+    for (int r = first; r < rows; r += GROUP) {
+      int count = Math.min(GROUP, rows - r);
+      long source = from + r * rowStride;
+      long target = to + 4L * r * depth;
+      if (colStride == 4) {
+        int whole = count < FEW ? count : count / SQUARE * SQUARE;
+        transpose(source, rowStride, whole, depth, target, A_STEP);
+        if (whole < count) {
+          part(
+              source + whole * rowStride,
+              rowStride,
+              0,
+              count - whole,
+              depth,
+              target + 4L * whole,
+              scratch);
+        }
+      } else if (rowStride == 4) {
+        for (int k = 0; k < depth; k++) {
+          copy(source + k * colStride, target + k * A_STEP, count);
+        }
+      } else {
+        for (int i = 0; i < count; i++) {
+          gather(source + i * rowStride, colStride, depth, target + 4L * i, A_STEP);
+        }
       }
     }
   }
 
   /** As {@link #a} for contiguous rows, those that the I64 values at {@code index} name. */
-  static void aRows(long from, long rowStride, long index, int rows, int depth, long to) {
-    for (int r = 0; r < rows; r++) {
-      long row = ALL.get(I64, index + 8L * r);
-      copy(from + row * rowStride, to + r * GemmTiles.A_STRIDE, depth);
+  static void aRows(
+      long from, long rowStride, long index, int rows, int depth, long to, GemmScratch scratch) {
+    for (int r = 0; r < rows; r += GROUP) {
+      int count = Math.min(GROUP, rows - r);
+      part(from, rowStride, index + 8L * r, count, depth, to + 4L * r * depth, scratch);
+    }
+  }
+
+  /**
+   * Packs a part of a group, by way of a buffer unless it is of very few rows; with an {@code
+   * index} (else 0) its rows are those that the I64 values name.
+   */
+  private static void part(
+      long from, long rowStride, long index, int rows, int depth, long to, GemmScratch scratch) {
+    int step = rows < FEW ? depth : PART;
+    for (int k = 0; k < depth; k += step) {
+      int terms = Math.min(step, depth - k);
+      for (int r = 0; r < rows; r++) {
+        long row = index == 0 ? r : ALL.get(I64, index + 8L * r);
+        long source = from + row * rowStride + 4L * k;
+        if (rows < FEW) {
+          gather(source, 4, terms, to + k * A_STEP + 4L * r, A_STEP);
+        } else {
+          copy(source, scratch.wide + r * WIDE_STRIDE, terms);
+        }
+      }
+      if (rows >= FEW) {
+        // Whole squares: what lies beyond the rows is packed with them and never used.
+        int whole = (rows + SQUARE - 1) / SQUARE * SQUARE;
+        transpose(scratch.wide, WIDE_STRIDE, whole, terms, to + k * A_STEP, A_STEP);
+      }
     }
   }
 
   /** As {@link #a} for contiguous columns, those that the I64 values at {@code index} name. */
-  static void aColumns(
-      long from, long colStride, long index, int rows, int depth, long to, GemmScratch scratch) {
-    for (int k = 0; k < depth; k += SQUARE) {
-      int count = Math.min(SQUARE, depth - k);
-      for (int i = 0; i < count; i++) {
-        long column = ALL.get(I64, index + 8L * (k + i));
-        copy(from + column * colStride, scratch.wide + i * GemmTiles.A_STRIDE, rows);
+  static void aColumns(long from, long colStride, long index, int rows, int depth, long to) {
+    for (int r = 0; r < rows; r += GROUP) {
+      int count = Math.min(GROUP, rows - r);
+      long target = to + 4L * r * depth;
+      for (int k = 0; k < depth; k++) {
+        long column = ALL.get(I64, index + 8L * k);
+        copy(from + column * colStride + 4L * r, target + k * A_STEP, count);
       }
-      transpose(scratch.wide, GemmTiles.A_STRIDE, count, rows, to + 4L * k, GemmTiles.A_STRIDE);
     }
   }
 
@@ -110,10 +176,10 @@ final class GemmPack {
         long stride = colStride;
         if (type != Element.F32) {
           for (int i = 0; i < count; i++) {
-            widen(type, source + i * colStride, scratch.wide + i * GemmTiles.A_STRIDE, depth);
+            widen(type, source + i * colStride, scratch.wide + i * WIDE_STRIDE, depth);
           }
           source = scratch.wide;
-          stride = GemmTiles.A_STRIDE;
+          stride = WIDE_STRIDE;
         }
         transpose(source, stride, count, depth, to + 4L * c, step);
       }
@@ -137,8 +203,8 @@ final class GemmPack {
       for (int k = 0; k < depth; k++) {
         widen(type, from + k * rowStride, to + k * step, columns);
       }
-    } else if (4L * columns == step && columns == 3 * LENGTH) {
-      copyPanel3(from, rowStride, depth, to);
+    } else if (4L * columns == step) {
+      panels(from, rowStride, depth, 1, columns / LENGTH, to);
     } else {
       for (int k = 0; k < depth; k++) {
         copy(from + k * rowStride, to + k * step, columns);
@@ -146,16 +212,44 @@ final class GemmPack {
     }
   }
 
-  private static void copyPanel3(long from, long rowStride, int depth, long to) {
-    for (int k = 0; k < depth; k++) {
-      FloatVector v0 = FloatVector.fromMemorySegment(SPECIES, ALL, from, LE);
-      FloatVector v1 = FloatVector.fromMemorySegment(SPECIES, ALL, from + BYTES, LE);
-      FloatVector v2 = FloatVector.fromMemorySegment(SPECIES, ALL, from + 2 * BYTES, LE);
-      v0.intoMemorySegment(ALL, to, LE);
-      v1.intoMemorySegment(ALL, to + BYTES, LE);
-      v2.intoMemorySegment(ALL, to + 2 * BYTES, LE);
-      from += rowStride;
-      to += 3 * BYTES;
+  /**
+   * Cuts contiguous rows into panels of some vectors, each of which takes its part of every row one
+   * after the other. Eight rows at a time: that many streams are what the hardware prefetches best.
+   */
+  static void panels(long from, long stride, int depth, int panels, int vectors, long to) {
+    long step = vectors * BYTES;
+    long panel = depth * step;
+    int k = 0;
+    for (; k <= depth - 8; k += 8) {
+      long source = from + k * stride;
+      for (int p = 0; p < panels; p++) {
+        long target = to + p * panel + k * step;
+        for (int v = 0; v < vectors; v++) {
+          FloatVector v0 = FloatVector.fromMemorySegment(SPECIES, ALL, source, LE);
+          FloatVector v1 = FloatVector.fromMemorySegment(SPECIES, ALL, source + stride, LE);
+          FloatVector v2 = FloatVector.fromMemorySegment(SPECIES, ALL, source + 2 * stride, LE);
+          FloatVector v3 = FloatVector.fromMemorySegment(SPECIES, ALL, source + 3 * stride, LE);
+          FloatVector v4 = FloatVector.fromMemorySegment(SPECIES, ALL, source + 4 * stride, LE);
+          FloatVector v5 = FloatVector.fromMemorySegment(SPECIES, ALL, source + 5 * stride, LE);
+          FloatVector v6 = FloatVector.fromMemorySegment(SPECIES, ALL, source + 6 * stride, LE);
+          FloatVector v7 = FloatVector.fromMemorySegment(SPECIES, ALL, source + 7 * stride, LE);
+          v0.intoMemorySegment(ALL, target, LE);
+          v1.intoMemorySegment(ALL, target + step, LE);
+          v2.intoMemorySegment(ALL, target + 2 * step, LE);
+          v3.intoMemorySegment(ALL, target + 3 * step, LE);
+          v4.intoMemorySegment(ALL, target + 4 * step, LE);
+          v5.intoMemorySegment(ALL, target + 5 * step, LE);
+          v6.intoMemorySegment(ALL, target + 6 * step, LE);
+          v7.intoMemorySegment(ALL, target + 7 * step, LE);
+          source += BYTES;
+          target += BYTES;
+        }
+      }
+    }
+    for (; k < depth; k++) {
+      for (int p = 0; p < panels; p++) {
+        copy(from + k * stride + p * step, to + p * panel + k * step, vectors * LENGTH);
+      }
     }
   }
 

@@ -18,10 +18,16 @@ final class GemmScratch {
    */
   static final int COLUMNS = 288;
 
+  /** Floats of b that are packed at a time: they stay in the L2 cache. */
+  static final int B_SIZE = 48 * GemmTiles.MAX_DEPTH;
+
+  /** A cache line more than a row of {@link #wide} holds: its rows lie in different sets. */
+  static final long WIDE_STRIDE = 4L * GemmTiles.MAX_DEPTH + 64;
+
   private static final int SLOTS = 64;
   private static final AtomicReferenceArray<GemmScratch> FREE = new AtomicReferenceArray<>(SLOTS);
 
-  /** Packed a: {@link #ROWS} rows, {@link GemmTiles#A_STRIDE} bytes apart. */
+  /** Packed a: {@link #ROWS} rows in groups of {@link GemmTiles#GROUP}. */
   final long a;
 
   /** Packed b: panels of one to three vectors, each holding its rows k one after the other. */
@@ -30,7 +36,7 @@ final class GemmScratch {
   /** One tile, rows three vectors apart: the way in and out for tiles that overhang the matrix. */
   final long tile;
 
-  /** A vector's worth of widened half-precision rows, {@link GemmTiles#A_STRIDE} bytes apart. */
+  /** Rows on their way to a transposition, {@link #WIDE_STRIDE} bytes apart: a group of a's. */
   final long wide;
 
   /** Zeros, one tile row. */
@@ -41,9 +47,9 @@ final class GemmScratch {
 
   private GemmScratch() {
     long row = 3 * Lanes.BYTES;
-    long aBytes = ROWS * GemmTiles.A_STRIDE;
-    long bBytes = 4L * GemmTiles.MAX_DEPTH * COLUMNS;
-    long wideBytes = Lanes.LENGTH * GemmTiles.A_STRIDE;
+    long aBytes = 4L * ROWS * GemmTiles.MAX_DEPTH;
+    long bBytes = 4L * B_SIZE;
+    long wideBytes = GemmTiles.GROUP * WIDE_STRIDE;
     memory = Arena.ofAuto().allocate(aBytes + bBytes + 8 * row + wideBytes + row, 4096);
     b = memory.address();
     a = b + bBytes;

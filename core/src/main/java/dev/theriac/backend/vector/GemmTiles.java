@@ -4,6 +4,7 @@ import static dev.theriac.backend.vector.Lanes.ALL;
 import static dev.theriac.backend.vector.Lanes.BYTES;
 import static dev.theriac.backend.vector.Lanes.F32;
 import static dev.theriac.backend.vector.Lanes.LE;
+import static dev.theriac.backend.vector.Lanes.LENGTH;
 import static dev.theriac.backend.vector.Lanes.SPECIES;
 
 import jdk.incubator.vector.FloatVector;
@@ -13,16 +14,19 @@ import jdk.incubator.vector.FloatVector;
  *
  * <p>{@code tileRxV} computes R rows by V vectors: starting from the tile at {@code init} (rows
  * {@code initStride} bytes apart), it adds for each k in order {@code a[r][k] * b[k][:]} with a
- * fused multiply-add, and stores the sums at {@code c}. Rows of a are {@link #A_STRIDE} bytes
- * apart, rows of b {@code bStep} bytes. {@code init} may be {@code c}.
+ * fused multiply-add, and stores the sums at {@code c}. The values of a for one k lie side by side
+ * and those for the next {@link #A_STEP} bytes on; rows of b are {@code bStep} bytes apart. {@code
+ * init} may be {@code c}.
  */
 final class GemmTiles {
 
   /** Longest run of k that one call takes. */
-  static final int MAX_DEPTH = 512;
+  static final int MAX_DEPTH = 2048;
 
-  /** A cache line more than a row holds, so that the rows of a tile lie in different sets. */
-  static final long A_STRIDE = 4L * MAX_DEPTH + 64;
+  /** Rows of a that are packed together: a multiple of the tiles' heights. */
+  static final int GROUP = Math.max(8, LENGTH);
+
+  static final long A_STEP = 4L * GROUP;
 
   private GemmTiles() {}
 
@@ -67,35 +71,35 @@ final class GemmTiles {
       c00 = a0.fma(b0, c00);
       c01 = a0.fma(b1, c01);
       c02 = a0.fma(b2, c02);
-      FloatVector a1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + A_STRIDE));
+      FloatVector a1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 4));
       c10 = a1.fma(b0, c10);
       c11 = a1.fma(b1, c11);
       c12 = a1.fma(b2, c12);
-      FloatVector a2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 2 * A_STRIDE));
+      FloatVector a2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 8));
       c20 = a2.fma(b0, c20);
       c21 = a2.fma(b1, c21);
       c22 = a2.fma(b2, c22);
-      FloatVector a3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 3 * A_STRIDE));
+      FloatVector a3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 12));
       c30 = a3.fma(b0, c30);
       c31 = a3.fma(b1, c31);
       c32 = a3.fma(b2, c32);
-      FloatVector a4 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 4 * A_STRIDE));
+      FloatVector a4 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 16));
       c40 = a4.fma(b0, c40);
       c41 = a4.fma(b1, c41);
       c42 = a4.fma(b2, c42);
-      FloatVector a5 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 5 * A_STRIDE));
+      FloatVector a5 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 20));
       c50 = a5.fma(b0, c50);
       c51 = a5.fma(b1, c51);
       c52 = a5.fma(b2, c52);
-      FloatVector a6 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 6 * A_STRIDE));
+      FloatVector a6 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 24));
       c60 = a6.fma(b0, c60);
       c61 = a6.fma(b1, c61);
       c62 = a6.fma(b2, c62);
-      FloatVector a7 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 7 * A_STRIDE));
+      FloatVector a7 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 28));
       c70 = a7.fma(b0, c70);
       c71 = a7.fma(b1, c71);
       c72 = a7.fma(b2, c72);
-      a += 4;
+      a += A_STEP;
       b += bStep;
     }
     c00.intoMemorySegment(ALL, c, LE);
@@ -162,28 +166,28 @@ final class GemmTiles {
       FloatVector a0 = FloatVector.broadcast(SPECIES, ALL.get(F32, a));
       c00 = a0.fma(b0, c00);
       c01 = a0.fma(b1, c01);
-      FloatVector a1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + A_STRIDE));
+      FloatVector a1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 4));
       c10 = a1.fma(b0, c10);
       c11 = a1.fma(b1, c11);
-      FloatVector a2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 2 * A_STRIDE));
+      FloatVector a2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 8));
       c20 = a2.fma(b0, c20);
       c21 = a2.fma(b1, c21);
-      FloatVector a3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 3 * A_STRIDE));
+      FloatVector a3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 12));
       c30 = a3.fma(b0, c30);
       c31 = a3.fma(b1, c31);
-      FloatVector a4 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 4 * A_STRIDE));
+      FloatVector a4 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 16));
       c40 = a4.fma(b0, c40);
       c41 = a4.fma(b1, c41);
-      FloatVector a5 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 5 * A_STRIDE));
+      FloatVector a5 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 20));
       c50 = a5.fma(b0, c50);
       c51 = a5.fma(b1, c51);
-      FloatVector a6 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 6 * A_STRIDE));
+      FloatVector a6 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 24));
       c60 = a6.fma(b0, c60);
       c61 = a6.fma(b1, c61);
-      FloatVector a7 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 7 * A_STRIDE));
+      FloatVector a7 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 28));
       c70 = a7.fma(b0, c70);
       c71 = a7.fma(b1, c71);
-      a += 4;
+      a += A_STEP;
       b += bStep;
     }
     c00.intoMemorySegment(ALL, c, LE);
@@ -232,21 +236,21 @@ final class GemmTiles {
       FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, ALL, b, LE);
       FloatVector a0 = FloatVector.broadcast(SPECIES, ALL.get(F32, a));
       c00 = a0.fma(b0, c00);
-      FloatVector a1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + A_STRIDE));
+      FloatVector a1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 4));
       c10 = a1.fma(b0, c10);
-      FloatVector a2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 2 * A_STRIDE));
+      FloatVector a2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 8));
       c20 = a2.fma(b0, c20);
-      FloatVector a3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 3 * A_STRIDE));
+      FloatVector a3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 12));
       c30 = a3.fma(b0, c30);
-      FloatVector a4 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 4 * A_STRIDE));
+      FloatVector a4 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 16));
       c40 = a4.fma(b0, c40);
-      FloatVector a5 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 5 * A_STRIDE));
+      FloatVector a5 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 20));
       c50 = a5.fma(b0, c50);
-      FloatVector a6 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 6 * A_STRIDE));
+      FloatVector a6 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 24));
       c60 = a6.fma(b0, c60);
-      FloatVector a7 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 7 * A_STRIDE));
+      FloatVector a7 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 28));
       c70 = a7.fma(b0, c70);
-      a += 4;
+      a += A_STEP;
       b += bStep;
     }
     c00.intoMemorySegment(ALL, c, LE);
@@ -291,19 +295,19 @@ final class GemmTiles {
       c00 = a0.fma(b0, c00);
       c01 = a0.fma(b1, c01);
       c02 = a0.fma(b2, c02);
-      FloatVector a1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + A_STRIDE));
+      FloatVector a1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 4));
       c10 = a1.fma(b0, c10);
       c11 = a1.fma(b1, c11);
       c12 = a1.fma(b2, c12);
-      FloatVector a2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 2 * A_STRIDE));
+      FloatVector a2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 8));
       c20 = a2.fma(b0, c20);
       c21 = a2.fma(b1, c21);
       c22 = a2.fma(b2, c22);
-      FloatVector a3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 3 * A_STRIDE));
+      FloatVector a3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 12));
       c30 = a3.fma(b0, c30);
       c31 = a3.fma(b1, c31);
       c32 = a3.fma(b2, c32);
-      a += 4;
+      a += A_STEP;
       b += bStep;
     }
     c00.intoMemorySegment(ALL, c, LE);
@@ -342,16 +346,16 @@ final class GemmTiles {
       FloatVector a0 = FloatVector.broadcast(SPECIES, ALL.get(F32, a));
       c00 = a0.fma(b0, c00);
       c01 = a0.fma(b1, c01);
-      FloatVector a1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + A_STRIDE));
+      FloatVector a1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 4));
       c10 = a1.fma(b0, c10);
       c11 = a1.fma(b1, c11);
-      FloatVector a2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 2 * A_STRIDE));
+      FloatVector a2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 8));
       c20 = a2.fma(b0, c20);
       c21 = a2.fma(b1, c21);
-      FloatVector a3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 3 * A_STRIDE));
+      FloatVector a3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 12));
       c30 = a3.fma(b0, c30);
       c31 = a3.fma(b1, c31);
-      a += 4;
+      a += A_STEP;
       b += bStep;
     }
     c00.intoMemorySegment(ALL, c, LE);
@@ -380,13 +384,13 @@ final class GemmTiles {
       FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, ALL, b, LE);
       FloatVector a0 = FloatVector.broadcast(SPECIES, ALL.get(F32, a));
       c00 = a0.fma(b0, c00);
-      FloatVector a1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + A_STRIDE));
+      FloatVector a1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 4));
       c10 = a1.fma(b0, c10);
-      FloatVector a2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 2 * A_STRIDE));
+      FloatVector a2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 8));
       c20 = a2.fma(b0, c20);
-      FloatVector a3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 3 * A_STRIDE));
+      FloatVector a3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + 12));
       c30 = a3.fma(b0, c30);
-      a += 4;
+      a += A_STEP;
       b += bStep;
     }
     c00.intoMemorySegment(ALL, c, LE);
@@ -411,7 +415,7 @@ final class GemmTiles {
       c00 = a0.fma(b0, c00);
       c01 = a0.fma(b1, c01);
       c02 = a0.fma(b2, c02);
-      a += 4;
+      a += A_STEP;
       b += bStep;
     }
     c00.intoMemorySegment(ALL, c, LE);

@@ -111,13 +111,13 @@ final class GemmWarmUp implements Runnable {
 
   private static boolean transposition(GemmScratch scratch) {
     for (int i = 0; i < CALLS; i++) {
-      GemmPack.squares(scratch.wide, GemmTiles.A_STRIDE, scratch.b, 3 * BYTES, i % 3);
+      GemmPack.squares(scratch.wide, GemmScratch.WIDE_STRIDE, scratch.b, 3 * BYTES, i % 3);
     }
     double best = Double.MAX_VALUE;
     int blocks = DEPTH / LENGTH;
     for (int i = 0; i < TIMED; i++) {
       long start = System.nanoTime();
-      GemmPack.squares(scratch.wide, GemmTiles.A_STRIDE, scratch.b, 3 * BYTES, blocks);
+      GemmPack.squares(scratch.wide, GemmScratch.WIDE_STRIDE, scratch.b, 3 * BYTES, blocks);
       best = Math.min(best, System.nanoTime() - start);
     }
     // A row takes log2(LENGTH) permutations, each of them not dearer than a multiply-add.
@@ -144,7 +144,7 @@ final class GemmWarmUp implements Runnable {
         }
       }
       for (int k = 0; k < depth; k++) {
-        float x = ALL.get(F32, a + r * GemmTiles.A_STRIDE + 4L * k);
+        float x = ALL.get(F32, a + k * GemmTiles.A_STEP + 4L * r);
         addScaled(x, b + 4L * k * columns, to, columns);
       }
     }

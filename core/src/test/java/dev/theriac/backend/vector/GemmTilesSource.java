@@ -43,6 +43,7 @@ final class GemmTilesSource {
         import static dev.theriac.backend.vector.Lanes.BYTES;
         import static dev.theriac.backend.vector.Lanes.F32;
         import static dev.theriac.backend.vector.Lanes.LE;
+        import static dev.theriac.backend.vector.Lanes.LENGTH;
         import static dev.theriac.backend.vector.Lanes.SPECIES;
 
         import jdk.incubator.vector.FloatVector;
@@ -52,16 +53,19 @@ final class GemmTilesSource {
          *
          * <p>{@code tileRxV} computes R rows by V vectors: starting from the tile at {@code init} (rows
          * {@code initStride} bytes apart), it adds for each k in order {@code a[r][k] * b[k][:]} with a
-         * fused multiply-add, and stores the sums at {@code c}. Rows of a are {@link #A_STRIDE} bytes
-         * apart, rows of b {@code bStep} bytes. {@code init} may be {@code c}.
+         * fused multiply-add, and stores the sums at {@code c}. The values of a for one k lie side by side
+         * and those for the next {@link #A_STEP} bytes on; rows of b are {@code bStep} bytes apart. {@code
+         * init} may be {@code c}.
          */
         final class GemmTiles {
 
           /** Longest run of k that one call takes. */
-          static final int MAX_DEPTH = 512;
+          static final int MAX_DEPTH = 2048;
 
-          /** A cache line more than a row holds, so that the rows of a tile lie in different sets. */
-          static final long A_STRIDE = 4L * MAX_DEPTH + 64;
+          /** Rows of a that are packed together: a multiple of the tiles' heights. */
+          static final int GROUP = Math.max(8, LENGTH);
+
+          static final long A_STEP = 4L * GROUP;
 
           private GemmTiles() {}
         """);
@@ -100,7 +104,7 @@ final class GemmTilesSource {
         line(3, "%s = a%d.fma(b%d, %s);", sum(r, v), r, v, sum(r, v));
       }
     }
-    line(3, "a += 4;");
+    line(3, "a += A_STEP;");
     line(3, "b += bStep;");
     line(2, "}");
     for (int r = 0; r < rows; r++) {
@@ -123,7 +127,7 @@ final class GemmTilesSource {
   }
 
   private static String row(int r) {
-    return r == 0 ? "" : r == 1 ? " + A_STRIDE" : " + " + r + " * A_STRIDE";
+    return r == 0 ? "" : " + " + 4 * r;
   }
 
   private void line(int indent, String format, Object... args) {
