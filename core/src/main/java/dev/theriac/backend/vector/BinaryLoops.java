@@ -1,17 +1,16 @@
 package dev.theriac.backend.vector;
 
-import static dev.theriac.backend.vector.ExpConstants.E1;
-import static dev.theriac.backend.vector.ExpConstants.E2;
-import static dev.theriac.backend.vector.ExpConstants.E3;
-import static dev.theriac.backend.vector.ExpConstants.E4;
-import static dev.theriac.backend.vector.ExpConstants.E5;
-import static dev.theriac.backend.vector.ExpConstants.E6;
 import static dev.theriac.backend.vector.ExpConstants.EXP_HIGH;
 import static dev.theriac.backend.vector.ExpConstants.EXP_LOW;
 import static dev.theriac.backend.vector.ExpConstants.LN2_HIGH;
 import static dev.theriac.backend.vector.ExpConstants.LN2_LOW;
 import static dev.theriac.backend.vector.ExpConstants.LOG2E;
-import static dev.theriac.backend.vector.ExpConstants.MAGIC;
+import static dev.theriac.backend.vector.ExpConstants.ROUND;
+import static dev.theriac.backend.vector.ExpConstants.X2;
+import static dev.theriac.backend.vector.ExpConstants.X3;
+import static dev.theriac.backend.vector.ExpConstants.X4;
+import static dev.theriac.backend.vector.ExpConstants.X5;
+import static dev.theriac.backend.vector.ExpConstants.X6;
 import static dev.theriac.backend.vector.Lanes.ALL;
 import static dev.theriac.backend.vector.Lanes.LE;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
@@ -21,6 +20,8 @@ import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LT;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
 
 /**
  * Functions of two elements, y[i] = f(a[i], b[i]) over whole vectors: n is a multiple of the vector
@@ -113,25 +114,18 @@ final class BinaryLoops {
       FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, a + o, LE);
       FloatVector w = FloatVector.fromMemorySegment(SPECIES, ALL, b + o, LE);
 
-      FloatVector low = v.blend(-128f, v.compare(LT, -128f));
-      FloatVector t = low.neg();
-      t = t.blend(EXP_HIGH, t.compare(GT, EXP_HIGH));
-      FloatVector eM = t.fma(LOG2E, MAGIC);
-      FloatVector eN = eM.sub(MAGIC);
+      FloatVector t = v.neg();
+      FloatVector eM = t.fma(LOG2E, ROUND);
+      FloatVector eN = eM.sub(ROUND);
       FloatVector eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
       eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), eR);
-      FloatVector e =
-          eR.fma(E6, E5)
-              .fma(eR, FloatVector.broadcast(SPECIES, E4))
-              .fma(eR, FloatVector.broadcast(SPECIES, E3));
-      e =
-          e.fma(eR, FloatVector.broadcast(SPECIES, E2))
-              .fma(eR, FloatVector.broadcast(SPECIES, E1))
-              .fma(eR.mul(eR), eR)
-              .add(1f);
-      e = e.mul(eM.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats());
-      e = e.blend(0f, t.compare(LT, EXP_LOW));
-      FloatVector r = low.div(e.add(1f)).mul(w);
+      FloatVector eS = eR.mul(eR);
+      FloatVector eH = eS.fma(FloatVector.broadcast(SPECIES, X6), eR.fma(X5, X4));
+      FloatVector e = eH.fma(eS, eR.fma(X3, X2)).fma(eS, eR).add(1f);
+      IntVector eB = eM.reinterpretAsInts().lanewise(LSHL, 23).add(e.reinterpretAsInts());
+      e = eB.reinterpretAsFloats();
+      FloatVector r = v.div(e.add(1f));
+      r = r.blend(-0f, t.compare(GT, EXP_HIGH)).blend(v, t.compare(LT, EXP_LOW)).mul(w);
       r.intoMemorySegment(ALL, y + o, LE);
     }
   }
@@ -144,27 +138,22 @@ final class BinaryLoops {
       FloatVector w = FloatVector.fromMemorySegment(SPECIES, ALL, b + o, LE);
       FloatVector k = FloatVector.fromMemorySegment(SPECIES, ALL, g + o, LE);
 
-      FloatVector low = v.blend(-128f, v.compare(LT, -128f));
-      FloatVector t = low.neg();
-      t = t.blend(EXP_HIGH, t.compare(GT, EXP_HIGH));
-      FloatVector eM = t.fma(LOG2E, MAGIC);
-      FloatVector eN = eM.sub(MAGIC);
+      FloatVector t = v.neg();
+      FloatVector eM = t.fma(LOG2E, ROUND);
+      FloatVector eN = eM.sub(ROUND);
       FloatVector eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
       eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), eR);
-      FloatVector e =
-          eR.fma(E6, E5)
-              .fma(eR, FloatVector.broadcast(SPECIES, E4))
-              .fma(eR, FloatVector.broadcast(SPECIES, E3));
-      e =
-          e.fma(eR, FloatVector.broadcast(SPECIES, E2))
-              .fma(eR, FloatVector.broadcast(SPECIES, E1))
-              .fma(eR.mul(eR), eR)
-              .add(1f);
-      e = e.mul(eM.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats());
-      e = e.blend(0f, t.compare(LT, EXP_LOW));
+      FloatVector eS = eR.mul(eR);
+      FloatVector eH = eS.fma(FloatVector.broadcast(SPECIES, X6), eR.fma(X5, X4));
+      FloatVector e = eH.fma(eS, eR.fma(X3, X2)).fma(eS, eR).add(1f);
+      IntVector eB = eM.reinterpretAsInts().lanewise(LSHL, 23).add(e.reinterpretAsInts());
+      e = eB.reinterpretAsFloats();
       FloatVector s = FloatVector.broadcast(SPECIES, 1f).div(e.add(1f));
-      FloatVector up = low.mul(s).mul(k);
-      FloatVector gate = low.mul(s.neg().fma(s, s)).add(s).mul(w).mul(k);
+      FloatVector r = e.mul(s).mul(v).fma(s, s);
+      VectorMask<Float> none = t.compare(GT, EXP_HIGH);
+      VectorMask<Float> all = t.compare(LT, EXP_LOW);
+      FloatVector up = v.mul(s).blend(-0f, none).blend(v, all).mul(k);
+      FloatVector gate = r.blend(0f, none).blend(1f, all).mul(w).mul(k);
       gate.intoMemorySegment(ALL, da + o, LE);
       up.intoMemorySegment(ALL, db + o, LE);
     }

@@ -9,15 +9,23 @@ package dev.theriac.backend.vector;
  * every tier. The text is repeated in each loop because a method that takes or returns a vector
  * boxes it when it is not inlined.
  *
- * <p>e^x = 2^n e^r with n = round(x log2 e) and |r| at most ln(2) / 2, e^r by a polynomial of
- * degree 7 (Moshier, Cephes, expf). Adding MAGIC rounds to a whole number and leaves n + 127 in the
- * low bits, which shifted left by 23 are the bits of 2^n.
+ * <p>e^x = 2^n e^r with n = round(x log2 e) and |r| at most ln(2) / 2. Adding ROUND rounds to a
+ * whole number and leaves n in the low bits; adding MAGIC leaves n + 127, which shifted left by 23
+ * are the bits of 2^n. There are two polynomials for e^r: one of degree 7 (E1 to E6; Moshier,
+ * Cephes, expf) and a shorter one (X2 to X6).
  */
 final class ExpConstants {
   static final float LOG2E = 1.44269504f;
-  static final float MAGIC = 12582912f + 127f;
+  static final float ROUND = 12582912f;
+  static final float MAGIC = ROUND + 127f;
   static final float LN2_HIGH = 0.693147182f;
   static final float LN2_LOW = -1.90465432e-9f;
+
+  /** ln 2 in two parts of which the first has nine bits, so that n times it is exact. */
+  static final float LN2_SHORT = 0.693359375f;
+
+  static final float LN2_REST = -2.12194440e-4f;
+
   static final float E1 = 5.0000001201e-1f;
   static final float E2 = 1.6666665459e-1f;
   static final float E3 = 4.1665795894e-2f;
@@ -25,27 +33,41 @@ final class ExpConstants {
   static final float E5 = 1.3981999507e-3f;
   static final float E6 = 1.9875691500e-4f;
 
-  /** Results below e^EXP_LOW are given as 0: the next ones would be subnormal. */
+  /**
+   * e^r = 1 + r + r^2 (X2 + X3 r + ... + X6 r^4), a minimax fit of our own with a relative error of
+   * 4e-9, to be evaluated in pairs of terms: the chain of dependent operations, and not their
+   * number, bounds these loops.
+   */
+  static final float X2 = 0.4999999403953552f;
+
+  static final float X3 = 0.1666652113199234f;
+  static final float X4 = 0.04166838899254799f;
+  static final float X5 = 0.008368724025785923f;
+  static final float X6 = 0.0013814581325277686f;
+
+  /** Exponents below this are not given to the shorter form: 2^n would be subnormal. */
   static final float EXP_LOW = -87f;
 
-  /** Arguments are cut to this; its exponential is infinity. */
-  static final float EXP_HIGH = 89f;
+  /** Exponents above this are not given to it either: their exponential is infinite. */
+  static final float EXP_HIGH = 88.7f;
 
   /**
-   * Phi(-a) = e^(-a^2/2) (PHI_1 t + ... + PHI_9 t^9) with t = 1 / (1 + PHI_T a), for a from 0 to
-   * 14; a minimax fit of our own with a relative error below 4e-8.
+   * Phi(-a) = e^(-a^2/2) (PHI_1 t + ... + PHI_8 t^8) with t = 1 / (1 + PHI_T a), for a from 0 to
+   * PHI_END; a minimax fit of our own with a relative error of 1.1e-7.
    */
-  static final float PHI_T = 0.35f;
+  static final float PHI_T = 0.305f;
 
-  static final float PHI_1 = 0.13962140305346643f;
-  static final float PHI_2 = 0.13986189182300968f;
-  static final float PHI_3 = 0.11983270382224155f;
-  static final float PHI_4 = 0.10550866309846736f;
-  static final float PHI_5 = -0.023111417669785507f;
-  static final float PHI_6 = 0.15917649157175853f;
-  static final float PHI_7 = -0.2557163194569602f;
-  static final float PHI_8 = 0.143972707232725f;
-  static final float PHI_9 = -0.029146139422119306f;
+  static final float PHI_1 = 0.12163973599672318f;
+  static final float PHI_2 = 0.12246681749820709f;
+  static final float PHI_3 = 0.10342086106538773f;
+  static final float PHI_4 = 0.12102171033620834f;
+  static final float PHI_5 = -0.03797692432999611f;
+  static final float PHI_6 = 0.18571703135967255f;
+  static final float PHI_7 = -0.15298840403556824f;
+  static final float PHI_8 = 0.036699213087558746f;
+
+  /** Above this e^(-a^2/2) is subnormal, and x Phi(x) is x or 0. */
+  static final float PHI_END = 13.19f;
 
   /** The normal density at 0, 1 / sqrt(2 pi). */
   static final float DENSITY_0 = 0.3989422804014327f;

@@ -1,16 +1,12 @@
 package dev.theriac.backend.vector;
 
 import static dev.theriac.backend.vector.ExpConstants.DENSITY_0;
-import static dev.theriac.backend.vector.ExpConstants.E1;
-import static dev.theriac.backend.vector.ExpConstants.E2;
-import static dev.theriac.backend.vector.ExpConstants.E3;
-import static dev.theriac.backend.vector.ExpConstants.E4;
-import static dev.theriac.backend.vector.ExpConstants.E5;
-import static dev.theriac.backend.vector.ExpConstants.E6;
 import static dev.theriac.backend.vector.ExpConstants.EXP_HIGH;
 import static dev.theriac.backend.vector.ExpConstants.EXP_LOW;
 import static dev.theriac.backend.vector.ExpConstants.LN2_HIGH;
 import static dev.theriac.backend.vector.ExpConstants.LN2_LOW;
+import static dev.theriac.backend.vector.ExpConstants.LN2_REST;
+import static dev.theriac.backend.vector.ExpConstants.LN2_SHORT;
 import static dev.theriac.backend.vector.ExpConstants.LOG2E;
 import static dev.theriac.backend.vector.ExpConstants.MAGIC;
 import static dev.theriac.backend.vector.ExpConstants.PHI_1;
@@ -21,8 +17,14 @@ import static dev.theriac.backend.vector.ExpConstants.PHI_5;
 import static dev.theriac.backend.vector.ExpConstants.PHI_6;
 import static dev.theriac.backend.vector.ExpConstants.PHI_7;
 import static dev.theriac.backend.vector.ExpConstants.PHI_8;
-import static dev.theriac.backend.vector.ExpConstants.PHI_9;
+import static dev.theriac.backend.vector.ExpConstants.PHI_END;
 import static dev.theriac.backend.vector.ExpConstants.PHI_T;
+import static dev.theriac.backend.vector.ExpConstants.ROUND;
+import static dev.theriac.backend.vector.ExpConstants.X2;
+import static dev.theriac.backend.vector.ExpConstants.X3;
+import static dev.theriac.backend.vector.ExpConstants.X4;
+import static dev.theriac.backend.vector.ExpConstants.X5;
+import static dev.theriac.backend.vector.ExpConstants.X6;
 import static dev.theriac.backend.vector.Lanes.ALL;
 import static dev.theriac.backend.vector.Lanes.LE;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
@@ -34,6 +36,8 @@ import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LT;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
 
 /**
  * Gradients of the functions of one element, d[i] = g[i] f'(x[i]) over whole vectors; x holds the
@@ -132,19 +136,12 @@ final class UnaryGradientLoops {
       FloatVector eN = eM.sub(MAGIC);
       FloatVector eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
       eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), eR);
-      FloatVector e =
-          eR.fma(E6, E5)
-              .fma(eR, FloatVector.broadcast(SPECIES, E4))
-              .fma(eR, FloatVector.broadcast(SPECIES, E3));
-      e =
-          e.fma(eR, FloatVector.broadcast(SPECIES, E2))
-              .fma(eR, FloatVector.broadcast(SPECIES, E1))
-              .fma(eR.mul(eR), eR)
-              .add(1f);
+      FloatVector eS = eR.mul(eR);
+      FloatVector eH = eS.fma(FloatVector.broadcast(SPECIES, X6), eR.fma(X5, X4));
+      FloatVector e = eH.fma(eS, eR.fma(X3, X2)).fma(eS, eR).add(1f);
       e = e.mul(eM.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats());
-      e = e.blend(0f, t.compare(LT, EXP_LOW));
       FloatVector s = e.add(1f);
-      FloatVector r = e.mul(4f).div(s.mul(s)).mul(k);
+      FloatVector r = e.mul(4f).div(s.mul(s)).blend(0f, t.compare(LT, EXP_LOW)).mul(k);
       r.intoMemorySegment(ALL, d + o, LE);
     }
   }
@@ -161,19 +158,12 @@ final class UnaryGradientLoops {
       FloatVector eN = eM.sub(MAGIC);
       FloatVector eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
       eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), eR);
-      FloatVector e =
-          eR.fma(E6, E5)
-              .fma(eR, FloatVector.broadcast(SPECIES, E4))
-              .fma(eR, FloatVector.broadcast(SPECIES, E3));
-      e =
-          e.fma(eR, FloatVector.broadcast(SPECIES, E2))
-              .fma(eR, FloatVector.broadcast(SPECIES, E1))
-              .fma(eR.mul(eR), eR)
-              .add(1f);
+      FloatVector eS = eR.mul(eR);
+      FloatVector eH = eS.fma(FloatVector.broadcast(SPECIES, X6), eR.fma(X5, X4));
+      FloatVector e = eH.fma(eS, eR.fma(X3, X2)).fma(eS, eR).add(1f);
       e = e.mul(eM.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats());
-      e = e.blend(0f, t.compare(LT, EXP_LOW));
       FloatVector s = e.add(1f);
-      FloatVector r = e.div(s.mul(s)).mul(k);
+      FloatVector r = e.div(s.mul(s)).blend(0f, t.compare(LT, EXP_LOW)).mul(k);
       r.intoMemorySegment(ALL, d + o, LE);
     }
   }
@@ -189,37 +179,55 @@ final class UnaryGradientLoops {
     }
   }
 
-  /** f = x sigmoid(linear x + cubic x^3). */
-  static void gate(long x, long g, long d, int n, float linear, float cubic) {
+  /**
+   * f = x sigmoid(slope x). With s the sigmoid and e = e^(-slope x), f' = s (1 + slope x e s), in
+   * which nothing cancels, unlike in s (1 - s).
+   */
+  static void silu(long x, long g, long d, int n, float slope) {
     for (int i = 0; i < n; i += LENGTH) {
       long o = 4L * i;
       FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
       FloatVector k = FloatVector.fromMemorySegment(SPECIES, ALL, g + o, LE);
 
-      FloatVector c = v.blend(-128f, v.compare(LT, -128f));
-      c = c.blend(128f, c.compare(GT, 128f));
-      FloatVector square = c.mul(c);
-      FloatVector t = square.fma(-cubic, -linear).mul(c);
-      t = t.blend(EXP_HIGH, t.compare(GT, EXP_HIGH));
-      FloatVector eM = t.fma(LOG2E, MAGIC);
-      FloatVector eN = eM.sub(MAGIC);
+      FloatVector t = v.mul(-slope);
+      FloatVector eM = t.fma(LOG2E, ROUND);
+      FloatVector eN = eM.sub(ROUND);
       FloatVector eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
       eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), eR);
-      FloatVector e =
-          eR.fma(E6, E5)
-              .fma(eR, FloatVector.broadcast(SPECIES, E4))
-              .fma(eR, FloatVector.broadcast(SPECIES, E3));
-      e =
-          e.fma(eR, FloatVector.broadcast(SPECIES, E2))
-              .fma(eR, FloatVector.broadcast(SPECIES, E1))
-              .fma(eR.mul(eR), eR)
-              .add(1f);
-      e = e.mul(eM.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats());
-      e = e.blend(0f, t.compare(LT, EXP_LOW));
+      FloatVector eS = eR.mul(eR);
+      FloatVector eH = eS.fma(FloatVector.broadcast(SPECIES, X6), eR.fma(X5, X4));
+      FloatVector e = eH.fma(eS, eR.fma(X3, X2)).fma(eS, eR).add(1f);
+      IntVector eB = eM.reinterpretAsInts().lanewise(LSHL, 23).add(e.reinterpretAsInts());
+      e = eB.reinterpretAsFloats();
       FloatVector s = FloatVector.broadcast(SPECIES, 1f).div(e.add(1f));
-      // f' = s + x u' s (1 - s) with u' = linear + 3 cubic x^2
-      FloatVector slope = square.fma(3f * cubic, linear).mul(c);
-      FloatVector r = slope.mul(s.neg().fma(s, s)).add(s).mul(k);
+      FloatVector r = e.mul(s).mul(t.neg()).fma(s, s);
+      r = r.blend(0f, t.compare(GT, EXP_HIGH)).blend(1f, t.compare(LT, EXP_LOW)).mul(k);
+      r.intoMemorySegment(ALL, d + o, LE);
+    }
+  }
+
+  /** f = x sigmoid(linear x + cubic x^3); as {@link #silu}. */
+  static void geluTanh(long x, long g, long d, int n, float linear, float cubic) {
+    for (int i = 0; i < n; i += LENGTH) {
+      long o = 4L * i;
+      FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
+      FloatVector k = FloatVector.fromMemorySegment(SPECIES, ALL, g + o, LE);
+
+      FloatVector square = v.mul(v);
+      FloatVector t = square.fma(-cubic, -linear).mul(v);
+      FloatVector eM = t.fma(LOG2E, ROUND);
+      FloatVector eN = eM.sub(ROUND);
+      FloatVector eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
+      eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), eR);
+      FloatVector eS = eR.mul(eR);
+      FloatVector eH = eS.fma(FloatVector.broadcast(SPECIES, X6), eR.fma(X5, X4));
+      FloatVector e = eH.fma(eS, eR.fma(X3, X2)).fma(eS, eR).add(1f);
+      IntVector eB = eM.reinterpretAsInts().lanewise(LSHL, 23).add(e.reinterpretAsInts());
+      e = eB.reinterpretAsFloats();
+      FloatVector s = FloatVector.broadcast(SPECIES, 1f).div(e.add(1f));
+      FloatVector slope = square.fma(3f * cubic, linear).mul(v);
+      FloatVector r = e.mul(s).mul(slope).fma(s, s);
+      r = r.blend(0f, t.compare(GT, EXP_HIGH)).blend(1f, t.compare(LT, EXP_LOW)).mul(k);
       r.intoMemorySegment(ALL, d + o, LE);
     }
   }
@@ -231,45 +239,31 @@ final class UnaryGradientLoops {
       FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
       FloatVector k = FloatVector.fromMemorySegment(SPECIES, ALL, g + o, LE);
 
-      FloatVector low = v.blend(-16f, v.compare(LT, -16f));
-      FloatVector c = low.blend(16f, low.compare(GT, 16f));
-      FloatVector a = c.abs();
-      FloatVector h = a.mul(a);
-      FloatVector rest = a.fma(a, h.neg());
-      FloatVector t = h.mul(-0.5f);
-      FloatVector eM = t.fma(LOG2E, MAGIC);
-      FloatVector eN = eM.sub(MAGIC);
-      FloatVector eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
-      eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), eR);
-      FloatVector e =
-          eR.fma(E6, E5)
-              .fma(eR, FloatVector.broadcast(SPECIES, E4))
-              .fma(eR, FloatVector.broadcast(SPECIES, E3));
-      e =
-          e.fma(eR, FloatVector.broadcast(SPECIES, E2))
-              .fma(eR, FloatVector.broadcast(SPECIES, E1))
-              .fma(eR.mul(eR), eR)
-              .add(1f);
-      e = e.mul(eM.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats());
-      e = e.blend(0f, t.compare(LT, EXP_LOW));
-      e = rest.mul(-0.5f).fma(e, e);
-      t = FloatVector.broadcast(SPECIES, 1f).div(a.fma(PHI_T, 1f));
-      FloatVector q =
-          t.fma(PHI_9, PHI_8)
-              .fma(t, FloatVector.broadcast(SPECIES, PHI_7))
-              .fma(t, FloatVector.broadcast(SPECIES, PHI_6));
-      q =
-          q.fma(t, FloatVector.broadcast(SPECIES, PHI_5))
-              .fma(t, FloatVector.broadcast(SPECIES, PHI_4))
-              .fma(t, FloatVector.broadcast(SPECIES, PHI_3));
-      q =
-          q.fma(t, FloatVector.broadcast(SPECIES, PHI_2))
-              .fma(t, FloatVector.broadcast(SPECIES, PHI_1))
-              .mul(t)
-              .mul(e);
-      FloatVector phi = q.blend(q.neg().add(1f), v.compare(GE, 0f));
+      FloatVector a = v.abs();
+      FloatVector square = a.mul(a);
+      FloatVector eM = square.fma(-0.5f * LOG2E, ROUND);
+      FloatVector eN = eM.sub(ROUND);
+      // -x^2/2 - n ln 2 with one rounding: the products of a short ln 2 are exact.
+      FloatVector eR = a.mul(-0.5f).fma(a, eN.mul(-LN2_SHORT));
+      eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_REST), eR);
+      FloatVector eS = eR.mul(eR);
+      FloatVector eH = eS.fma(FloatVector.broadcast(SPECIES, X6), eR.fma(X5, X4));
+      FloatVector e = eH.fma(eS, eR.fma(X3, X2)).fma(eS, eR).add(1f);
+      IntVector eB = eM.reinterpretAsInts().lanewise(LSHL, 23).add(e.reinterpretAsInts());
+      e = eB.reinterpretAsFloats();
+      FloatVector t = FloatVector.broadcast(SPECIES, 1f).div(a.fma(PHI_T, 1f));
+      FloatVector tS = t.mul(t);
+      FloatVector q = tS.fma(PHI_8, PHI_6).fma(tS, FloatVector.broadcast(SPECIES, PHI_4));
+      FloatVector qH = tS.fma(PHI_7, PHI_5).fma(tS, FloatVector.broadcast(SPECIES, PHI_3));
+      q = q.fma(tS, FloatVector.broadcast(SPECIES, PHI_2));
+      qH = qH.fma(tS, FloatVector.broadcast(SPECIES, PHI_1));
+      q = q.fma(t, qH).mul(t).mul(e);
       // Phi(x) + x times the density
-      FloatVector r = c.mul(e).fma(FloatVector.broadcast(SPECIES, DENSITY_0), phi).mul(k);
+      VectorMask<Float> positive = v.compare(GE, 0f);
+      FloatVector end = FloatVector.zero(SPECIES).blend(1f, positive);
+      FloatVector r = q.blend(q.neg().add(1f), positive);
+      r = v.mul(e).fma(FloatVector.broadcast(SPECIES, DENSITY_0), r);
+      r = r.blend(end, a.compare(GT, PHI_END)).mul(k);
       r.intoMemorySegment(ALL, d + o, LE);
     }
   }

@@ -1,15 +1,11 @@
 package dev.theriac.backend.vector;
 
-import static dev.theriac.backend.vector.ExpConstants.E1;
-import static dev.theriac.backend.vector.ExpConstants.E2;
-import static dev.theriac.backend.vector.ExpConstants.E3;
-import static dev.theriac.backend.vector.ExpConstants.E4;
-import static dev.theriac.backend.vector.ExpConstants.E5;
-import static dev.theriac.backend.vector.ExpConstants.E6;
 import static dev.theriac.backend.vector.ExpConstants.EXP_HIGH;
 import static dev.theriac.backend.vector.ExpConstants.EXP_LOW;
 import static dev.theriac.backend.vector.ExpConstants.LN2_HIGH;
 import static dev.theriac.backend.vector.ExpConstants.LN2_LOW;
+import static dev.theriac.backend.vector.ExpConstants.LN2_REST;
+import static dev.theriac.backend.vector.ExpConstants.LN2_SHORT;
 import static dev.theriac.backend.vector.ExpConstants.LOG2E;
 import static dev.theriac.backend.vector.ExpConstants.MAGIC;
 import static dev.theriac.backend.vector.ExpConstants.PHI_1;
@@ -20,15 +16,20 @@ import static dev.theriac.backend.vector.ExpConstants.PHI_5;
 import static dev.theriac.backend.vector.ExpConstants.PHI_6;
 import static dev.theriac.backend.vector.ExpConstants.PHI_7;
 import static dev.theriac.backend.vector.ExpConstants.PHI_8;
-import static dev.theriac.backend.vector.ExpConstants.PHI_9;
+import static dev.theriac.backend.vector.ExpConstants.PHI_END;
 import static dev.theriac.backend.vector.ExpConstants.PHI_T;
+import static dev.theriac.backend.vector.ExpConstants.ROUND;
+import static dev.theriac.backend.vector.ExpConstants.X2;
+import static dev.theriac.backend.vector.ExpConstants.X3;
+import static dev.theriac.backend.vector.ExpConstants.X4;
+import static dev.theriac.backend.vector.ExpConstants.X5;
+import static dev.theriac.backend.vector.ExpConstants.X6;
 import static dev.theriac.backend.vector.Lanes.ALL;
 import static dev.theriac.backend.vector.Lanes.LE;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 import static dev.theriac.backend.vector.Lanes.SPECIES;
 import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.EQ;
-import static jdk.incubator.vector.VectorOperators.GE;
 import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LT;
@@ -125,34 +126,50 @@ final class UnaryLoops {
     }
   }
 
-  /** y = e^x over the whole range, subnormal results included. */
+  /**
+   * y = e^x over the whole range, subnormal results included. A vector with an element outside of
+   * what the shorter way can do goes the longer way, which gives the other elements the same bits.
+   */
   static void exp(long x, long y, int n) {
     for (int i = 0; i < n; i += LENGTH) {
       long o = 4L * i;
-      FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
-
-      FloatVector t = v.blend(EXP_HIGH, v.compare(GT, EXP_HIGH));
-      t = t.blend(-104f, t.compare(LT, -104f));
-      FloatVector m = t.fma(LOG2E, 12582912f);
-      FloatVector k = m.sub(12582912f);
-      FloatVector r = k.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
-      r = k.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), r);
-      FloatVector p =
-          r.fma(E6, E5)
-              .fma(r, FloatVector.broadcast(SPECIES, E4))
-              .fma(r, FloatVector.broadcast(SPECIES, E3));
-      p =
-          p.fma(r, FloatVector.broadcast(SPECIES, E2))
-              .fma(r, FloatVector.broadcast(SPECIES, E1))
-              .fma(r.mul(r), r)
-              .add(1f);
-      // 2^k as a product of two powers: k reaches below -126, where one factor would be subnormal.
-      IntVector whole = m.reinterpretAsInts().sub(0x4b400000);
-      IntVector half = whole.lanewise(ASHR, 1);
-      p = p.mul(half.add(127).lanewise(LSHL, 23).reinterpretAsFloats());
-      p = p.mul(whole.sub(half).add(127).lanewise(LSHL, 23).reinterpretAsFloats());
-      p.intoMemorySegment(ALL, y + o, LE);
+      FloatVector t = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
+      // The first vector too, so that the compiler never takes the longer way for dead code.
+      if (i == 0 | !t.abs().compare(VectorOperators.LE, 87f).allTrue()) {
+        expOfAny(x + o, y + o);
+        continue;
+      }
+      FloatVector eM = t.fma(LOG2E, ROUND);
+      FloatVector eN = eM.sub(ROUND);
+      FloatVector eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
+      eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), eR);
+      FloatVector eS = eR.mul(eR);
+      FloatVector eH = eS.fma(FloatVector.broadcast(SPECIES, X6), eR.fma(X5, X4));
+      FloatVector e = eH.fma(eS, eR.fma(X3, X2)).fma(eS, eR).add(1f);
+      IntVector eB = eM.reinterpretAsInts().lanewise(LSHL, 23).add(e.reinterpretAsInts());
+      e = eB.reinterpretAsFloats();
+      e.intoMemorySegment(ALL, y + o, LE);
     }
+  }
+
+  /** One vector of e^x. */
+  private static void expOfAny(long x, long y) {
+    FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x, LE);
+    FloatVector t = v.blend(89f, v.compare(GT, 89f));
+    t = t.blend(-104f, t.compare(LT, -104f));
+    FloatVector m = t.fma(LOG2E, ROUND);
+    FloatVector k = m.sub(ROUND);
+    FloatVector r = k.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
+    r = k.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), r);
+    FloatVector s = r.mul(r);
+    FloatVector p = s.fma(FloatVector.broadcast(SPECIES, X6), r.fma(X5, X4));
+    p = p.fma(s, r.fma(X3, X2)).fma(s, r).add(1f);
+    // 2^k as a product of two powers: k reaches below -126, where one factor would be subnormal.
+    IntVector whole = m.reinterpretAsInts().sub(0x4b400000);
+    IntVector half = whole.lanewise(ASHR, 1);
+    p = p.mul(half.add(127).lanewise(LSHL, 23).reinterpretAsFloats());
+    p = p.mul(whole.sub(half).add(127).lanewise(LSHL, 23).reinterpretAsFloats());
+    p.intoMemorySegment(ALL, y, LE);
   }
 
   /** y = log x (Moshier, Cephes, logf). */
@@ -203,24 +220,18 @@ final class UnaryLoops {
               .fma(z, FloatVector.broadcast(SPECIES, 1.33314422036e-1f));
       p = p.fma(z, FloatVector.broadcast(SPECIES, -3.33332819422e-1f)).mul(z).fma(v, v);
       FloatVector t = a.add(a);
-      t = t.blend(EXP_HIGH, t.compare(GT, EXP_HIGH));
       FloatVector eM = t.fma(LOG2E, MAGIC);
       FloatVector eN = eM.sub(MAGIC);
       FloatVector eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
       eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), eR);
-      FloatVector e =
-          eR.fma(E6, E5)
-              .fma(eR, FloatVector.broadcast(SPECIES, E4))
-              .fma(eR, FloatVector.broadcast(SPECIES, E3));
-      e =
-          e.fma(eR, FloatVector.broadcast(SPECIES, E2))
-              .fma(eR, FloatVector.broadcast(SPECIES, E1))
-              .fma(eR.mul(eR), eR)
-              .add(1f);
+      FloatVector eS = eR.mul(eR);
+      FloatVector eH = eS.fma(FloatVector.broadcast(SPECIES, X6), eR.fma(X5, X4));
+      FloatVector e = eH.fma(eS, eR.fma(X3, X2)).fma(eS, eR).add(1f);
       e = e.mul(eM.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats());
-      e = e.blend(0f, t.compare(LT, EXP_LOW));
       FloatVector r = FloatVector.broadcast(SPECIES, -2f).div(e.add(1f)).add(1f);
-      r = r.blend(r.neg(), v.compare(LT, 0f));
+      r = r.blend(1f, t.compare(GT, 40f));
+      IntVector sign = v.reinterpretAsInts().and(0x80000000);
+      r = r.reinterpretAsInts().or(sign).reinterpretAsFloats();
       r = r.blend(p, a.compare(LT, 0.625f));
       r.intoMemorySegment(ALL, y + o, LE);
     }
@@ -233,53 +244,82 @@ final class UnaryLoops {
       FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
 
       FloatVector t = v.neg();
-      t = t.blend(EXP_HIGH, t.compare(GT, EXP_HIGH));
       FloatVector eM = t.fma(LOG2E, MAGIC);
       FloatVector eN = eM.sub(MAGIC);
       FloatVector eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
       eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), eR);
-      FloatVector e =
-          eR.fma(E6, E5)
-              .fma(eR, FloatVector.broadcast(SPECIES, E4))
-              .fma(eR, FloatVector.broadcast(SPECIES, E3));
-      e =
-          e.fma(eR, FloatVector.broadcast(SPECIES, E2))
-              .fma(eR, FloatVector.broadcast(SPECIES, E1))
-              .fma(eR.mul(eR), eR)
-              .add(1f);
+      FloatVector eS = eR.mul(eR);
+      FloatVector eH = eS.fma(FloatVector.broadcast(SPECIES, X6), eR.fma(X5, X4));
+      FloatVector e = eH.fma(eS, eR.fma(X3, X2)).fma(eS, eR).add(1f);
       e = e.mul(eM.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats());
-      e = e.blend(0f, t.compare(LT, EXP_LOW));
       FloatVector r = FloatVector.broadcast(SPECIES, 1f).div(e.add(1f));
+      r = r.blend(0f, t.compare(GT, 88f)).blend(1f, t.compare(LT, -87f));
       r.intoMemorySegment(ALL, y + o, LE);
     }
   }
 
-  /** y = x sigmoid(linear x + cubic x^3): SiLU, quick GELU and the tanh form of GELU. */
-  static void gate(long x, long y, int n, float linear, float cubic) {
+  /** y = x sigmoid(x). */
+  static void silu(long x, long y, int n) {
     for (int i = 0; i < n; i += LENGTH) {
       long o = 4L * i;
       FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
 
-      FloatVector low = v.blend(-128f, v.compare(LT, -128f));
-      FloatVector c = low.blend(128f, low.compare(GT, 128f));
-      FloatVector t = c.mul(c).fma(-cubic, -linear).mul(c);
-      t = t.blend(EXP_HIGH, t.compare(GT, EXP_HIGH));
-      FloatVector eM = t.fma(LOG2E, MAGIC);
-      FloatVector eN = eM.sub(MAGIC);
+      FloatVector t = v.neg();
+      FloatVector eM = t.fma(LOG2E, ROUND);
+      FloatVector eN = eM.sub(ROUND);
       FloatVector eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
       eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), eR);
-      FloatVector e =
-          eR.fma(E6, E5)
-              .fma(eR, FloatVector.broadcast(SPECIES, E4))
-              .fma(eR, FloatVector.broadcast(SPECIES, E3));
-      e =
-          e.fma(eR, FloatVector.broadcast(SPECIES, E2))
-              .fma(eR, FloatVector.broadcast(SPECIES, E1))
-              .fma(eR.mul(eR), eR)
-              .add(1f);
-      e = e.mul(eM.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats());
-      e = e.blend(0f, t.compare(LT, EXP_LOW));
-      FloatVector r = low.div(e.add(1f));
+      FloatVector eS = eR.mul(eR);
+      FloatVector eH = eS.fma(FloatVector.broadcast(SPECIES, X6), eR.fma(X5, X4));
+      FloatVector e = eH.fma(eS, eR.fma(X3, X2)).fma(eS, eR).add(1f);
+      IntVector eB = eM.reinterpretAsInts().lanewise(LSHL, 23).add(e.reinterpretAsInts());
+      e = eB.reinterpretAsFloats();
+      FloatVector r = v.div(e.add(1f));
+      r = r.blend(-0f, t.compare(GT, EXP_HIGH)).blend(v, t.compare(LT, EXP_LOW));
+      r.intoMemorySegment(ALL, y + o, LE);
+    }
+  }
+
+  /** y = x sigmoid(slope x): quick GELU. */
+  static void quickGelu(long x, long y, int n, float slope) {
+    for (int i = 0; i < n; i += LENGTH) {
+      long o = 4L * i;
+      FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
+
+      FloatVector t = v.mul(-slope);
+      FloatVector eM = t.fma(LOG2E, ROUND);
+      FloatVector eN = eM.sub(ROUND);
+      FloatVector eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
+      eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), eR);
+      FloatVector eS = eR.mul(eR);
+      FloatVector eH = eS.fma(FloatVector.broadcast(SPECIES, X6), eR.fma(X5, X4));
+      FloatVector e = eH.fma(eS, eR.fma(X3, X2)).fma(eS, eR).add(1f);
+      IntVector eB = eM.reinterpretAsInts().lanewise(LSHL, 23).add(e.reinterpretAsInts());
+      e = eB.reinterpretAsFloats();
+      FloatVector r = v.div(e.add(1f));
+      r = r.blend(-0f, t.compare(GT, EXP_HIGH)).blend(v, t.compare(LT, EXP_LOW));
+      r.intoMemorySegment(ALL, y + o, LE);
+    }
+  }
+
+  /** y = x sigmoid(linear x + cubic x^3): the tanh form of GELU. */
+  static void geluTanh(long x, long y, int n, float linear, float cubic) {
+    for (int i = 0; i < n; i += LENGTH) {
+      long o = 4L * i;
+      FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
+
+      FloatVector t = v.mul(v).fma(-cubic, -linear).mul(v);
+      FloatVector eM = t.fma(LOG2E, ROUND);
+      FloatVector eN = eM.sub(ROUND);
+      FloatVector eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
+      eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), eR);
+      FloatVector eS = eR.mul(eR);
+      FloatVector eH = eS.fma(FloatVector.broadcast(SPECIES, X6), eR.fma(X5, X4));
+      FloatVector e = eH.fma(eS, eR.fma(X3, X2)).fma(eS, eR).add(1f);
+      IntVector eB = eM.reinterpretAsInts().lanewise(LSHL, 23).add(e.reinterpretAsInts());
+      e = eB.reinterpretAsFloats();
+      FloatVector r = v.div(e.add(1f));
+      r = r.blend(-0f, t.compare(GT, EXP_HIGH)).blend(v, t.compare(LT, EXP_LOW));
       r.intoMemorySegment(ALL, y + o, LE);
     }
   }
@@ -290,45 +330,32 @@ final class UnaryLoops {
       long o = 4L * i;
       FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
 
-      FloatVector low = v.blend(-16f, v.compare(LT, -16f));
-      FloatVector c = low.blend(16f, low.compare(GT, 16f));
-      FloatVector a = c.abs();
-      FloatVector h = a.mul(a);
-      FloatVector rest = a.fma(a, h.neg());
-      FloatVector t = h.mul(-0.5f);
-      FloatVector eM = t.fma(LOG2E, MAGIC);
-      FloatVector eN = eM.sub(MAGIC);
-      FloatVector eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_HIGH), t);
-      eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_LOW), eR);
-      FloatVector e =
-          eR.fma(E6, E5)
-              .fma(eR, FloatVector.broadcast(SPECIES, E4))
-              .fma(eR, FloatVector.broadcast(SPECIES, E3));
-      e =
-          e.fma(eR, FloatVector.broadcast(SPECIES, E2))
-              .fma(eR, FloatVector.broadcast(SPECIES, E1))
-              .fma(eR.mul(eR), eR)
-              .add(1f);
-      e = e.mul(eM.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats());
-      e = e.blend(0f, t.compare(LT, EXP_LOW));
-      e = rest.mul(-0.5f).fma(e, e);
-      t = FloatVector.broadcast(SPECIES, 1f).div(a.fma(PHI_T, 1f));
-      FloatVector q =
-          t.fma(PHI_9, PHI_8)
-              .fma(t, FloatVector.broadcast(SPECIES, PHI_7))
-              .fma(t, FloatVector.broadcast(SPECIES, PHI_6));
-      q =
-          q.fma(t, FloatVector.broadcast(SPECIES, PHI_5))
-              .fma(t, FloatVector.broadcast(SPECIES, PHI_4))
-              .fma(t, FloatVector.broadcast(SPECIES, PHI_3));
-      q =
-          q.fma(t, FloatVector.broadcast(SPECIES, PHI_2))
-              .fma(t, FloatVector.broadcast(SPECIES, PHI_1))
-              .mul(t)
-              .mul(e);
-      // q is Phi(-|x|), so that the far negative side keeps its relative accuracy.
-      FloatVector r = q.blend(q.neg().add(1f), v.compare(GE, 0f)).mul(low);
-      r.intoMemorySegment(ALL, y + o, LE);
+      FloatVector a = v.abs();
+      FloatVector square = a.mul(a);
+      FloatVector eM = square.fma(-0.5f * LOG2E, ROUND);
+      FloatVector eN = eM.sub(ROUND);
+      // -x^2/2 - n ln 2 with one rounding: the products of a short ln 2 are exact.
+      FloatVector eR = a.mul(-0.5f).fma(a, eN.mul(-LN2_SHORT));
+      eR = eN.fma(FloatVector.broadcast(SPECIES, -LN2_REST), eR);
+      FloatVector eS = eR.mul(eR);
+      FloatVector eH = eS.fma(FloatVector.broadcast(SPECIES, X6), eR.fma(X5, X4));
+      FloatVector e = eH.fma(eS, eR.fma(X3, X2)).fma(eS, eR).add(1f);
+      IntVector eB = eM.reinterpretAsInts().lanewise(LSHL, 23).add(e.reinterpretAsInts());
+      e = eB.reinterpretAsFloats();
+      FloatVector t = FloatVector.broadcast(SPECIES, 1f).div(a.fma(PHI_T, 1f));
+      FloatVector tS = t.mul(t);
+      FloatVector q = tS.fma(PHI_8, PHI_6).fma(tS, FloatVector.broadcast(SPECIES, PHI_4));
+      FloatVector qH = tS.fma(PHI_7, PHI_5).fma(tS, FloatVector.broadcast(SPECIES, PHI_3));
+      q = q.fma(tS, FloatVector.broadcast(SPECIES, PHI_2));
+      qH = qH.fma(tS, FloatVector.broadcast(SPECIES, PHI_1));
+      q = q.fma(t, qH).mul(t).mul(e);
+      // max(x, 0) - |x| Phi(-|x|), so that the far negative side keeps its relative accuracy.
+      IntVector bits = v.reinterpretAsInts();
+      FloatVector end = bits.and(bits.lanewise(ASHR, 31).not()).reinterpretAsFloats();
+      FloatVector r = q.neg().fma(a, end);
+      r = r.blend(end, a.compare(GT, PHI_END));
+      bits = r.reinterpretAsInts().or(bits.and(0x80000000));
+      bits.reinterpretAsFloats().intoMemorySegment(ALL, y + o, LE);
     }
   }
 }

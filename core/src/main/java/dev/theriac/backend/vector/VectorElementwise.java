@@ -100,10 +100,10 @@ final class VectorElementwise implements ElementwiseKernels {
       case TANH -> UnaryLoops.tanh(x, y, n);
       case SIGMOID -> UnaryLoops.sigmoid(x, y, n);
       case RELU -> UnaryLoops.relu(x, y, n);
-      case SILU -> UnaryLoops.gate(x, y, n, 1, 0);
+      case SILU -> UnaryLoops.silu(x, y, n);
       case GELU -> UnaryLoops.gelu(x, y, n);
-      case GELU_TANH -> UnaryLoops.gate(x, y, n, GELU_SLOPE, GELU_CUBIC);
-      case QUICK_GELU -> UnaryLoops.gate(x, y, n, QUICK, 0);
+      case GELU_TANH -> UnaryLoops.geluTanh(x, y, n, GELU_SLOPE, GELU_CUBIC);
+      case QUICK_GELU -> UnaryLoops.quickGelu(x, y, n, QUICK);
       case SIN, COS -> throw new AssertionError(kind);
     }
   }
@@ -158,10 +158,10 @@ final class VectorElementwise implements ElementwiseKernels {
       case TANH -> UnaryGradientLoops.tanh(x, g, d, n);
       case SIGMOID -> UnaryGradientLoops.sigmoid(x, g, d, n);
       case RELU -> UnaryGradientLoops.relu(x, g, d, n);
-      case SILU -> UnaryGradientLoops.gate(x, g, d, n, 1, 0);
+      case SILU -> UnaryGradientLoops.silu(x, g, d, n, 1);
       case GELU -> UnaryGradientLoops.gelu(x, g, d, n);
-      case GELU_TANH -> UnaryGradientLoops.gate(x, g, d, n, GELU_SLOPE, GELU_CUBIC);
-      case QUICK_GELU -> UnaryGradientLoops.gate(x, g, d, n, QUICK, 0);
+      case GELU_TANH -> UnaryGradientLoops.geluTanh(x, g, d, n, GELU_SLOPE, GELU_CUBIC);
+      case QUICK_GELU -> UnaryGradientLoops.silu(x, g, d, n, QUICK);
       case SIN, COS -> throw new AssertionError(kind);
     }
   }

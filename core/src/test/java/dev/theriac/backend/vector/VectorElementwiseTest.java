@@ -102,6 +102,27 @@ class VectorElementwiseTest extends KernelFixture {
     }
   }
 
+  /** An element gives the same bits whatever stands beside it, out of range or not a number. */
+  @ParameterizedTest
+  @EnumSource
+  void neighboursDoNotMatter(UnaryKind kind) {
+    int n = 200;
+    Strided plain = inputs(kind, n);
+    Strided mixed = copyOf(plain);
+    for (int i = 0; i < n; i += 7) {
+      Host.setFloat(mixed.address() + 4L * i, SPECIAL[i / 7 % SPECIAL.length]);
+    }
+    Strided y = run(empty(n), o -> vector.elementwise().unary(kind, plain, o));
+    Strided z = run(empty(n), o -> vector.elementwise().unary(kind, mixed, o));
+    Strided d = run(empty(n), o -> vector.elementwise().unaryGradient(kind, plain, y, plain, o));
+    Strided e = run(empty(n), o -> vector.elementwise().unaryGradient(kind, mixed, z, plain, o));
+    for (int i = 0; i < n; i++) {
+      if (i % 7 == 0) continue;
+      assertThat(Host.getInt(z.address() + 4L * i)).isEqualTo(Host.getInt(y.address() + 4L * i));
+      assertThat(Host.getInt(e.address() + 4L * i)).isEqualTo(Host.getInt(d.address() + 4L * i));
+    }
+  }
+
   @ParameterizedTest
   @EnumSource
   void binaryAgreesWithScalar(BinaryKind kind) {

@@ -39,6 +39,8 @@ class VectorWidthsTest {
       elementwise.unaryAgreesWithScalar(kind);
       elementwise.gradientAgreesWithScalar(kind);
       elementwise.positionDoesNotMatter(kind);
+      elementwise.unarySpecialValues(kind);
+      elementwise.neighboursDoNotMatter(kind);
     }
     for (BinaryKind kind : BinaryKind.values()) elementwise.binaryAgreesWithScalar(kind);
     elementwise.swigluGradientAgreesWithScalar();
