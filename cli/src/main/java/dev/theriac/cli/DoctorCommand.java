@@ -4,10 +4,13 @@ import dev.theriac.backend.Availability;
 import dev.theriac.backend.BackendProvider;
 import dev.theriac.backend.Backends;
 import dev.theriac.backend.Workers;
+import dev.theriac.bench.frame.Ceilings;
 import dev.theriac.tensor.Memory;
 import java.io.PrintWriter;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.ParentCommand;
 
 /** Says what Theriac runs on here, what it could not use, and what would help. */
@@ -15,6 +18,15 @@ import picocli.CommandLine.ParentCommand;
     name = "doctor",
     description = "Says what Theriac runs on here, what it cannot use, and what would help.")
 final class DoctorCommand implements Callable<Integer> {
+  /** Of each measurement. */
+  private static final int MILLIS = 200;
+
+  /** What the arrays of a bandwidth measurement and everything else need. */
+  private static final long HEAP = 512L << 20;
+
+  @Option(names = "--quick", description = "Leaves out what is measured, which takes seconds.")
+  private boolean quick;
+
   @ParentCommand private TheriacCommand theriac;
 
   @Override
@@ -44,24 +56,50 @@ final class DoctorCommand implements Callable<Integer> {
         out,
         "CPU back end",
         cpu.backend().name() + (cpu.reason().isEmpty() ? "" : ": " + cpu.reason()));
-    row(out, "vectors", vectors(cpu));
-    row(out, "self-check", SelfCheck.run());
+    cpu.backend().choices().forEach((name, why) -> row(out, name, why));
+    SelfCheck check = SelfCheck.run();
+    row(out, "self-check", check.text());
+    check.failures().forEach(failure -> row(out, "", failure));
+    if (!quick) measure(out);
     for (BackendProvider provider : BackendProvider.all()) {
       Availability found = provider.availability();
       row(out, provider.name() + " back end", (found.available() ? "" : "not used: ") + found);
     }
-    return 0;
+    return check.failures().isEmpty() ? 0 : 1;
   }
 
-  /** The vector back end's name ends in its width. */
-  private static String vectors(Backends.Choice cpu) {
-    String name = cpu.backend().name();
-    return name.startsWith("vector-")
-        ? name.substring("vector-".length()) + " bits (theriac.vector.bits)"
-        : "not used: " + cpu.reason();
+  private static void measure(PrintWriter out) {
+    int all = Workers.threads();
+    if (Backends.cpu().backend() != Backends.scalar()) {
+      row(out, "FMA peak", measured("GFLOP/s in F32", Ceilings::fma, all));
+    }
+    if (Runtime.getRuntime().maxMemory() < HEAP) {
+      row(out, "memory", "not measured: the heap may not grow to 512 MiB");
+      return;
+    }
+    row(out, "memory read", measured("GB/s", Ceilings::read, all));
+    row(out, "memory copy", measured("GB/s, reads and writes", Ceilings::copy, all));
+  }
+
+  /** A rate on so many threads, measured for so many milliseconds. */
+  @FunctionalInterface
+  private interface Rate {
+    double of(int threads, int millis) throws InterruptedException;
+  }
+
+  private static String measured(String unit, Rate rate, int all) {
+    try {
+      String one = String.format(Locale.ROOT, "%.1f %s on one thread", rate.of(1, MILLIS), unit);
+      return all == 1
+          ? one
+          : one + String.format(Locale.ROOT, ", %.1f on %d", rate.of(all, MILLIS), all);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return "interrupted";
+    }
   }
 
   private static void row(PrintWriter out, String name, String value) {
-    out.printf("%-15s%s%n", name, value);
+    out.printf("%-16s%s%n", name, value);
   }
 }

@@ -2,77 +2,64 @@ package dev.theriac.cli;
 
 import dev.theriac.backend.Backend;
 import dev.theriac.backend.Backends;
-import dev.theriac.op.Autograd;
-import dev.theriac.tensor.Rng;
-import dev.theriac.tensor.Scope;
-import dev.theriac.tensor.Tensor;
-import java.util.LinkedHashMap;
+import dev.theriac.backend.check.KernelCheck;
+import dev.theriac.tensor.Device;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
-import java.util.Map;
-import java.util.function.Supplier;
 
-/** Compares the CPU back end in use with plain scalar loops on a few small operations. */
-final class SelfCheck {
-  /** Far above the rounding of sums of a hundred terms, far below any real mistake. */
-  private static final double TOLERANCE = 1e-4;
-
-  private SelfCheck() {}
-
-  /** One line: how far the two lie apart, or which operation differs. */
-  static String run() {
-    Backend cpu = Backends.cpu().backend();
+/**
+ * Compares every kernel of the CPU back end in use with plain scalar loops.
+ *
+ * @param text one line: how far the two lie apart, or how many differ
+ * @param failures a line for each kernel that differs
+ */
+record SelfCheck(String text, List<String> failures) {
+  static SelfCheck run() {
+    Backend cpu = Backends.of(Device.CPU);
     if (cpu == Backends.scalar()) {
-      return "nothing to compare: the scalar code itself is in use";
+      return new SelfCheck("nothing to compare: the scalar code itself is in use", List.of());
     }
     return compare(cpu, Backends.scalar());
   }
 
-  static String compare(Backend checked, Backend oracle) {
+  static SelfCheck compare(Backend checked, Backend oracle) {
+    List<KernelCheck> checks = KernelCheck.all();
+    List<String> failures = new ArrayList<>();
     double worst = 0;
-    try (Scope _ = Scope.open()) {
-      Tensor a = Tensor.randn(new Rng(1), 1, 65, 129);
-      Tensor b = Tensor.randn(new Rng(2), 1, 129, 33);
-      Map<String, Supplier<Tensor>> operations = new LinkedHashMap<>();
-      operations.put("matmul", () -> a.matmul(b));
-      operations.put("softmax", a::softmax);
-      operations.put("gelu", a::gelu);
-      operations.put("sum", () -> a.sum(1, true));
-      operations.put("add", () -> a.add(a));
-      for (var operation : operations.entrySet()) {
-        double apart =
-            apart(values(checked, operation.getValue()), values(oracle, operation.getValue()));
-        if (!(apart <= TOLERANCE)) {
-          return String.format(
-              Locale.ROOT,
-              "FAILED: %s of %s differs from %s by %.1e of its size; please report this machine",
-              operation.getKey(),
-              checked.name(),
-              oracle.name(),
-              apart);
-        }
-        worst = Math.max(worst, apart);
+    for (KernelCheck check : checks) {
+      double apart;
+      try {
+        apart = check.apart(checked, oracle);
+      } catch (RuntimeException e) {
+        failures.add(check.name() + " failed: " + e);
+        continue;
       }
-      return String.format(
-          Locale.ROOT,
-          "%d operations agree with scalar code to %.0e of their size",
-          operations.size(),
-          worst);
+      if (apart <= KernelCheck.TOLERANCE) {
+        worst = Math.max(worst, apart);
+      } else {
+        failures.add(
+            String.format(
+                Locale.ROOT,
+                "%s of %s differs from %s by %.1e of its size",
+                check.name(),
+                checked.name(),
+                oracle.name(),
+                apart));
+      }
     }
-  }
-
-  private static float[] values(Backend backend, Supplier<Tensor> operation) {
-    return Backends.with(backend, () -> Autograd.noGrad(operation).toFloats());
-  }
-
-  /** Largest difference over the largest magnitude. */
-  static double apart(float[] have, float[] wanted) {
-    double difference = 0;
-    double size = 0;
-    for (int i = 0; i < wanted.length; i++) {
-      difference = Math.max(difference, Math.abs((double) have[i] - wanted[i]));
-      size = Math.max(size, Math.abs(wanted[i]));
-      if (Float.isNaN(have[i])) return Double.NaN;
-    }
-    return difference / size;
+    long kernels = checks.stream().map(KernelCheck::kernel).distinct().count();
+    String text =
+        failures.isEmpty()
+            ? String.format(
+                Locale.ROOT,
+                "%d kernels, %d checks: agree with scalar code to %.0e of their size",
+                kernels,
+                checks.size(),
+                worst)
+            : String.format(
+                "%d of %d checks FAILED; please report this machine",
+                failures.size(), checks.size());
+    return new SelfCheck(text, failures);
   }
 }

@@ -1,6 +1,8 @@
 package dev.theriac.backend;
 
 import dev.theriac.tensor.Device;
+import java.util.LinkedHashMap;
+import java.util.SequencedMap;
 
 /** The kernels of one device, a family each. Implementations are stateless and thread-safe. */
 public interface Backend {
@@ -8,6 +10,14 @@ public interface Backend {
   String name();
 
   Device device();
+
+  /**
+   * What was chosen on this machine and why, for people: a short name and a sentence each, in
+   * order. May wait some seconds for kernels to get ready.
+   */
+  default SequencedMap<String, String> choices() {
+    return new LinkedHashMap<>();
+  }
 
   ElementwiseKernels elementwise();
 

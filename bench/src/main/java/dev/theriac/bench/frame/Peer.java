@@ -46,10 +46,9 @@ public final class Peer {
         yield values.toString();
       }
       case "bytes" -> Long.toString(engine.peakBytes(words[1]));
-      case "peak" -> format("%.6g", fmaPeak(threads, Integer.parseInt(words[1])));
-      case "bandwidth" ->
-          format("%.6g", MemoryBandwidth.gigabytes(threads, Integer.parseInt(words[1])));
-      case "copy" -> format("%.6g", MemoryBandwidth.copied(threads, Integer.parseInt(words[1])));
+      case "peak" -> format("%.6g", Ceilings.fma(threads, Integer.parseInt(words[1])));
+      case "bandwidth" -> format("%.6g", Ceilings.read(threads, Integer.parseInt(words[1])));
+      case "copy" -> format("%.6g", Ceilings.copy(threads, Integer.parseInt(words[1])));
       default -> throw new IllegalArgumentException("unknown command: " + words[0]);
     };
   }
@@ -66,18 +65,6 @@ public final class Peer {
     double[] sorted = Arrays.copyOf(micros, calls);
     Arrays.sort(sorted);
     return format("%.6g %.6g %d", Stats.median(sorted), sorted[0], calls);
-  }
-
-  /** By name: the class is there only where the Vector API is. */
-  private static double fmaPeak(int threads, int millis) {
-    try {
-      return (double)
-          Class.forName("dev.theriac.backend.vector.FmaPeak")
-              .getMethod("gflops", int.class, int.class)
-              .invoke(null, threads, millis);
-    } catch (ReflectiveOperationException | LinkageError e) {
-      throw new IllegalStateException("the peak cannot be measured", e);
-    }
   }
 
   private static String format(String pattern, Object... values) {

@@ -36,6 +36,10 @@ final class GemmWarmUp implements Runnable {
   /** Whether the tiles run at speed. Tests switch it to compare the two ways. */
   static volatile boolean ready;
 
+  private static final long STARTED = System.nanoTime();
+
+  private static volatile long finished;
+
   static {
     Thread thread = new Thread(null, new GemmWarmUp(), "theriac-warm-up", 0, false);
     thread.setDaemon(true);
@@ -54,6 +58,11 @@ final class GemmWarmUp implements Runnable {
     return DONE.await(seconds, TimeUnit.SECONDS);
   }
 
+  /** How long the warm-up took; only after {@link #await} gave true. */
+  static double seconds() {
+    return (finished - STARTED) / 1e9;
+  }
+
   @Override
   public void run() {
     long patience = System.nanoTime() + PATIENCE;
@@ -70,6 +79,7 @@ final class GemmWarmUp implements Runnable {
         LockSupport.parkNanos(PAUSE);
       }
     }
+    finished = System.nanoTime();
     ready = true;
     DONE.countDown();
   }

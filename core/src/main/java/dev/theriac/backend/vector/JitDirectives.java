@@ -25,13 +25,22 @@ final class JitDirectives {
   /** False to leave the compiler alone, as on a JVM that refuses directives. */
   static final String PROPERTY = "theriac.vector.directives";
 
+  /** Why they may not, empty when they may. Set by {@link #install()}, hence above its call. */
+  private static String refusal = "";
+
   /** Whether kernels of more than about sixty vector calls may be used. */
   static final boolean LARGE_KERNELS = install();
 
   private JitDirectives() {}
 
+  /** Why {@link #LARGE_KERNELS} is false; empty when it is true. */
+  static String refusal() {
+    return refusal;
+  }
+
   private static boolean install() {
     if ("false".equals(System.getProperty(PROPERTY))) {
+      refusal = PROPERTY + "=false";
       return false;
     }
     try {
@@ -45,6 +54,7 @@ final class JitDirectives {
     } catch (IOException | ReflectiveOperationException | RuntimeException | LinkageError e) {
       Throwable cause = e instanceof InvocationTargetException i ? i.getCause() : e;
       LOG.log(System.Logger.Level.DEBUG, "compiler directives refused: smaller kernels", cause);
+      refusal = "the JVM has no such command (" + cause + ")";
       return false;
     }
   }
@@ -82,6 +92,7 @@ final class JitDirectives {
     boolean added = String.valueOf(answer).contains("added");
     if (!added) {
       LOG.log(System.Logger.Level.DEBUG, "compiler directives refused: {0}", answer);
+      refusal = "the JVM answered " + String.valueOf(answer).strip();
     }
     return added;
   }

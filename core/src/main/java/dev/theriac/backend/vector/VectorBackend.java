@@ -18,6 +18,7 @@ import dev.theriac.backend.SelectionKernels;
 import dev.theriac.backend.SoftmaxKernels;
 import dev.theriac.tensor.Device;
 import java.util.Locale;
+import java.util.SequencedMap;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -59,6 +60,11 @@ public final class VectorBackend implements Backend {
   @Override
   public String name() {
     return "vector-" + Lanes.SPECIES.vectorBitSize();
+  }
+
+  @Override
+  public SequencedMap<String, String> choices() {
+    return VectorChoices.all();
   }
 
   @Override
