@@ -1,6 +1,8 @@
 package dev.theriac.backend.vector;
 
 import static dev.theriac.backend.vector.AttentionBlock.QUERIES;
+import static dev.theriac.backend.vector.AttentionBlock.ROW;
+import static dev.theriac.backend.vector.AttentionBlock.TALL;
 import static dev.theriac.backend.vector.AttentionCall.roundUp;
 import static dev.theriac.backend.vector.Lanes.BYTES;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
@@ -10,111 +12,228 @@ import dev.theriac.tensor.Host;
 
 /**
  * The backward pass: probabilities are computed again from the scores and the saved log-sum of each
- * row. With P the probabilities and G the gradient of the output, dV = P^T G, dS = P (G V^T -
- * rowsum (G out)), dQ = scale dS K and dK = scale dS^T Q, summed over blocks of queries in order.
+ * row, a block of queries and a chunk of keys at a time. With P the probabilities and G the
+ * gradient of the output, dV = P^T G, dS = P (G V^T - rowsum (G out)), dQ = scale dS K and dK =
+ * scale dS^T Q, summed over blocks of queries in order. Strips hold P and dS transposed, so that dV
+ * and dK read them as they lie and dQ reads columns.
  */
 record AttentionBackward(
     AttentionCall call, Heads out, long lse, Heads grad, Heads dq, Heads dk, Heads dv) {
+  /** Keys of a chunk. */
+  private static final int CHUNK = 64;
 
-  /** Key-value head {@code group} of sequence b and the query heads that read it. */
-  void head(int b, int group) {
-    int n = call.queries() == 0 ? 0 : call.visible(b, call.queries() - 1);
+  /** Rows of the sums of a part: whole tiles. */
+  int sumRows() {
+    return roundUp(call.keys(), TALL);
+  }
+
+  /**
+   * Blocks [first, last) of those of all query heads that read key-value head {@code group}: their
+   * gradients of queries, and what they add to those of keys and values, [sumRows(), padded depth]
+   * each at {@code sums}. With 0 for it the blocks are all there are, and the sums are the result.
+   */
+  void run(int b, int group, int first, int last, long sums) {
+    int n = 0;
+    for (int i = first; i < last; i++) n = Math.max(n, call.visible(b, call.end(i) - 1));
     int depth = call.depth();
     int padded = call.paddedDepth();
-    // Tiles of the transposed product may take five rows more than there are keys.
-    int tallKeys = roundUp(n, AttentionTiles.ROWS);
-    long scoreRow = AttentionBlock.scoreRow(n + AttentionTiles.ROWS);
-    long columns = AttentionBlock.columnBytes(n, depth);
-    long rows = 4L * padded * tallKeys;
-    long block = 4L * padded * QUERIES;
-    long strip = QUERIES * scoreRow;
+    long row = 4L * padded;
+    long rows = row * roundUp(n, TALL);
+    long block = row * QUERIES;
+    long strip = ROW * roundUp(Math.min(n, CHUNK), TALL);
+    long sumBytes = row * sumRows();
     long zeros =
         Workspace.get(
-            Workspace.TASK, 2 * BYTES + 128 + 2 * columns + 3 * rows + 3 * block + 2 * strip);
-    long scratch = zeros + 2 * BYTES;
-    long scales = scratch + 64;
-    long packedK = scales + 64;
-    long packedV = packedK + columns;
-    long keys = packedV + columns;
-    long sumK = keys + rows;
-    long sumV = sumK + rows;
-    long queries = sumV + rows;
-    long grads = queries + block;
-    long result = grads + block;
-    long p = result + block;
+            Workspace.TASK,
+            4 * BYTES
+                + 64
+                + 2 * ROW
+                + 6 * block
+                + 2 * rows
+                + 2 * strip
+                + (sums == 0 ? 2 * sumBytes : 0));
+    long scratch = zeros + 3 * BYTES;
+    long scales = scratch + BYTES;
+    long logs = scales + 64;
+    long means = logs + ROW;
+    long queries = means + ROW;
+    long packedQ = queries + block;
+    long grads = packedQ + block;
+    long packedG = grads + block;
+    long result = packedG + block;
+    long outs = result + block;
+    long keys = outs + block;
+    long values = keys + rows;
+    long p = values + rows;
     long ds = p + strip;
-    Moves.fill(zeros, 2 * LENGTH, 0);
+    long sumK = sums == 0 ? ds + strip : sums;
+    long sumV = sumK + sumBytes;
+    Moves.fill(zeros, 3 * LENGTH, 0);
     Host.setFloat(scales, 1);
-    Host.setFloat(scales + 4, call.scale());
-    Moves.fill(sumK, 2 * padded * tallKeys, 0);
-    if (n > 0) {
-      long k = call.k().at(b, 0, group);
-      long v = call.v().at(b, 0, group);
-      AttentionBlock.packColumns(k, call.k().token(), n, depth, packedK);
-      AttentionBlock.packColumns(v, call.v().token(), n, depth, packedV);
-      AttentionLoops.padRows(k, call.k().token(), n, depth, scales, keys, padded);
-    }
-    int ratio = call.heads() / call.groups();
-    for (int h = group * ratio; h < group * ratio + ratio; h++) {
-      for (int t = 0; t < call.queries(); t += QUERIES) {
-        int m = Math.min(QUERIES, call.queries() - t);
-        int tall = roundUp(m, AttentionTiles.ROWS);
-        int end = call.visible(b, t + m - 1);
-        load(call.q(), b, t, h, m, tall, scales + 4, queries);
-        load(grad, b, t, h, m, tall, scales, grads);
-        AttentionBlock.scores(
-            queries, 4L * padded, tall, packedK, n, end, depth, zeros, p, scoreRow);
-        AttentionBlock.scores(
-            grads, 4L * padded, tall, packedV, n, end, depth, zeros, ds, scoreRow);
-        long outs = out.at(b, t, h);
-        long outRow = out.token();
-        if (depth != padded) {
-          load(out, b, t, h, m, m, scales, result);
-          outs = result;
-          outRow = 4L * padded;
-        }
-        for (int i = 0; i < m; i++) {
-          float delta = SumLoops.dot(grads + 4L * i * padded, outs + i * outRow, padded, scratch);
-          long at = lse + 4L * (((long) b * call.heads() + h) * call.queries() + t + i);
-          long o = i * scoreRow;
-          row(p + o, ds + o, call.visible(b, t + i), end, Host.getFloat(at), delta);
-        }
-        int tallEnd = roundUp(end, AttentionTiles.ROWS);
-        AttentionBlock.product(p, 4, scoreRow, tallEnd, grads, m, padded, sumV, 4L * padded, sumV);
-        AttentionBlock.product(
-            ds, 4, scoreRow, tallEnd, queries, m, padded, sumK, 4L * padded, sumK);
-        AttentionBlock.product(ds, scoreRow, 4, tall, keys, end, padded, zeros, 0, result);
-        AttentionLoops.scaleRows(
-            result, 4L * padded, dq.at(b, t, h), dq.token(), m, depth, scales + 4, 0);
+    Host.setFloat(scales + 4, (float) (call.scale() * AttentionLoops.LOG2E));
+    Host.setFloat(scales + 8, call.scale());
+    Moves.fill(sumK, padded * sumRows(), 0);
+    Moves.fill(sumV, padded * sumRows(), 0);
+    Heads k = call.k();
+    Heads v = call.v();
+    AttentionLoops.padRows(k.at(b, 0, group), k.token(), n, depth, scales, keys, padded);
+    AttentionLoops.padRows(v.at(b, 0, group), v.token(), n, depth, scales, values, padded);
+    for (int i = first; i < last; i++) {
+      int h = call.head(group, i);
+      int t = call.start(i);
+      int m = call.end(i) - t;
+      int end = call.visible(b, t + m - 1);
+      load(call.q(), b, t, h, m, scales + 4, queries);
+      load(grad, b, t, h, m, scales, grads);
+      AttentionBlock.packColumns(queries, row, m, depth, packedQ);
+      AttentionBlock.packColumns(grads, row, m, depth, packedG);
+      rowValues(b, t, h, m, grads, outs, scales, logs, means, scratch);
+      Moves.fill(result, padded * QUERIES, 0);
+      for (int c = 0; c < end; c += CHUNK) {
+        int count = Math.min(CHUNK, end - c);
+        long o = c * row;
+        AttentionBlock.scores(call, b, t, m, c, count, keys + o, packedQ, zeros, p);
+        AttentionBlock.scores(call, b, t, m, c, count, values + o, packedG, zeros, ds);
+        gradients(b, t, m, c, count, p, ds, logs, means);
+        products(b, t, m, c, count, p, ds, keys + o, queries, grads, result, sumK + o, sumV + o);
       }
+      AttentionLoops.scaleRows(result, row, dq.at(b, t, h), dq.token(), m, depth, scales + 8, 0);
     }
-    AttentionLoops.scaleRows(
-        sumK, 4L * padded, dk.at(b, 0, group), dk.token(), n, depth, scales, 0);
-    AttentionLoops.scaleRows(
-        sumV, 4L * padded, dv.at(b, 0, group), dv.token(), n, depth, scales, 0);
-    for (int s = n; s < call.keys(); s++) {
-      AttentionBlock.set(dk.at(b, s, group), 0, depth, 0);
-      AttentionBlock.set(dv.at(b, s, group), 0, depth, 0);
-    }
+    if (sums == 0) store(b, group, sumK, 1, 0);
   }
 
-  /** Rows of one head, zero-padded to whole vectors and whole tiles. */
-  private void load(Heads x, int b, int t, int h, int m, int tall, long scale, long to) {
+  /** Rows of one head, zero-padded to whole vectors. */
+  private void load(Heads x, int b, int t, int h, int m, long scale, long to) {
     int padded = call.paddedDepth();
     AttentionLoops.padRows(x.at(b, t, h), x.token(), m, call.depth(), scale, to, padded);
-    Moves.fill(to + 4L * m * padded, (tall - m) * padded, 0);
   }
 
-  /** Scores become probabilities at p, gradients of probabilities those of scores at d. */
-  private static void row(long p, long d, int seen, int end, float lse, float delta) {
-    int whole = lse == Float.NEGATIVE_INFINITY ? 0 : roundUp(seen, LENGTH);
-    int written = roundUp(roundUp(end, AttentionTiles.ROWS), LENGTH);
-    if (whole > 0) {
-      AttentionLoops.hide(p, seen);
-      SoftmaxLoops.expScaled(p, p, whole, lse, 1);
-      AttentionLoops.scoreGradient(p, d, whole, delta);
+  /** The log-sums of a block, to base 2, and the means of its gradients. */
+  private void rowValues(
+      int b,
+      int t,
+      int h,
+      int m,
+      long grads,
+      long outs,
+      long scales,
+      long logs,
+      long means,
+      long scratch) {
+    int padded = call.paddedDepth();
+    long from = out.at(b, t, h);
+    long row = out.token();
+    if (call.depth() != padded) {
+      load(out, b, t, h, m, scales, outs);
+      from = outs;
+      row = 4L * padded;
     }
-    Moves.fill(p + 4L * whole, written - whole, 0);
-    Moves.fill(d + 4L * whole, written - whole, 0);
+    Moves.fill(logs, QUERIES, 0);
+    Moves.fill(means, QUERIES, 0);
+    for (int i = 0; i < m; i++) {
+      float mean = SumLoops.dot(grads + 4L * i * padded, from + i * row, padded, scratch);
+      Host.setFloat(means + 4L * i, mean);
+      float log =
+          Host.getFloat(lse + 4L * (((long) b * call.heads() + h) * call.queries() + t + i));
+      // A row that sees nothing has no probabilities: 2^(score - infinity).
+      boolean nothing = log == Float.NEGATIVE_INFINITY;
+      Host.setFloat(
+          logs + 4L * i, nothing ? Float.POSITIVE_INFINITY : (float) (log * AttentionLoops.LOG2E));
+    }
+  }
+
+  /** Scores at p become probabilities, gradients of probabilities at ds those of scores. */
+  private void gradients(
+      int b, int t, int m, int c, int count, long p, long ds, long logs, long means) {
+    int columns = AttentionBlock.vectors(m);
+    int whole = roundUp(count, TALL);
+    for (int w = 0; w < columns; w++) {
+      long o = w * BYTES;
+      int seen = Math.clamp(call.seen(b, t, m, w) - c, 0, count);
+      AttentionBlock.hide(call, t, w, c, seen, p);
+      AttentionLoops.gradient(p + o, ds + o, seen, logs + o, means + o);
+      // Tiles of keys whose first key a lane sees take the next ones too.
+      int more = Math.min(TALL, whole - seen);
+      AttentionLoops.fill(p + o + seen * ROW, more, 0);
+      AttentionLoops.fill(ds + o + seen * ROW, more, 0);
+    }
+  }
+
+  private void products(
+      int b,
+      int t,
+      int m,
+      int c,
+      int count,
+      long p,
+      long ds,
+      long keys,
+      long queries,
+      long grads,
+      long result,
+      long sumK,
+      long sumV) {
+    int vectors = call.paddedDepth() / LENGTH;
+    long row = 4L * call.paddedDepth();
+    for (int s = 0; s < count; s += TALL) {
+      // Queries before the first that sees key s.
+      int blind = call.causal() ? call.blind(t, c + s) : 0;
+      long o = s * row;
+      long at = s * ROW + 4L * blind;
+      int depth = m - blind;
+      AttentionBlock.multiply(
+          TALL,
+          vectors,
+          p + at,
+          ROW,
+          4,
+          grads + blind * row,
+          row,
+          depth,
+          sumV + o,
+          row,
+          sumV + o,
+          row);
+      AttentionBlock.multiply(
+          TALL,
+          vectors,
+          ds + at,
+          ROW,
+          4,
+          queries + blind * row,
+          row,
+          depth,
+          sumK + o,
+          row,
+          sumK + o,
+          row);
+    }
+    for (int r = 0; r < m; r += TALL) {
+      int tall = Math.min(TALL, m - r);
+      int seen = Math.min(call.visible(b, t + r + tall - 1) - c, count);
+      if (seen <= 0) continue;
+      long to = result + r * row;
+      AttentionBlock.multiply(
+          tall, vectors, ds + 4L * r, 4, ROW, keys, row, seen, to, row, to, row);
+    }
+  }
+
+  /**
+   * Writes dK and dV of one head from the sums of {@code parts} parts, {@code step} bytes apart.
+   */
+  void store(int b, int group, long sumK, int parts, long step) {
+    int padded = call.paddedDepth();
+    int rows = call.keys();
+    long sumV = sumK + 4L * padded * sumRows();
+    for (int i = 1; i < parts; i++) {
+      AttentionLoops.addTo(sumK + i * step, sumK, 2 * sumRows() * padded);
+    }
+    long scales = Tails.vectors(1);
+    Host.setFloat(scales, (float) AttentionLoops.LN2);
+    Host.setFloat(scales + 4, 1);
+    AttentionLoops.scaleRows(
+        sumK, 4L * padded, dk.at(b, 0, group), dk.token(), rows, call.depth(), scales, 0);
+    AttentionLoops.scaleRows(
+        sumV, 4L * padded, dv.at(b, 0, group), dv.token(), rows, call.depth(), scales + 4, 0);
   }
 }

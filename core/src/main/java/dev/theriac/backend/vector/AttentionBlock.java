@@ -1,95 +1,136 @@
 package dev.theriac.backend.vector;
 
+import static dev.theriac.backend.vector.AttentionCall.roundUp;
 import static dev.theriac.backend.vector.Lanes.BYTES;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 
 import dev.theriac.tensor.Host;
 
-/** Steps that the forward and the backward pass share. */
+/**
+ * What the forward and the backward pass share: blocks of queries, strips of scores and products.
+ *
+ * <p>A block is up to {@link #QUERIES} queries of one head. Its scores stand in a strip with a row
+ * for each key and a lane for each query, so that maxima, exponentials and sums of a softmax run
+ * down the lanes, and a strip read by columns is the left operand of the product with the values.
+ */
 final class AttentionBlock {
-  /** Queries of a block: four tiles. */
-  static final int QUERIES = 4 * AttentionTiles.ROWS;
+  /** Vectors in a row of a strip. */
+  static final int VECTORS = 3;
+
+  /** Queries of a block. */
+  static final int QUERIES = VECTORS * LENGTH;
+
+  /** Bytes of a row of a strip. */
+  static final long ROW = VECTORS * BYTES;
+
+  /** Rows of a tile; at most a vector, so that its queries share one column of the strip. */
+  static final int TALL = Math.min(LENGTH, AttentionWarmUp.TALLEST);
 
   private AttentionBlock() {}
 
-  /** Bytes from one row of scores to the next; a line more keeps rows in different cache sets. */
-  static long scoreRow(int keys) {
-    return 4L * AttentionCall.roundUp(keys, 2 * LENGTH) + 64;
+  /** Vectors in which the queries of a block lie. */
+  static int vectors(int queries) {
+    return (queries + LENGTH - 1) / LENGTH;
   }
 
-  /** Bytes of {@code keys} rows packed as columns. */
-  static long columnBytes(int keys, int depth) {
-    return 4L * AttentionCall.roundUp(keys, LENGTH) * depth;
-  }
-
-  /** Packs n rows as the columns of panels of two vectors (the last may be one), zero-padded. */
-  static void packColumns(long from, long row, int n, int depth, long to) {
-    for (int j = 0; j < n; j += 2 * LENGTH) {
-      int vectors = n - j > LENGTH ? 2 : 1;
-      int columns = Math.min(vectors * LENGTH, n - j);
-      GemmPack.b(
-          GemmPack.Element.F32,
-          from + j * row,
-          0,
-          4,
-          row,
-          depth,
-          columns,
-          vectors,
-          to + 4L * j * depth,
-          null);
-    }
-  }
-
-  /** scores[i][s] = a[i] . column s for the first {@code end} of {@code n} packed columns. */
-  static void scores(
-      long a,
-      long aRow,
+  /**
+   * c = init + a b for {@code rows} rows, of which whole tiles are written, by {@code vectors}
+   * vectors. Strides in bytes; an initRow of 0 repeats two vectors of init for the whole product.
+   */
+  static void multiply(
       int rows,
-      long packed,
-      int n,
-      int end,
-      int depth,
-      long zeros,
-      long to,
-      long toRow) {
-    for (int j = 0; j < end; j += 2 * LENGTH) {
-      int vectors = n - j > LENGTH ? 2 : 1;
-      long panel = packed + 4L * j * depth;
-      long step = vectors * BYTES;
-      AttentionTiles.multiply(
-          rows, vectors, a, aRow, 4, panel, step, depth, zeros, 0, to + 4L * j, toRow);
-    }
-  }
-
-  /** c = init + a b with b and c of {@code padded} columns, row after row. */
-  static void product(
+      int vectors,
       long a,
       long aRow,
       long aStep,
-      int rows,
       long b,
+      long bStep,
       int depth,
-      int padded,
       long init,
       long initRow,
-      long c) {
-    for (int j = 0; j < padded; j += 2 * LENGTH) {
-      int vectors = Math.min(2, (padded - j) / LENGTH);
-      AttentionTiles.multiply(
-          rows,
-          vectors,
-          a,
-          aRow,
-          aStep,
-          b + 4L * j,
-          4L * padded,
-          depth,
-          initRow == 0 ? init : init + 4L * j,
-          initRow,
-          c + 4L * j,
-          4L * padded);
+      long c,
+      long cRow) {
+    for (int j = 0; j < vectors; ) {
+      int left = vectors - j;
+      int wide = left == 4 ? 2 : Math.min(3, left);
+      long o = j * BYTES;
+      long start = initRow == 0 ? init : init + o;
+      for (int r = 0; r < rows; ) {
+        int tall = rows - r > 4 ? TALL : 4;
+        AttentionWarmUp.tile(
+            tall,
+            wide,
+            a + r * aRow,
+            aRow,
+            aStep,
+            b + o,
+            bStep,
+            depth,
+            start + r * initRow,
+            initRow,
+            c + o + r * cRow,
+            cRow);
+        r += tall;
+      }
+      j += wide;
     }
+  }
+
+  /**
+   * Scores of the keys [s, s + count) of a chunk: to[k][q] = key k . query q, for the columns that
+   * see the key.
+   *
+   * @param keys rows of whole vectors, whole tiles of them
+   * @param packed queries as columns
+   */
+  static void scores(
+      AttentionCall call,
+      int b,
+      int t,
+      int m,
+      int s,
+      int count,
+      long keys,
+      long packed,
+      long zeros,
+      long to) {
+    int vectors = vectors(m);
+    long keyRow = 4L * call.paddedDepth();
+    int done = 0;
+    for (int w = 0; w < vectors; w++) {
+      int seen = Math.min(call.seen(b, t, m, w) - s, count);
+      int rows = seen <= done ? 0 : roundUp(seen, TALL) - done;
+      if (rows <= 0) continue;
+      multiply(
+          rows,
+          vectors - w,
+          keys + done * keyRow,
+          keyRow,
+          4,
+          packed + w * BYTES,
+          vectors * BYTES,
+          call.depth(),
+          zeros,
+          0,
+          to + done * ROW + w * BYTES,
+          ROW);
+      done += rows;
+    }
+  }
+
+  /** Hides the scores of column w of a chunk that the causal mask hides from some of its lanes. */
+  static void hide(AttentionCall call, int t, int w, int s, int seen, long strip) {
+    if (!call.causal()) return;
+    // The last key that lane 0 sees; key first + j is hidden from the lanes below j.
+    int first = call.keys() - call.queries() + t + w * LENGTH;
+    for (int k = Math.max(0, first + 1 - s); k < seen; k++) {
+      AttentionLoops.hideBelow(strip + k * ROW + w * BYTES, s + k - first);
+    }
+  }
+
+  /** Packs m rows of queries, padded to whole vectors, as columns. */
+  static void packColumns(long from, long row, int m, int depth, long to) {
+    GemmPack.b(GemmPack.Element.F32, from, 0, 4, row, depth, m, vectors(m), to, null);
   }
 
   /** Sets floats [from, to) of a row. */

@@ -58,6 +58,36 @@ record AttentionCall(
     return (int) Math.max(n, 0);
   }
 
+  /** Number of keys that some query of column w of the block of m queries at t sees. */
+  int seen(int b, int t, int m, int w) {
+    return visible(b, t + Math.min(m, w * LENGTH + LENGTH) - 1);
+  }
+
+  /** Blocks of queries in a head. */
+  int blocks() {
+    return (queries + AttentionBlock.QUERIES - 1) / AttentionBlock.QUERIES;
+  }
+
+  /** First query head's index, in its key-value head's, of a block counted over all its heads. */
+  int head(int group, int block) {
+    return group * (heads / groups) + block / blocks();
+  }
+
+  /** First query of a block. */
+  int start(int block) {
+    return block % blocks() * AttentionBlock.QUERIES;
+  }
+
+  /** First query behind a block. */
+  int end(int block) {
+    return Math.min(queries, start(block) + AttentionBlock.QUERIES);
+  }
+
+  /** Queries from t on that stand before key s. */
+  int blind(int t, int s) {
+    return Math.max(0, s - (keys - queries) - t);
+  }
+
   /** Depth rounded up to whole vectors. */
   int paddedDepth() {
     return roundUp(depth, LENGTH);

@@ -1,104 +1,173 @@
 package dev.theriac.backend.vector;
 
 import static dev.theriac.backend.vector.AttentionBlock.QUERIES;
+import static dev.theriac.backend.vector.AttentionBlock.ROW;
+import static dev.theriac.backend.vector.AttentionBlock.TALL;
 import static dev.theriac.backend.vector.AttentionCall.roundUp;
 import static dev.theriac.backend.vector.Lanes.BYTES;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 
+import dev.theriac.backend.vector.AttentionCall.Heads;
 import dev.theriac.tensor.Host;
 
-/** The forward pass of some queries of one head. */
-final class AttentionForward {
-  private AttentionForward() {}
+/**
+ * The forward pass of some blocks of queries. Up to {@link #SPAN} keys at a time have their scores
+ * in a strip, with the plain softmax; of more keys than that, a block's sums are carried from one
+ * stretch of keys to the next and scaled down where the maximum rises (Milakov and Gimelshein,
+ * "Online normalizer calculation for softmax").
+ */
+record AttentionForward(AttentionCall call, Heads out, long lse) {
+  /** Keys of a strip: it and the keys and values of a stretch fit the second-level cache. */
+  static final int SPAN = 1024;
 
-  /** Queries [first, last) of head h of sequence b. */
-  static void head(
-      AttentionCall call, AttentionCall.Heads out, long lse, int b, int h, int first, int last) {
-    int n = call.visible(b, last - 1);
-    int depth = call.depth();
+  /** Keys whose scores and values fit the first-level cache. */
+  private static final int CHUNK = 64;
+
+  /** Blocks of a task beyond {@link #SPAN} keys, where each has sums to keep. */
+  static final int MOST_BLOCKS = 24;
+
+  /** Blocks [first, last) of those of all query heads that read key-value head {@code group}. */
+  void run(int b, int group, int first, int last) {
+    int n = 0;
+    for (int i = first; i < last; i++) n = Math.max(n, call.visible(b, call.end(i) - 1));
     int padded = call.paddedDepth();
-    int group = h / (call.heads() / call.groups());
-    long scoreRow = AttentionBlock.scoreRow(n);
-    long columns = AttentionBlock.columnBytes(n, depth);
-    long rows = 4L * padded * n;
+    long rows = 4L * padded * roundUp(Math.min(n, SPAN), TALL);
     long block = 4L * padded * QUERIES;
-    long work =
+    long state = block + 2 * ROW;
+    long strip = ROW * roundUp(Math.min(n, SPAN), TALL);
+    int states = n > SPAN ? last - first : 1;
+    long zeros =
         Workspace.get(
-            Workspace.TASK, columns + rows + 2 * block + QUERIES * scoreRow + 2 * BYTES + 8 * 64);
-    long zeros = work;
-    long scratch = zeros + 2 * BYTES;
-    long sums = scratch + 64;
-    long maxima = sums + 128;
-    long logs = maxima + 128;
-    long scales = logs + 128;
-    long packed = scales + 64;
-    long values = packed + columns;
-    long queries = values + rows;
-    long result = queries + block;
-    long scores = result + block;
-    Moves.fill(zeros, 2 * LENGTH, 0);
+            Workspace.TASK,
+            3 * BYTES + 64 + 3 * ROW + 2 * block + 2 * rows + strip + states * state);
+    long scales = zeros + 3 * BYTES;
+    long vectors = scales + 64;
+    long queries = vectors + 3 * ROW;
+    long packed = queries + block;
+    long keys = packed + block;
+    long values = keys + rows;
+    long scores = values + rows;
+    long sums = scores + strip;
+    Moves.fill(zeros, 3 * LENGTH, 0);
     Host.setFloat(scales, 1);
-    Host.setFloat(scales + 4, call.scale());
-    if (n > 0) {
-      AttentionBlock.packColumns(call.k().at(b, 0, group), call.k().token(), n, depth, packed);
-      AttentionLoops.padRows(
-          call.v().at(b, 0, group), call.v().token(), n, depth, scales, values, padded);
+    Host.setFloat(scales + 4, (float) (call.scale() * AttentionLoops.LOG2E));
+    int s = 0;
+    do {
+      int count = Math.min(SPAN, n - s);
+      Heads k = call.k();
+      Heads v = call.v();
+      int depth = call.depth();
+      AttentionLoops.padRows(k.at(b, s, group), k.token(), count, depth, scales, keys, padded);
+      AttentionLoops.padRows(v.at(b, s, group), v.token(), count, depth, scales, values, padded);
+      for (int i = first; i < last; i++) {
+        int h = call.head(group, i);
+        int t = call.start(i);
+        int m = call.end(i) - t;
+        int seen = Math.min(call.visible(b, t + m - 1) - s, count);
+        long at = sums + (states == 1 ? 0 : (i - first) * state);
+        if (s == 0) {
+          Moves.fill(at, QUERIES, Float.NEGATIVE_INFINITY);
+          Moves.fill(at + ROW, QUERIES, 0);
+        }
+        if (seen > 0 || s == 0) {
+          Heads q = call.q();
+          AttentionLoops.padRows(q.at(b, t, h), q.token(), m, depth, scales + 4, queries, padded);
+          AttentionBlock.packColumns(queries, 4L * padded, m, depth, packed);
+          stretch(b, t, m, s, seen, packed, keys, values, zeros, vectors, scores, at);
+        }
+        if (s + count >= n) finish(b, h, t, m, at);
+      }
+      s += count;
+    } while (s < n);
+  }
+
+  /** Adds the keys [s, s + end) to the sums of a block: maxima, sums of powers, mixed values. */
+  private void stretch(
+      int b,
+      int t,
+      int m,
+      int s,
+      int end,
+      long packed,
+      long keys,
+      long values,
+      long zeros,
+      long vectors,
+      long scores,
+      long sums) {
+    int columns = AttentionBlock.vectors(m);
+    int padded = call.paddedDepth();
+    long row = 4L * padded;
+    long before = vectors;
+    long shift = before + ROW;
+    long unused = shift + ROW;
+    Moves.copy(sums, before, ROW);
+    for (int c = 0; c < end; c += CHUNK) {
+      int count = Math.min(CHUNK, end - c);
+      long strip = scores + c * ROW;
+      AttentionBlock.scores(call, b, t, m, s + c, count, keys + c * row, packed, zeros, strip);
+      for (int w = 0; w < columns; w++) {
+        int seen = Math.min(call.seen(b, t, m, w) - s - c, count);
+        AttentionBlock.hide(call, t, w, s + c, seen, strip);
+        AttentionLoops.max(strip + w * BYTES, seen, sums + w * BYTES);
+      }
     }
-    for (int t = first; t < last; t += QUERIES) {
-      int m = Math.min(QUERIES, last - t);
-      int tall = roundUp(m, AttentionTiles.ROWS);
-      int end = call.visible(b, t + m - 1);
-      AttentionLoops.padRows(
-          call.q().at(b, t, h), call.q().token(), m, depth, scales + 4, queries, padded);
-      Moves.fill(queries + 4L * m * padded, (tall - m) * padded, 0);
-      AttentionBlock.scores(
-          queries, 4L * padded, tall, packed, n, end, depth, zeros, scores, scoreRow);
-      Moves.fill(sums, roundUp(QUERIES, LENGTH), 1);
-      for (int i = 0; i < m; i++) {
-        int seen = call.visible(b, t + i);
-        softmax(scores + i * scoreRow, seen, end, sums + 4L * i, maxima + 4L * i, scratch);
+    for (int i = 0; i < columns * LENGTH; i++) {
+      float max = Host.getFloat(sums + 4L * i);
+      Host.setFloat(shift + 4L * i, max == Float.NEGATIVE_INFINITY ? 0 : max);
+    }
+    long result = sums + 2 * ROW;
+    if (s > 0) {
+      for (int w = 0; w < columns; w++) {
+        AttentionLoops.expSum(before + w * BYTES, 1, shift + w * BYTES, unused);
       }
-      for (int r = 0; r < tall; r += AttentionTiles.ROWS) {
-        int seen = call.visible(b, t + Math.min(r + AttentionTiles.ROWS, m) - 1);
-        AttentionBlock.product(
-            scores + r * scoreRow,
-            scoreRow,
+      for (int i = 0; i < m; i++) {
+        long at = sums + ROW + 4L * i;
+        Host.setFloat(at, Host.getFloat(at) * Host.getFloat(before + 4L * i));
+      }
+      AttentionLoops.scaleRows(result, row, result, row, m, padded, before, 4);
+    }
+    for (int c = 0; c == 0 || c < end; c += CHUNK) {
+      int count = Math.min(CHUNK, end - c);
+      long strip = scores + c * ROW;
+      for (int w = 0; w < columns; w++) {
+        int seen = Math.min(call.seen(b, t, m, w) - s - c, count);
+        AttentionLoops.expSum(strip + w * BYTES, seen, shift + w * BYTES, sums + ROW + w * BYTES);
+      }
+      boolean fresh = s + c == 0;
+      for (int r = 0; r < m; r += TALL) {
+        int tall = Math.min(TALL, m - r);
+        int seen = Math.min(call.visible(b, t + r + tall - 1) - s - c, count);
+        if (seen <= 0 && !fresh) continue;
+        AttentionBlock.multiply(
+            tall,
+            padded / LENGTH,
+            strip + 4L * r,
             4,
-            AttentionTiles.ROWS,
-            values,
-            seen,
-            padded,
-            zeros,
-            0,
-            result + 4L * r * padded);
+            ROW,
+            values + c * row,
+            row,
+            Math.max(0, seen),
+            fresh ? zeros : result + r * row,
+            fresh ? 0 : row,
+            result + r * row,
+            row);
       }
-      UnaryLoops.log(sums, logs, roundUp(QUERIES, LENGTH));
-      for (int i = 0; i < m; i++) {
-        float sum = Host.getFloat(sums + 4L * i);
-        Host.setFloat(sums + 4L * i, sum == 0 ? 0 : 1 / sum);
-        long at = lse + 4L * (((long) b * call.heads() + h) * call.queries() + t + i);
-        Host.setFloat(at, Host.getFloat(maxima + 4L * i) + Host.getFloat(logs + 4L * i));
-      }
-      AttentionLoops.scaleRows(
-          result, 4L * padded, out.at(b, t, h), out.token(), m, depth, sums, 4);
     }
   }
 
-  /** The first {@code seen} scores of a row become e^(s - max), the rest up to {@code end} zero. */
-  private static void softmax(long row, int seen, int end, long sum, long max, long scratch) {
-    int whole = roundUp(seen, LENGTH);
-    AttentionLoops.hide(row, seen);
-    float top = SoftmaxLoops.max(row, whole);
-    float total;
-    if (top != Float.NEGATIVE_INFINITY) {
-      total = SoftmaxLoops.expSum(row, row, whole, top, scratch);
-    } else {
-      // Nothing to see, or nothing but -infinity: zeros. Not so where a score is not a number.
-      total = VectorSoftmax.hasNan(row, seen) ? Float.NaN : 0;
-      Moves.fill(row, whole, total);
+  /** The mixed values over the sums of powers, and the logarithms of these. */
+  private void finish(int b, int h, int t, int m, long sums) {
+    long row = 4L * call.paddedDepth();
+    long total = sums + ROW;
+    for (int i = 0; i < m; i++) {
+      float sum = Host.getFloat(total + 4L * i);
+      double max = Host.getFloat(sums + 4L * i);
+      Host.setFloat(total + 4L * i, sum == 0 ? 0 : 1 / sum);
+      long at = lse + 4L * (((long) b * call.heads() + h) * call.queries() + t + i);
+      Host.setFloat(at, (float) (max * AttentionLoops.LN2 + AttentionLoops.log(sum)));
     }
-    Moves.fill(row + 4L * whole, roundUp(end, LENGTH) - whole, 0);
-    Host.setFloat(sum, total);
-    Host.setFloat(max, top);
+    AttentionLoops.scaleRows(
+        sums + 2 * ROW, row, out.at(b, t, h), out.token(), m, call.depth(), total, 4);
   }
 }

@@ -9,8 +9,14 @@ import dev.theriac.tensor.Strided;
  * stay in scratch that fits the second-level cache, so that the softmax is the plain one.
  */
 final class VectorAttention implements AttentionKernels {
-  /** Queries of a task; keys are packed once per task. */
-  private static final int CHUNK = 6 * AttentionBlock.QUERIES;
+  /** Blocks of a task, at least, where heads are cut: what packing its keys costs is then small. */
+  private static final int FEWEST_BLOCKS = 4;
+
+  /** Tasks from which on heads are not cut. */
+  private static final int TASKS = 32;
+
+  /** The same for the backward pass, where each part of a head has sums of its own. */
+  private static final int BACKWARD_TASKS = 16;
 
   /** Multiply-adds that make a task worth handing out. */
   private static final double TASK = 1_000_000;
@@ -43,19 +49,32 @@ final class VectorAttention implements AttentionKernels {
           });
       return;
     }
-    int chunks = (call.queries() + CHUNK - 1) / CHUNK;
+    int groups = call.groups();
+    int heads = call.batch() * groups;
+    int blocks = call.blocks() * (call.heads() / Math.max(1, groups));
+    int step = step(heads, blocks, TASKS);
+    if (call.keys() > AttentionForward.SPAN) step = Math.min(step, AttentionForward.MOST_BLOCKS);
+    int parts = (blocks + step - 1) / step;
+    int length = step;
+    AttentionForward forward = new AttentionForward(call, target, logs);
     Workers.parallelRange(
-        (long) call.batch() * call.heads() * chunks,
-        grain((double) Math.min(CHUNK, call.queries()) * call.keys() * call.depth() * 2),
+        (long) heads * parts,
+        grain(2.0 * length * AttentionBlock.QUERIES * call.keys() * call.depth()),
         (from, to) -> {
           for (long task = from; task < to; task++) {
-            int chunk = (int) (task % chunks);
-            int h = (int) (task / chunks % call.heads());
-            int b = (int) (task / chunks / call.heads());
-            int end = Math.min(call.queries(), (chunk + 1) * CHUNK);
-            AttentionForward.head(call, target, logs, b, h, chunk * CHUNK, end);
+            int head = (int) (task % heads);
+            // Last part first: under a causal mask it has the most to do.
+            int first = (parts - 1 - (int) (task / heads)) * length;
+            int last = Math.min(blocks, first + length);
+            forward.run(head / groups, head % groups, first, last);
           }
         });
+  }
+
+  /** Blocks of a task, so that there are about {@code tasks}. */
+  private static int step(int heads, int blocks, int tasks) {
+    int parts = Math.clamp(tasks / Math.max(1, heads), 1, Math.max(1, blocks / FEWEST_BLOCKS));
+    return Math.max(1, (blocks + parts - 1) / parts);
   }
 
   @Override
@@ -82,14 +101,34 @@ final class VectorAttention implements AttentionKernels {
             AttentionCall.Heads.of(dq),
             AttentionCall.Heads.of(dk),
             AttentionCall.Heads.of(dv));
-    double work = (double) call.queries() * call.keys() * call.depth() * 5;
-    // A key-value head belongs to one task, which owns its sums and its queries' gradients.
+    int groups = call.groups();
+    int heads = call.batch() * groups;
+    int blocks = call.blocks() * (call.heads() / Math.max(1, groups));
+    int length = step(heads, blocks, BACKWARD_TASKS);
+    int parts = Math.max(1, (blocks + length - 1) / length);
+    long rows = 4L * call.paddedDepth() * backward.sumRows();
+    long sums = parts == 1 ? 0 : Workspace.get(Workspace.OPERATION, 2 * rows * heads * parts);
     Workers.parallelRange(
-        (long) call.batch() * call.groups(),
-        grain(work * call.heads() / Math.max(1, call.groups())),
+        (long) heads * parts,
+        grain(5.0 * length * AttentionBlock.QUERIES * call.keys() * call.depth()),
         (from, to) -> {
           for (long task = from; task < to; task++) {
-            backward.head((int) (task / call.groups()), (int) (task % call.groups()));
+            int head = (int) (task % heads);
+            int part = parts - 1 - (int) (task / heads);
+            int first = part * length;
+            int last = Math.min(blocks, first + length);
+            long sum = parts == 1 ? 0 : sums + 2 * rows * ((long) part * heads + head);
+            backward.run(head / groups, head % groups, first, last, sum);
+          }
+        });
+    if (parts == 1) return;
+    Workers.parallelRange(
+        heads,
+        grain((double) parts * call.keys() * call.depth()),
+        (from, to) -> {
+          for (int head = (int) from; head < to; head++) {
+            long sum = sums + 2 * rows * head;
+            backward.store(head / groups, head % groups, sum, parts, 2 * rows * heads);
           }
         });
   }

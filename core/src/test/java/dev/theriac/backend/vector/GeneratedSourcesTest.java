@@ -21,4 +21,11 @@ class GeneratedSourcesTest {
         .as("run TransposesSource in core/")
         .isEqualTo(TransposesSource.source());
   }
+
+  @Test
+  void attentionTilesAreUpToDate() throws IOException {
+    assertThat(Files.readString(AttentionTilesSource.FILE))
+        .as("run AttentionTilesSource in core/")
+        .isEqualTo(AttentionTilesSource.source());
+  }
 }

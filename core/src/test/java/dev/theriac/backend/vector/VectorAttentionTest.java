@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.theriac.backend.AttentionKernels;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Strided;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -69,7 +70,9 @@ class VectorAttentionTest extends KernelFixture {
     "2, 5, 33, 3, 3, 15",
     "1, 200, 300, 1, 1, 80",
     "0, 4, 4, 2, 2, 8",
-    "1, 25, 16, 1, 1, 48"
+    "1, 25, 16, 1, 1, 48",
+    "1, 100, 2100, 2, 1, 16",
+    "1, 1100, 1100, 1, 1, 8"
   })
   void agreesWithScalar(int b, int t, int s, int h, int g, int d) {
     for (boolean causal : new boolean[] {false, true}) {
@@ -113,8 +116,50 @@ class VectorAttentionTest extends KernelFixture {
     assertSameForThreads(() -> both(vector.attention(), c, q, k, v, q, 0.2f, null));
   }
 
+  /** Scalar code that stands in for tiles not compiled yet must not show in the result. */
   @Test
-  void warmCallsAllocateNothing() {
+  void bitsDoNotDependOnTheCompiler() throws InterruptedException {
+    Strided q = random(1, 70, 2, 20);
+    Strided k = random(1, 90, 1, 20);
+    Case c = new Case(1, 70, 90, 2, 1, 20, true, null);
+    assertThat(AttentionWarmUp.await(120)).isTrue();
+    Strided[] compiled = both(vector.attention(), c, q, k, k, q, 0.2f, null);
+    AttentionWarmUp.ready = false;
+    try {
+      Strided[] scalar = both(vector.attention(), c, q, k, k, q, 0.2f, null);
+      for (int i = 0; i < scalar.length; i++) {
+        assertThat(values(scalar[i])).isEqualTo(values(compiled[i]));
+      }
+    } finally {
+      AttentionWarmUp.ready = true;
+    }
+  }
+
+  /** A query gives the same bits alone among others, wherever its block begins. */
+  @Test
+  void rowsDoNotDependOnTheirNeighbours() {
+    Strided q = random(1, 131, 2, 20);
+    Strided k = random(1, 131, 2, 20);
+    double[] all = values(forward(q, k));
+    for (int t : new int[] {3, 49, 100, 131}) {
+      for (int first : new int[] {0, t / 2, t - 2}) {
+        Strided some = q.with(q.layout().slice(1, first, t));
+        double[] part = values(forward(some, k.with(k.layout().slice(1, 0, t))));
+        assertThat(part).isEqualTo(Arrays.copyOfRange(all, first * 40, t * 40));
+      }
+    }
+  }
+
+  private Strided forward(Strided q, Strided k) {
+    Strided out = empty(q.layout().shape());
+    Strided lse = empty(q.size(0), q.size(2), q.size(1));
+    vector.attention().attention(q, k, k, null, true, 0.2f, out, lse);
+    return out;
+  }
+
+  @Test
+  void warmCallsAllocateNothing() throws InterruptedException {
+    assertThat(AttentionWarmUp.await(120)).isTrue();
     Strided q = random(2, 50, 4, 32);
     Strided k = random(2, 50, 2, 32);
     Strided out = empty(2, 50, 4, 32);

@@ -58,7 +58,9 @@ class VectorWidthsTest {
     attention.agreesWithScalar(2, 3, 3, 2, 1, 8);
     attention.agreesWithScalar(1, 50, 50, 2, 2, 20);
     attention.agreesWithScalar(2, 1, 40, 4, 2, 32);
+    attention.agreesWithScalar(1, 60, 1100, 2, 1, 12);
     attention.hiddenKeysAreNotRead();
+    attention.rowsDoNotDependOnTheirNeighbours();
     VectorMovesTest moves = new VectorMovesTest();
     moves.ropeAgreesWithScalar(2, 17, 3, 20, 12, 0);
     moves.ropeAgreesWithScalar(1, 3, 2, 80, 32, 5);
