@@ -9,7 +9,8 @@ public final class Families {
   /** A line for each, so that branches that add some do not meet. */
   public static List<Family> all() {
     return List.of(
-        new GemmFamily() //
+        new GemmFamily(), //
+        new BlocksFamily() //
         );
   }
 

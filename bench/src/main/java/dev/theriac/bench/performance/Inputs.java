@@ -35,6 +35,11 @@ public final class Inputs implements AutoCloseable {
     return of.input(name).at(index);
   }
 
+  /** What a tensor is made from. */
+  public Input input(String name) {
+    return of.input(name);
+  }
+
   private static Tensor fill(Input input) {
     Tensor t = Scope.persist(Tensor.empty("bench", input.dtype(), input.shape()));
     long at = t.strided().address();
