@@ -40,11 +40,13 @@ public interface ExpertKernels {
    * and dzUp = gradients of z for the output gradient s u. (Spec: dL/ds equals the gradient times
    * the expert's output, without that output.)
    *
-   * @param slot I64 [W], places in weights and weightGradient
-   * @param weights F32, any size
+   * @param slot I64 [W], places in weights and weightGradient; null where weights is
+   * @param weights F32, any size; null for 1
    * @param downBias [E, d] or null
    * @param grad arriving at the output, d columns; read only with downBias
    * @param u [W, n]; becomes s a
+   * @param dzGate [W, n]; may be zGate where weights is null and the form plain or SILU
+   * @param dzUp [W, n] or null; may be zUp likewise
    * @param weightGradient as weights, or null
    */
   void hiddenGradient(

@@ -1,6 +1,7 @@
 package dev.theriac.nn;
 
-import dev.theriac.op.Elementwise;
+import dev.theriac.backend.UnaryKind;
+import dev.theriac.op.Matmul;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
@@ -17,6 +18,14 @@ public final class GatedMlp extends Module {
   }
 
   public Tensor forward(Tensor x) {
-    return down.forward(Elementwise.swiglu(gate.forward(x), up.forward(x)));
+    return Matmul.feedForward(
+        x,
+        gate.weight().value(),
+        null,
+        up.weight().value(),
+        null,
+        down.weight().value(),
+        null,
+        UnaryKind.SILU);
   }
 }

@@ -1,6 +1,7 @@
 package dev.theriac.nn;
 
 import dev.theriac.backend.UnaryKind;
+import dev.theriac.op.Matmul;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
@@ -17,6 +18,14 @@ public final class Mlp extends Module {
   }
 
   public Tensor forward(Tensor x) {
-    return fc2.forward(fc1.forward(x).apply(activation));
+    return Matmul.feedForward(
+        x,
+        fc1.weight().value(),
+        fc1.bias().value(),
+        null,
+        null,
+        fc2.weight().value(),
+        fc2.bias().value(),
+        activation);
   }
 }

@@ -1,5 +1,6 @@
 package dev.theriac.op;
 
+import dev.theriac.backend.UnaryKind;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Strided;
@@ -68,6 +69,86 @@ public final class Matmul {
     long[] shape = x.shape();
     shape[shape.length - 1] = weight.size(0);
     return Elementwise.cast(x.rank() == 2 ? y : y.reshape(shape), x.dtype());
+  }
+
+  /**
+   * The feed-forward of a block as one operation: down (act(gate x + gateBias) * (up x + upBias)) +
+   * downBias, or without {@code up} (where gate is also called fc1 and down fc2) down act(gate x +
+   * gateBias) + downBias. The same bits as the layers one after the other. Matrices in F32 or a
+   * half type (widened as they are read).
+   *
+   * @param x [..., d]
+   * @param gate [n, d]
+   * @param gateBias [n] or null
+   * @param up [n, d], or null for the plain form
+   * @param upBias [n] or null; only beside {@code up}
+   * @param down [m, n]
+   * @param downBias [m] or null
+   * @param activation GELU, GELU_TANH, QUICK_GELU, SILU or RELU; beside {@code up} only SILU
+   * @return [..., m], of x's type
+   */
+  public static Tensor feedForward(
+      Tensor x,
+      Tensor gate,
+      Tensor gateBias,
+      Tensor up,
+      Tensor upBias,
+      Tensor down,
+      Tensor downBias,
+      UnaryKind activation) {
+    String op = "feedForward";
+    Check.that(
+        x.rank() >= 1
+            && gate.rank() == 2
+            && down.rank() == 2
+            && x.size(-1) == gate.size(1)
+            && down.size(1) == gate.size(0),
+        "%s: input %s, gate %s and down %s do not fit; [..., d], [n, d] and [m, n] are wanted",
+        op,
+        x.layout(),
+        gate.layout(),
+        down.layout());
+    Check.shape(op, "gateBias", gateBias, gate.size(0));
+    Check.shape(op, "up", up, gate.size(0), gate.size(1));
+    Check.shape(op, "upBias", upBias, gate.size(0));
+    Check.shape(op, "downBias", downBias, down.size(0));
+    Check.that(up != null || upBias == null, "%s: upBias without up", op);
+    Check.that(
+        switch (activation) {
+          case SILU -> true;
+          case GELU, GELU_TANH, QUICK_GELU, RELU -> up == null;
+          default -> false;
+        },
+        "%s: activation %s %s up; SILU, and without up GELU, GELU_TANH, QUICK_GELU and RELU are"
+            + " known",
+        op,
+        activation,
+        up == null ? "without" : "with");
+    for (Tensor w : new Tensor[] {gate, up, down}) {
+      Check.that(
+          w == null || w.dtype().isFloating(),
+          "%s: a matrix is %s, not floating",
+          op,
+          w == null ? "" : w.dtype());
+    }
+    DensePass pass =
+        new DensePass(
+            Check.f32(op, x).reshape(rows(x), x.size(-1)).contiguous(),
+            gate.contiguous(),
+            row(gateBias),
+            up == null ? null : up.contiguous(),
+            row(upBias),
+            down.contiguous(),
+            row(downBias),
+            activation);
+    Tensor y = pass.forward();
+    long[] shape = x.shape();
+    shape[shape.length - 1] = down.size(0);
+    return Elementwise.cast(x.rank() == 2 ? y : y.reshape(shape), x.dtype());
+  }
+
+  private static Tensor row(Tensor bias) {
+    return bias == null ? null : Check.f32("feedForward", bias).contiguous();
   }
 
   private static long rows(Tensor x) {

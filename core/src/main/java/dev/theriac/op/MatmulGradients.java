@@ -33,6 +33,7 @@ final class MatmulGradients {
         }
         if (sink.wants(o.bias())) sink.add(o.bias(), g.sum(0, false));
       }
+      case MatmulOp.FeedForward o -> o.pass().backward(o.zGate(), o.zUp(), grad, sink);
     }
   }
 }

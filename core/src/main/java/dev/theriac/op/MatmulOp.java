@@ -32,4 +32,28 @@ sealed interface MatmulOp extends Op {
       return in;
     }
   }
+
+  /**
+   * A feed-forward; see {@link Matmul#feedForward}.
+   *
+   * @param zGate [T, n], arguments of the activation; null where nothing is recorded
+   * @param zUp [T, n], or null for the plain form
+   */
+  record FeedForward(DensePass pass, Tensor zGate, Tensor zUp) implements MatmulOp {
+    @Override
+    public String name() {
+      return "denseFeedForward";
+    }
+
+    @Override
+    public List<Tensor> inputs() {
+      return pass.inputs();
+    }
+
+    @Override
+    public List<Tensor> saved() {
+      if (zGate == null) return List.of();
+      return zUp == null ? List.of(zGate) : List.of(zGate, zUp);
+    }
+  }
 }

@@ -38,6 +38,7 @@ class GradientCoverageTest {
             GroupedTest.cases(),
             SelectionTest.cases(),
             FeedForwardTest.cases(),
+            DenseFeedForwardTest.cases(),
             AutogradTest.cases())
         .flatMap(List::stream)
         .toList();

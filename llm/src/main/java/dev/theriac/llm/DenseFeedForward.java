@@ -2,7 +2,8 @@ package dev.theriac.llm;
 
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.nn.Linear;
-import dev.theriac.op.Elementwise;
+import dev.theriac.nn.Parameter;
+import dev.theriac.op.Matmul;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
@@ -48,8 +49,20 @@ public final class DenseFeedForward extends FeedForward {
 
   @Override
   public Output forward(Tensor u) {
-    Tensor h = first.forward(u);
-    Tensor a = up == null ? h.apply(activation()) : Elementwise.swiglu(h, up.forward(u));
-    return new Output(last.forward(a), null);
+    Tensor y =
+        Matmul.feedForward(
+            u,
+            first.weight().value(),
+            value(first.bias()),
+            up == null ? null : up.weight().value(),
+            null,
+            last.weight().value(),
+            value(last.bias()),
+            activation());
+    return new Output(y, null);
+  }
+
+  private static Tensor value(Parameter p) {
+    return p == null ? null : p.value();
   }
 }

@@ -49,8 +49,8 @@ final class ScalarExperts implements ExpertKernels {
         Math.max(1, GRAIN / Math.max(1, n)),
         (from, to) -> {
           for (long r = from; r < to; r++) {
-            long place = Host.getLong(slot.address() + 8 * r);
-            double s = at(weights, place);
+            long place = weights == null ? 0 : Host.getLong(slot.address() + 8 * r);
+            double s = weights == null ? 1 : at(weights, place);
             double sum = downBias == null ? 0 : dot(grad, r, downBias, group(offsets, r));
             for (long i = r * n; i < (r + 1) * n; i++) {
               double g = at(u, i);

@@ -60,6 +60,17 @@ final class VectorExperts implements ExpertKernels {
           long scaled = value + 4L * n;
           int group = 0;
           for (long r = from; r < to; r++) {
+            if (weights == null) {
+              long o = 4 * r * n;
+              long gate = zGate.address() + o;
+              long up = zUp == null ? 0 : zUp.address() + o;
+              long back = u.address() + o;
+              activate(activation, gate, up, value, n);
+              long toUp = dzUp == null ? 0 : dzUp.address() + o;
+              gradient(activation, gate, up, back, dzGate.address() + o, toUp, n);
+              VectorElementwise.map(null, 1, 0, value, back, n);
+              continue;
+            }
             while (VectorGrouped.offset(offsets, group + 1) <= r) group++;
             long place = 4 * Host.getLong(slot.address() + 8 * r);
             float s = Host.getFloat(weights.address() + place);
