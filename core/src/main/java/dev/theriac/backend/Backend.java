@@ -46,4 +46,6 @@ public interface Backend {
   ExpertKernels experts();
 
   OptimKernels optim();
+
+  QuantisedKernels quantised();
 }

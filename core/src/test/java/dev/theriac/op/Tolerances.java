@@ -39,7 +39,7 @@ final class Tolerances {
     within(6, "silu", "gelu", "gelu_tanh", "quick_gelu", "swiglu");
     within(8, "unary gradient", "gelu_tanh gradient", "swiglu gradient");
     within(4, "sum", "mean");
-    within(8, "matmul", "linear", "groupedLinear", "patch embedding");
+    within(8, "matmul", "linear", "groupedLinear", "patch embedding", "quantisedLinear");
     within(8, "layerNorm", "rmsNorm");
     within(16, "layerNorm gradient", "rmsNorm gradient");
     within(8, "softmax", "logSoftmax", "softmax gradient", "logSoftmax gradient");

@@ -11,6 +11,7 @@ import dev.theriac.backend.MatmulKernels;
 import dev.theriac.backend.NormKernels;
 import dev.theriac.backend.OptimKernels;
 import dev.theriac.backend.PatchKernels;
+import dev.theriac.backend.QuantisedKernels;
 import dev.theriac.backend.ReduceKernels;
 import dev.theriac.backend.RopeKernels;
 import dev.theriac.backend.SelectionKernels;
@@ -35,6 +36,7 @@ public final class ScalarBackend implements Backend {
   private final SelectionKernels selection = new ScalarSelection();
   private final ExpertKernels experts = new ScalarExperts();
   private final OptimKernels optim = new ScalarOptim();
+  private final QuantisedKernels quantised = new ScalarQuantised();
 
   private ScalarBackend() {}
 
@@ -116,5 +118,10 @@ public final class ScalarBackend implements Backend {
   @Override
   public OptimKernels optim() {
     return optim;
+  }
+
+  @Override
+  public QuantisedKernels quantised() {
+    return quantised;
   }
 }

@@ -20,7 +20,9 @@ final class JitDirectives {
   private static final System.Logger LOG = System.getLogger(JitDirectives.class.getName());
 
   /** Classes whose every method the directive names: there is no state in which one is half in. */
-  private static final String[] CLASSES = {"GemmTiles", "Transposes", "AttentionTiles"};
+  private static final String[] CLASSES = {
+    "GemmTiles", "Transposes", "AttentionTiles", "QuantisedTiles"
+  };
 
   /** False to leave the compiler alone, as on a JVM that refuses directives. */
   static final String PROPERTY = "theriac.vector.directives";

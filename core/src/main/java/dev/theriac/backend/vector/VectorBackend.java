@@ -12,6 +12,7 @@ import dev.theriac.backend.MatmulKernels;
 import dev.theriac.backend.NormKernels;
 import dev.theriac.backend.OptimKernels;
 import dev.theriac.backend.PatchKernels;
+import dev.theriac.backend.QuantisedKernels;
 import dev.theriac.backend.ReduceKernels;
 import dev.theriac.backend.RopeKernels;
 import dev.theriac.backend.SelectionKernels;
@@ -36,6 +37,7 @@ public final class VectorBackend implements Backend {
   private final ReduceKernels reduce = new VectorReduce(scalar.reduce());
   private final ExpertKernels experts = new VectorExperts();
   private final OptimKernels optim = new VectorOptim();
+  private final QuantisedKernels quantised = new VectorQuantised(scalar.quantised());
   private final AttentionKernels attention = new VectorAttention();
   private final RopeKernels rope = new VectorRope(scalar.rope());
   private final PatchKernels patch = new VectorPatch();
@@ -140,5 +142,10 @@ public final class VectorBackend implements Backend {
   @Override
   public OptimKernels optim() {
     return optim;
+  }
+
+  @Override
+  public QuantisedKernels quantised() {
+    return quantised;
   }
 }

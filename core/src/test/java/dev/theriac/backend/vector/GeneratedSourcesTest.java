@@ -28,4 +28,11 @@ class GeneratedSourcesTest {
         .as("run AttentionTilesSource in core/")
         .isEqualTo(AttentionTilesSource.source());
   }
+
+  @Test
+  void quantisedTilesAreUpToDate() throws IOException {
+    assertThat(Files.readString(QuantisedTilesSource.FILE))
+        .as("run QuantisedTilesSource in core/")
+        .isEqualTo(QuantisedTilesSource.source());
+  }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.theriac.backend.BinaryKind;
 import dev.theriac.backend.ReduceKind;
 import dev.theriac.backend.UnaryKind;
+import dev.theriac.tensor.QuantisedFormat;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -33,7 +34,7 @@ class VectorWidthsTest {
   }
 
   /** Runs in the other JVM; a failed assertion ends it with another status than 0. */
-  public static void main(String[] args) {
+  public static void main(String[] args) throws InterruptedException {
     VectorElementwiseTest elementwise = new VectorElementwiseTest();
     for (UnaryKind kind : UnaryKind.values()) {
       elementwise.unaryAgreesWithScalar(kind);
@@ -64,6 +65,11 @@ class VectorWidthsTest {
     VectorMovesTest moves = new VectorMovesTest();
     moves.ropeAgreesWithScalar(2, 17, 3, 20, 12, 0);
     moves.ropeAgreesWithScalar(1, 3, 2, 80, 32, 5);
+    VectorQuantisedTest quantised = new VectorQuantisedTest();
+    VectorQuantisedTest.awaitCompiledKernels();
+    for (QuantisedFormat format : QuantisedFormat.values()) {
+      quantised.hasTheBitsOfTheProductWithTheDequantisedMatrix(format);
+    }
     System.out.println(new VectorBackend().name() + " agrees");
   }
 }

@@ -1,0 +1,143 @@
+package dev.theriac.backend.vector;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.theriac.backend.QuantisedKernels.Weights;
+import dev.theriac.backend.Workers;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Host;
+import dev.theriac.tensor.QuantisedFormat;
+import dev.theriac.tensor.Strided;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** The kernels promise the bits of one chain of fused multiply-adds with dequantised weights. */
+class VectorQuantisedTest extends KernelFixture {
+
+  /** Also the test that no kernel stays boxed: that one would never get up to speed. */
+  @BeforeAll
+  static void awaitCompiledKernels() throws InterruptedException {
+    QuantisedWarmUp.ready(); // starts it
+    assertThat(QuantisedWarmUp.await(300)).as("kernels up to speed").isTrue();
+  }
+
+  @AfterEach
+  void restore() {
+    QuantisedWarmUp.ready = true;
+  }
+
+  Weights quantised(QuantisedFormat format, long n, long k) {
+    Weights w = new Weights(empty(DType.U8, format.bytes(n, k)), format, n, k);
+    vector.quantised().quantise(random(n, k), w);
+    return w;
+  }
+
+  Strided linear(Strided x, Weights w, Strided bias) {
+    return run(empty(x.size(0), w.rows()), out -> vector.quantised().linear(x, w, bias, out));
+  }
+
+  private static byte[] chain(Strided x, Weights w, Strided bias) {
+    Strided dense = empty(w.rows(), w.columns());
+    new VectorBackend().quantised().dequantise(w, dense);
+    Strided out = empty(x.size(0), w.rows());
+    for (long m = 0; m < x.size(0); m++) {
+      for (long n = 0; n < w.rows(); n++) {
+        float sum = bias == null ? 0 : Host.getFloat(bias.address() + 4 * n);
+        for (long k = 0; k < w.columns(); k++) {
+          float value = Host.getFloat(x.address() + 4 * (m * w.columns() + k));
+          sum = Math.fma(value, Host.getFloat(dense.address() + 4 * (n * w.columns() + k)), sum);
+        }
+        Host.setFloat(out.address() + 4 * (m * w.rows() + n), sum);
+      }
+    }
+    return bits(out);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void hasTheBitsOfTheProductWithTheDequantisedMatrix(QuantisedFormat format) {
+    for (int m : new int[] {0, 1, 2, 3, 4, 7, 12, 13, 17}) {
+      for (int n : new int[] {0, 1, 3, 17, 64, 129}) {
+        for (int k : new int[] {0, 1, 3, 17, 32, 64, 129, 288}) {
+          Strided x = random(m, k);
+          Weights w = quantised(format, n, k);
+          assertThat(bits(linear(x, w, null)))
+              .as("%d rows, %d outputs, %d inputs", m, n, k)
+              .isEqualTo(chain(x, w, null));
+          Strided bias = random(n);
+          assertThat(bits(linear(x, w, bias))).isEqualTo(chain(x, w, bias));
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void scalarStandInGivesTheSameBits(QuantisedFormat format) {
+    QuantisedWarmUp.ready = false;
+    hasTheBitsOfTheProductWithTheDequantisedMatrix(format);
+  }
+
+  /** More outputs than are dequantised at a time. */
+  @ParameterizedTest
+  @EnumSource
+  void severalBuffers(QuantisedFormat format) {
+    Strided x = random(15, 4000);
+    Weights w = quantised(format, 601, 4000);
+    Strided bias = random(601);
+    assertThat(bits(linear(x, w, bias))).isEqualTo(chain(x, w, bias));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aSumOfMinusZeroKeepsItsSign(QuantisedFormat format) {
+    Weights w = quantised(format, 3, 33);
+    Strided x = empty(1, 33);
+    for (int k = 0; k < 33; k++) Host.setFloat(x.address() + 4 * k, 0f);
+    Strided bias = of(-0f, -0f, -0f);
+    assertThat(bits(linear(x, w, bias))).isEqualTo(chain(x, w, bias));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void notANumberAndInfinityReachEveryOutput(QuantisedFormat format) {
+    for (float special : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
+      for (int m : new int[] {1, 4, 20}) {
+        Strided x = random(m, 100);
+        Host.setFloat(x.address() + 4 * 70, special);
+        Weights w = quantised(format, 65, 100);
+        double[] found = values(linear(x, w, null));
+        double[] want =
+            values(run(empty(m, 65), out -> scalar.quantised().linear(x, w, null, out)));
+        for (int i = 0; i < 65; i++) {
+          assertThat(Double.isNaN(found[i])).isEqualTo(Double.isNaN(want[i]));
+          assertThat(Double.isFinite(found[i])).isFalse();
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void bitsDoNotDependOnThreads(QuantisedFormat format) {
+    Weights w = quantised(format, 1030, 513);
+    Strided one = random(1, 513);
+    Strided many = random(40, 513);
+    assertSameForThreads(() -> new Strided[] {linear(one, w, null), linear(many, w, null)});
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void warmCallsAllocateNothing(QuantisedFormat format) {
+    Workers.setThreads(1);
+    for (int m : new int[] {1, 3, 4}) {
+      Strided x = random(m, 250);
+      Weights w = quantised(format, 700, 250);
+      Strided out = empty(m, 700);
+      assertWarmCallAllocatesNothing(
+          format + " for " + m, () -> vector.quantised().linear(x, w, null, out));
+    }
+  }
+}
