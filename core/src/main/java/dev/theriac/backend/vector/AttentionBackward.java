@@ -4,6 +4,7 @@ import static dev.theriac.backend.vector.AttentionBlock.QUERIES;
 import static dev.theriac.backend.vector.AttentionBlock.ROW;
 import static dev.theriac.backend.vector.AttentionBlock.TALL;
 import static dev.theriac.backend.vector.AttentionCall.roundUp;
+import static dev.theriac.backend.vector.AttentionWarmUp.WIDEST;
 import static dev.theriac.backend.vector.Lanes.BYTES;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 
@@ -45,14 +46,14 @@ record AttentionBackward(
     long zeros =
         Workspace.get(
             Workspace.TASK,
-            4 * BYTES
+            (WIDEST + 1) * BYTES
                 + 64
                 + 2 * ROW
                 + 6 * block
                 + 2 * rows
                 + 2 * strip
                 + (sums == 0 ? 2 * sumBytes : 0));
-    long scratch = zeros + 3 * BYTES;
+    long scratch = zeros + WIDEST * BYTES;
     long scales = scratch + BYTES;
     long logs = scales + 64;
     long means = logs + ROW;
@@ -68,7 +69,7 @@ record AttentionBackward(
     long ds = p + strip;
     long sumK = sums == 0 ? ds + strip : sums;
     long sumV = sumK + sumBytes;
-    Moves.fill(zeros, 3 * LENGTH, 0);
+    Moves.fill(zeros, WIDEST * LENGTH, 0);
     Host.setFloat(scales, 1);
     Host.setFloat(scales + 4, (float) (call.scale() * AttentionLoops.LOG2E));
     Host.setFloat(scales + 8, call.scale());

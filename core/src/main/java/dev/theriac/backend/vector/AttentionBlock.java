@@ -15,7 +15,7 @@ import dev.theriac.tensor.Host;
  */
 final class AttentionBlock {
   /** Vectors in a row of a strip. */
-  static final int VECTORS = 3;
+  static final int VECTORS = AttentionWarmUp.WIDEST > 3 ? 4 : 3;
 
   /** Queries of a block. */
   static final int QUERIES = VECTORS * LENGTH;
@@ -23,8 +23,8 @@ final class AttentionBlock {
   /** Bytes of a row of a strip. */
   static final long ROW = VECTORS * BYTES;
 
-  /** Rows of a tile; at most a vector, so that its queries share one column of the strip. */
-  static final int TALL = Math.min(LENGTH, AttentionWarmUp.TALLEST);
+  /** Rows of a tile; not more than a vector, so that its queries share a column of the strip. */
+  static final int TALL = AttentionWarmUp.TALL;
 
   private AttentionBlock() {}
 
@@ -35,7 +35,7 @@ final class AttentionBlock {
 
   /**
    * c = init + a b for {@code rows} rows, of which whole tiles are written, by {@code vectors}
-   * vectors. Strides in bytes; an initRow of 0 repeats two vectors of init for the whole product.
+   * vectors. Strides in bytes; an initRow of 0 repeats the first vectors of init for all tiles.
    */
   static void multiply(
       int rows,
@@ -50,15 +50,13 @@ final class AttentionBlock {
       long initRow,
       long c,
       long cRow) {
-    for (int j = 0; j < vectors; ) {
-      int left = vectors - j;
-      int wide = left == 4 ? 2 : Math.min(3, left);
+    int pieces = (vectors + AttentionWarmUp.WIDEST - 1) / AttentionWarmUp.WIDEST;
+    for (int j = 0; pieces > 0; pieces--) {
+      int wide = (vectors - j + pieces - 1) / pieces;
       long o = j * BYTES;
       long start = initRow == 0 ? init : init + o;
-      for (int r = 0; r < rows; ) {
-        int tall = rows - r > 4 ? TALL : 4;
+      for (int r = 0; r < rows; r += TALL) {
         AttentionWarmUp.tile(
-            tall,
             wide,
             a + r * aRow,
             aRow,
@@ -70,7 +68,6 @@ final class AttentionBlock {
             initRow,
             c + o + r * cRow,
             cRow);
-        r += tall;
       }
       j += wide;
     }

@@ -4,6 +4,7 @@ import static dev.theriac.backend.vector.AttentionBlock.QUERIES;
 import static dev.theriac.backend.vector.AttentionBlock.ROW;
 import static dev.theriac.backend.vector.AttentionBlock.TALL;
 import static dev.theriac.backend.vector.AttentionCall.roundUp;
+import static dev.theriac.backend.vector.AttentionWarmUp.WIDEST;
 import static dev.theriac.backend.vector.Lanes.BYTES;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 
@@ -39,8 +40,8 @@ record AttentionForward(AttentionCall call, Heads out, long lse) {
     long zeros =
         Workspace.get(
             Workspace.TASK,
-            3 * BYTES + 64 + 3 * ROW + 2 * block + 2 * rows + strip + states * state);
-    long scales = zeros + 3 * BYTES;
+            WIDEST * BYTES + 64 + 3 * ROW + 2 * block + 2 * rows + strip + states * state);
+    long scales = zeros + WIDEST * BYTES;
     long vectors = scales + 64;
     long queries = vectors + 3 * ROW;
     long packed = queries + block;
@@ -48,7 +49,7 @@ record AttentionForward(AttentionCall call, Heads out, long lse) {
     long values = keys + rows;
     long scores = values + rows;
     long sums = scores + strip;
-    Moves.fill(zeros, 3 * LENGTH, 0);
+    Moves.fill(zeros, WIDEST * LENGTH, 0);
     Host.setFloat(scales, 1);
     Host.setFloat(scales + 4, (float) (call.scale() * AttentionLoops.LOG2E));
     int s = 0;

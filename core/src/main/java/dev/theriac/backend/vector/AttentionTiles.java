@@ -20,7 +20,7 @@ final class AttentionTiles {
 
   private AttentionTiles() {}
 
-  static void tile8x3(
+  static void tile4x5(
       long a,
       long aRow,
       long aStep,
@@ -33,114 +33,88 @@ final class AttentionTiles {
       long cRow) {
     long a2 = 2 * aRow;
     long a3 = 3 * aRow;
-    long a4 = 4 * aRow;
-    long a5 = 5 * aRow;
-    long a6 = 6 * aRow;
-    long a7 = 7 * aRow;
     FloatVector c00 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
     FloatVector c02 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c03 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
+    FloatVector c04 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 4 * BYTES, LE);
     init += initRow;
     FloatVector c10 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c11 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
     FloatVector c12 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c13 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
+    FloatVector c14 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 4 * BYTES, LE);
     init += initRow;
     FloatVector c20 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c21 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
     FloatVector c22 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c23 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
+    FloatVector c24 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 4 * BYTES, LE);
     init += initRow;
     FloatVector c30 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c31 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
     FloatVector c32 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
-    init += initRow;
-    FloatVector c40 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    FloatVector c41 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
-    FloatVector c42 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
-    init += initRow;
-    FloatVector c50 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    FloatVector c51 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
-    FloatVector c52 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
-    init += initRow;
-    FloatVector c60 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    FloatVector c61 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
-    FloatVector c62 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
-    init += initRow;
-    FloatVector c70 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    FloatVector c71 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
-    FloatVector c72 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c33 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
+    FloatVector c34 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 4 * BYTES, LE);
     for (int k = 0; k < depth; k++) {
       FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, ALL, b, LE);
       FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, ALL, b + BYTES, LE);
       FloatVector b2 = FloatVector.fromMemorySegment(SPECIES, ALL, b + 2 * BYTES, LE);
+      FloatVector b3 = FloatVector.fromMemorySegment(SPECIES, ALL, b + 3 * BYTES, LE);
+      FloatVector b4 = FloatVector.fromMemorySegment(SPECIES, ALL, b + 4 * BYTES, LE);
       FloatVector x0 = FloatVector.broadcast(SPECIES, ALL.get(F32, a));
       c00 = x0.fma(b0, c00);
       c01 = x0.fma(b1, c01);
       c02 = x0.fma(b2, c02);
+      c03 = x0.fma(b3, c03);
+      c04 = x0.fma(b4, c04);
       FloatVector x1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + aRow));
       c10 = x1.fma(b0, c10);
       c11 = x1.fma(b1, c11);
       c12 = x1.fma(b2, c12);
+      c13 = x1.fma(b3, c13);
+      c14 = x1.fma(b4, c14);
       FloatVector x2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a2));
       c20 = x2.fma(b0, c20);
       c21 = x2.fma(b1, c21);
       c22 = x2.fma(b2, c22);
+      c23 = x2.fma(b3, c23);
+      c24 = x2.fma(b4, c24);
       FloatVector x3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a3));
       c30 = x3.fma(b0, c30);
       c31 = x3.fma(b1, c31);
       c32 = x3.fma(b2, c32);
-      FloatVector x4 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a4));
-      c40 = x4.fma(b0, c40);
-      c41 = x4.fma(b1, c41);
-      c42 = x4.fma(b2, c42);
-      FloatVector x5 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a5));
-      c50 = x5.fma(b0, c50);
-      c51 = x5.fma(b1, c51);
-      c52 = x5.fma(b2, c52);
-      FloatVector x6 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a6));
-      c60 = x6.fma(b0, c60);
-      c61 = x6.fma(b1, c61);
-      c62 = x6.fma(b2, c62);
-      FloatVector x7 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a7));
-      c70 = x7.fma(b0, c70);
-      c71 = x7.fma(b1, c71);
-      c72 = x7.fma(b2, c72);
+      c33 = x3.fma(b3, c33);
+      c34 = x3.fma(b4, c34);
       a += aStep;
       b += bStep;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + BYTES, LE);
     c02.intoMemorySegment(ALL, c + 2 * BYTES, LE);
+    c03.intoMemorySegment(ALL, c + 3 * BYTES, LE);
+    c04.intoMemorySegment(ALL, c + 4 * BYTES, LE);
     c += cRow;
     c10.intoMemorySegment(ALL, c, LE);
     c11.intoMemorySegment(ALL, c + BYTES, LE);
     c12.intoMemorySegment(ALL, c + 2 * BYTES, LE);
+    c13.intoMemorySegment(ALL, c + 3 * BYTES, LE);
+    c14.intoMemorySegment(ALL, c + 4 * BYTES, LE);
     c += cRow;
     c20.intoMemorySegment(ALL, c, LE);
     c21.intoMemorySegment(ALL, c + BYTES, LE);
     c22.intoMemorySegment(ALL, c + 2 * BYTES, LE);
+    c23.intoMemorySegment(ALL, c + 3 * BYTES, LE);
+    c24.intoMemorySegment(ALL, c + 4 * BYTES, LE);
     c += cRow;
     c30.intoMemorySegment(ALL, c, LE);
     c31.intoMemorySegment(ALL, c + BYTES, LE);
     c32.intoMemorySegment(ALL, c + 2 * BYTES, LE);
-    c += cRow;
-    c40.intoMemorySegment(ALL, c, LE);
-    c41.intoMemorySegment(ALL, c + BYTES, LE);
-    c42.intoMemorySegment(ALL, c + 2 * BYTES, LE);
-    c += cRow;
-    c50.intoMemorySegment(ALL, c, LE);
-    c51.intoMemorySegment(ALL, c + BYTES, LE);
-    c52.intoMemorySegment(ALL, c + 2 * BYTES, LE);
-    c += cRow;
-    c60.intoMemorySegment(ALL, c, LE);
-    c61.intoMemorySegment(ALL, c + BYTES, LE);
-    c62.intoMemorySegment(ALL, c + 2 * BYTES, LE);
-    c += cRow;
-    c70.intoMemorySegment(ALL, c, LE);
-    c71.intoMemorySegment(ALL, c + BYTES, LE);
-    c72.intoMemorySegment(ALL, c + 2 * BYTES, LE);
+    c33.intoMemorySegment(ALL, c + 3 * BYTES, LE);
+    c34.intoMemorySegment(ALL, c + 4 * BYTES, LE);
   }
 
-  static void tile8x2(
+  static void tile4x4(
       long a,
       long aRow,
       long aStep,
@@ -153,156 +127,72 @@ final class AttentionTiles {
       long cRow) {
     long a2 = 2 * aRow;
     long a3 = 3 * aRow;
-    long a4 = 4 * aRow;
-    long a5 = 5 * aRow;
-    long a6 = 6 * aRow;
-    long a7 = 7 * aRow;
     FloatVector c00 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
+    FloatVector c02 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c03 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
     init += initRow;
     FloatVector c10 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c11 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
+    FloatVector c12 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c13 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
     init += initRow;
     FloatVector c20 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c21 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
+    FloatVector c22 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c23 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
     init += initRow;
     FloatVector c30 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c31 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
-    init += initRow;
-    FloatVector c40 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    FloatVector c41 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
-    init += initRow;
-    FloatVector c50 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    FloatVector c51 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
-    init += initRow;
-    FloatVector c60 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    FloatVector c61 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
-    init += initRow;
-    FloatVector c70 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    FloatVector c71 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
+    FloatVector c32 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c33 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
     for (int k = 0; k < depth; k++) {
       FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, ALL, b, LE);
       FloatVector b1 = FloatVector.fromMemorySegment(SPECIES, ALL, b + BYTES, LE);
+      FloatVector b2 = FloatVector.fromMemorySegment(SPECIES, ALL, b + 2 * BYTES, LE);
+      FloatVector b3 = FloatVector.fromMemorySegment(SPECIES, ALL, b + 3 * BYTES, LE);
       FloatVector x0 = FloatVector.broadcast(SPECIES, ALL.get(F32, a));
       c00 = x0.fma(b0, c00);
       c01 = x0.fma(b1, c01);
+      c02 = x0.fma(b2, c02);
+      c03 = x0.fma(b3, c03);
       FloatVector x1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + aRow));
       c10 = x1.fma(b0, c10);
       c11 = x1.fma(b1, c11);
+      c12 = x1.fma(b2, c12);
+      c13 = x1.fma(b3, c13);
       FloatVector x2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a2));
       c20 = x2.fma(b0, c20);
       c21 = x2.fma(b1, c21);
+      c22 = x2.fma(b2, c22);
+      c23 = x2.fma(b3, c23);
       FloatVector x3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a3));
       c30 = x3.fma(b0, c30);
       c31 = x3.fma(b1, c31);
-      FloatVector x4 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a4));
-      c40 = x4.fma(b0, c40);
-      c41 = x4.fma(b1, c41);
-      FloatVector x5 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a5));
-      c50 = x5.fma(b0, c50);
-      c51 = x5.fma(b1, c51);
-      FloatVector x6 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a6));
-      c60 = x6.fma(b0, c60);
-      c61 = x6.fma(b1, c61);
-      FloatVector x7 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a7));
-      c70 = x7.fma(b0, c70);
-      c71 = x7.fma(b1, c71);
+      c32 = x3.fma(b2, c32);
+      c33 = x3.fma(b3, c33);
       a += aStep;
       b += bStep;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + BYTES, LE);
+    c02.intoMemorySegment(ALL, c + 2 * BYTES, LE);
+    c03.intoMemorySegment(ALL, c + 3 * BYTES, LE);
     c += cRow;
     c10.intoMemorySegment(ALL, c, LE);
     c11.intoMemorySegment(ALL, c + BYTES, LE);
+    c12.intoMemorySegment(ALL, c + 2 * BYTES, LE);
+    c13.intoMemorySegment(ALL, c + 3 * BYTES, LE);
     c += cRow;
     c20.intoMemorySegment(ALL, c, LE);
     c21.intoMemorySegment(ALL, c + BYTES, LE);
+    c22.intoMemorySegment(ALL, c + 2 * BYTES, LE);
+    c23.intoMemorySegment(ALL, c + 3 * BYTES, LE);
     c += cRow;
     c30.intoMemorySegment(ALL, c, LE);
     c31.intoMemorySegment(ALL, c + BYTES, LE);
-    c += cRow;
-    c40.intoMemorySegment(ALL, c, LE);
-    c41.intoMemorySegment(ALL, c + BYTES, LE);
-    c += cRow;
-    c50.intoMemorySegment(ALL, c, LE);
-    c51.intoMemorySegment(ALL, c + BYTES, LE);
-    c += cRow;
-    c60.intoMemorySegment(ALL, c, LE);
-    c61.intoMemorySegment(ALL, c + BYTES, LE);
-    c += cRow;
-    c70.intoMemorySegment(ALL, c, LE);
-    c71.intoMemorySegment(ALL, c + BYTES, LE);
-  }
-
-  static void tile8x1(
-      long a,
-      long aRow,
-      long aStep,
-      long b,
-      long bStep,
-      int depth,
-      long init,
-      long initRow,
-      long c,
-      long cRow) {
-    long a2 = 2 * aRow;
-    long a3 = 3 * aRow;
-    long a4 = 4 * aRow;
-    long a5 = 5 * aRow;
-    long a6 = 6 * aRow;
-    long a7 = 7 * aRow;
-    FloatVector c00 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    init += initRow;
-    FloatVector c10 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    init += initRow;
-    FloatVector c20 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    init += initRow;
-    FloatVector c30 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    init += initRow;
-    FloatVector c40 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    init += initRow;
-    FloatVector c50 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    init += initRow;
-    FloatVector c60 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    init += initRow;
-    FloatVector c70 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
-    for (int k = 0; k < depth; k++) {
-      FloatVector b0 = FloatVector.fromMemorySegment(SPECIES, ALL, b, LE);
-      FloatVector x0 = FloatVector.broadcast(SPECIES, ALL.get(F32, a));
-      c00 = x0.fma(b0, c00);
-      FloatVector x1 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + aRow));
-      c10 = x1.fma(b0, c10);
-      FloatVector x2 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a2));
-      c20 = x2.fma(b0, c20);
-      FloatVector x3 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a3));
-      c30 = x3.fma(b0, c30);
-      FloatVector x4 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a4));
-      c40 = x4.fma(b0, c40);
-      FloatVector x5 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a5));
-      c50 = x5.fma(b0, c50);
-      FloatVector x6 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a6));
-      c60 = x6.fma(b0, c60);
-      FloatVector x7 = FloatVector.broadcast(SPECIES, ALL.get(F32, a + a7));
-      c70 = x7.fma(b0, c70);
-      a += aStep;
-      b += bStep;
-    }
-    c00.intoMemorySegment(ALL, c, LE);
-    c += cRow;
-    c10.intoMemorySegment(ALL, c, LE);
-    c += cRow;
-    c20.intoMemorySegment(ALL, c, LE);
-    c += cRow;
-    c30.intoMemorySegment(ALL, c, LE);
-    c += cRow;
-    c40.intoMemorySegment(ALL, c, LE);
-    c += cRow;
-    c50.intoMemorySegment(ALL, c, LE);
-    c += cRow;
-    c60.intoMemorySegment(ALL, c, LE);
-    c += cRow;
-    c70.intoMemorySegment(ALL, c, LE);
+    c32.intoMemorySegment(ALL, c + 2 * BYTES, LE);
+    c33.intoMemorySegment(ALL, c + 3 * BYTES, LE);
   }
 
   static void tile4x3(

@@ -16,12 +16,15 @@ import java.util.concurrent.locks.LockSupport;
  */
 final class AttentionWarmUp implements Runnable {
 
-  /** Rows of the tallest tile: 24 sums need the 32 vector registers of AVX-512 or NEON. */
-  static final int TALLEST =
+  /** Rows of a tile. */
+  static final int TALL = 4;
+
+  /** Vectors of the widest tile: 20 sums need the 32 vector registers of AVX-512 or NEON. */
+  static final int WIDEST =
       JitDirectives.LARGE_KERNELS
               && (LENGTH == 16 || System.getProperty("os.arch", "").equals("aarch64"))
-          ? 8
-          : 4;
+          ? 5
+          : 3;
 
   /** Nanoseconds for one vector multiply-add: compiled code takes about a fifth, boxed code ten. */
   private static final double AT_SPEED = 2.5;
@@ -49,9 +52,8 @@ final class AttentionWarmUp implements Runnable {
     return DONE.await(seconds, TimeUnit.SECONDS);
   }
 
-  /** One tile of {@link AttentionTiles} of {@code tall} rows (8 or 4) by 1 to 3 vectors. */
+  /** One tile of {@link AttentionTiles} of {@link #TALL} rows by 1 to {@link #WIDEST} vectors. */
   static void tile(
-      int tall,
       int vectors,
       long a,
       long aRow,
@@ -64,14 +66,13 @@ final class AttentionWarmUp implements Runnable {
       long c,
       long cRow) {
     if (ready) {
-      vectorTile(tall, vectors, a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
+      vectorTile(vectors, a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
     } else {
-      scalarTile(tall, vectors * LENGTH, a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
+      scalarTile(vectors * LENGTH, a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
     }
   }
 
   private static void vectorTile(
-      int tall,
       int vectors,
       long a,
       long aRow,
@@ -83,19 +84,17 @@ final class AttentionWarmUp implements Runnable {
       long initRow,
       long c,
       long cRow) {
-    switch (tall == 8 ? vectors + 3 : vectors) {
+    switch (vectors) {
       case 1 -> AttentionTiles.tile4x1(a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
       case 2 -> AttentionTiles.tile4x2(a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
       case 3 -> AttentionTiles.tile4x3(a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
-      case 4 -> AttentionTiles.tile8x1(a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
-      case 5 -> AttentionTiles.tile8x2(a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
-      default -> AttentionTiles.tile8x3(a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
+      case 4 -> AttentionTiles.tile4x4(a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
+      default -> AttentionTiles.tile4x5(a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
     }
   }
 
   /** What {@code tileRxV} computes, bit for bit, without vectors. */
   private static void scalarTile(
-      int rows,
       int columns,
       long a,
       long aRow,
@@ -107,7 +106,7 @@ final class AttentionWarmUp implements Runnable {
       long initRow,
       long c,
       long cRow) {
-    for (int r = 0; r < rows; r++) {
+    for (int r = 0; r < TALL; r++) {
       long to = c + r * cRow;
       long from = init + r * initRow;
       for (int j = 0; j < columns && from != to; j++) {
@@ -140,24 +139,23 @@ final class AttentionWarmUp implements Runnable {
   /** Calls each tile some times and returns whether all of them run at speed. */
   private static boolean exercise() {
     try (Arena arena = Arena.ofConfined()) {
-      long a = arena.allocate(8 * 4 * DEPTH, 64).address();
-      long b = arena.allocate(3 * BYTES * DEPTH, 64).address();
-      long c = arena.allocate(8 * 3 * BYTES, 64).address();
+      long step = WIDEST * BYTES;
+      long a = arena.allocate(4 * TALL * DEPTH, 64).address();
+      long b = arena.allocate(step * DEPTH, 64).address();
+      long c = arena.allocate(TALL * step, 64).address();
       boolean atSpeed = true;
-      for (int tall = 4; tall <= TALLEST; tall += 4) {
-        for (int vectors = 1; vectors <= 3; vectors++) {
-          for (int i = 0; i < CALLS; i++) {
-            // Almost empty sums: what brings the compiler on is the number of calls.
-            vectorTile(tall, vectors, a, 4L * DEPTH, 4, b, 3 * BYTES, i % 3, c, 0, c, 3 * BYTES);
-          }
-          double best = Double.MAX_VALUE;
-          for (int i = 0; i < TIMED; i++) {
-            long start = System.nanoTime();
-            vectorTile(tall, vectors, a, 4L * DEPTH, 4, b, 3 * BYTES, DEPTH, c, 0, c, 3 * BYTES);
-            best = Math.min(best, System.nanoTime() - start);
-          }
-          atSpeed &= best < AT_SPEED * tall * vectors * DEPTH;
+      for (int vectors = 1; vectors <= WIDEST; vectors++) {
+        for (int i = 0; i < CALLS; i++) {
+          // Almost empty sums: what brings the compiler on is the number of calls.
+          vectorTile(vectors, a, 4L * DEPTH, 4, b, step, i % 3, c, 0, c, step);
         }
+        double best = Double.MAX_VALUE;
+        for (int i = 0; i < TIMED; i++) {
+          long start = System.nanoTime();
+          vectorTile(vectors, a, 4L * DEPTH, 4, b, step, DEPTH, c, 0, c, step);
+          best = Math.min(best, System.nanoTime() - start);
+        }
+        atSpeed &= best < AT_SPEED * TALL * vectors * DEPTH;
       }
       return atSpeed;
     }

@@ -13,8 +13,8 @@ final class AttentionTilesSource {
 
   static final Path FILE = Path.of("src/main/java/dev/theriac/backend/vector/AttentionTiles.java");
 
-  private static final int[] ROWS = {8, 4};
-  private static final int WIDEST = 3;
+  private static final int ROWS = 4;
+  private static final int WIDEST = 5;
 
   private final StringBuilder out = new StringBuilder();
 
@@ -28,10 +28,8 @@ final class AttentionTilesSource {
   static String source() {
     AttentionTilesSource source = new AttentionTilesSource();
     source.header();
-    for (int rows : ROWS) {
-      for (int vectors = WIDEST; vectors >= 1; vectors--) {
-        source.tile(rows, vectors);
-      }
+    for (int vectors = WIDEST; vectors >= 1; vectors--) {
+      source.tile(ROWS, vectors);
     }
     source.line(0, "}");
     return source.out.toString();
