@@ -21,8 +21,8 @@ import picocli.CommandLine.Spec;
     description = {
       "Times parts of the engine beside other engines, each in processes of its own, after a check"
           + " of the results. Without NAME: lists what there is.",
-      "The launcher fetches libtorch (Linux on x86-64, about 120 MB) the first time; without it the"
-          + " rivals are baselines of our own."
+      "The launcher fetches libtorch and OpenBLAS (Linux on x86-64, about 140 MB) the first time;"
+          + " without them the rivals are baselines of our own."
     })
 final class BenchCommand implements Callable<Integer> {
   @ParentCommand private TheriacCommand theriac;
