@@ -65,7 +65,12 @@ final class OpenblasGemm implements Engine {
                       library.findOrThrow("openblas_get_config"),
                       FunctionDescriptor.of(ValueLayout.ADDRESS))
                   .invoke();
-      name = config.reinterpret(1000).getString(0).split(" NO_AFFINITY")[0];
+      // OpenBLAS 0.3.31 DYNAMIC_ARCH NO_AFFINITY Cooperlake MAX_THREADS=64: the kernels' processor
+      name =
+          config
+              .reinterpret(1000)
+              .getString(0)
+              .replaceAll("(\\S+ \\S+).* (\\S+) MAX_THREADS.*", "$1 ($2)");
     } catch (Throwable e) {
       throw new IllegalStateException("OpenBLAS does not start: " + e, e);
     }

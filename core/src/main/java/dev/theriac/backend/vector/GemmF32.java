@@ -135,7 +135,7 @@ final class GemmF32 implements IntConsumer {
     int columns = Math.max(1, Math.min(shape.columns, mostColumns(deepest)));
     double wanted = Math.min(TASKS, work / TASK);
     while (blocks(rows, columns) < wanted) {
-      if (columns > 2 * panel) {
+      if (columns > panel) {
         columns = roundUp((columns + 1) / 2, panel);
       } else if (rows >= 128 && blocks(rows, columns) < FEW_TASKS) {
         rows = roundUp((rows + 1) / 2, GemmTiles.GROUP);

@@ -173,15 +173,24 @@ final class GemmPack {
       for (int c = 0; c < columns; c += LENGTH) {
         int count = Math.min(LENGTH, columns - c);
         long source = from + c * colStride;
-        long stride = colStride;
-        if (type != Element.F32) {
-          for (int i = 0; i < count; i++) {
-            widen(type, source + i * colStride, scratch.wide + i * WIDE_STRIDE, depth);
-          }
-          source = scratch.wide;
-          stride = WIDE_STRIDE;
+        long target = to + 4L * c;
+        if (type == Element.F32) {
+          transpose(source, colStride, count, depth, target, step);
+          continue;
         }
-        transpose(source, stride, count, depth, to + 4L * c, step);
+        int done = 0;
+        if (type == Element.BF16 && count == SQUARE && GemmWarmUp.ready()) {
+          int blocks = depth / (2 * SQUARE);
+          pairs(source, colStride, target, step, blocks);
+          done = 2 * SQUARE * blocks;
+        }
+        if (done < depth) {
+          for (int i = 0; i < count; i++) {
+            long row = source + i * colStride + type.bytes * done;
+            widen(type, row, scratch.wide + i * WIDE_STRIDE, depth - done);
+          }
+          transpose(scratch.wide, WIDE_STRIDE, count, depth - done, target + done * step, step);
+        }
       }
     } else {
       for (int c = 0; c < columns; c++) {
@@ -291,6 +300,15 @@ final class GemmPack {
       case 16 -> Transposes.blocks16(from, fromStride, to, toStride, blocks);
       case 8 -> Transposes.blocks8(from, fromStride, to, toStride, blocks);
       default -> Transposes.blocks4(from, fromStride, to, toStride, blocks);
+    }
+  }
+
+  /** As {@link #squares}, of pairs of BF16 numbers that become floats. */
+  static void pairs(long from, long fromStride, long to, long toStride, int blocks) {
+    switch (SQUARE) {
+      case 16 -> Transposes.pairs16(from, fromStride, to, toStride, blocks);
+      case 8 -> Transposes.pairs8(from, fromStride, to, toStride, blocks);
+      default -> Transposes.pairs4(from, fromStride, to, toStride, blocks);
     }
   }
 

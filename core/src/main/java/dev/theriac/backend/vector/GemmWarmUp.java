@@ -122,6 +122,7 @@ final class GemmWarmUp implements Runnable {
   private static boolean transposition(GemmScratch scratch) {
     for (int i = 0; i < CALLS; i++) {
       GemmPack.squares(scratch.wide, GemmScratch.WIDE_STRIDE, scratch.b, 3 * BYTES, i % 3);
+      GemmPack.pairs(scratch.wide, GemmScratch.WIDE_STRIDE, scratch.b, 3 * BYTES, i % 3);
     }
     double best = Double.MAX_VALUE;
     int blocks = DEPTH / LENGTH;

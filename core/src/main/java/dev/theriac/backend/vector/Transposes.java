@@ -4,6 +4,8 @@ import static dev.theriac.backend.vector.Lanes.ALL;
 import static dev.theriac.backend.vector.Lanes.LE;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -13,6 +15,9 @@ import jdk.incubator.vector.VectorSpecies;
  * {@code from + 4 * L * i}, {@code fromStride} bytes apart, and is written to {@code to + L *
  * toStride * i} with rows {@code toStride} bytes apart: from[r][c] becomes to[c][r]. In log2(L)
  * rounds, rows h apart trade every other group of h lanes, with h = L/2, ..., 2, 1.
+ *
+ * <p>{@code pairsL} does the same with pairs of BF16 numbers in place of floats and widens them on
+ * the way out: two rows of {@code to} for each pair.
  */
 final class Transposes {
 
@@ -79,6 +84,41 @@ final class Transposes {
     }
   }
 
+  static void pairs4(long from, long fromStride, long to, long toStride, int count) {
+    FloatVector low2 = FloatVector.fromArray(S4, T4_2_LOW, 0);
+    FloatVector high2 = FloatVector.fromArray(S4, T4_2_HIGH, 0);
+    FloatVector low1 = FloatVector.fromArray(S4, T4_1_LOW, 0);
+    FloatVector high1 = FloatVector.fromArray(S4, T4_1_HIGH, 0);
+    for (int i = 0; i < count; i++) {
+      FloatVector r0 = FloatVector.fromMemorySegment(S4, ALL, from, LE);
+      FloatVector r1 = FloatVector.fromMemorySegment(S4, ALL, from + fromStride, LE);
+      FloatVector r2 = FloatVector.fromMemorySegment(S4, ALL, from + 2 * fromStride, LE);
+      FloatVector r3 = FloatVector.fromMemorySegment(S4, ALL, from + 3 * fromStride, LE);
+      FloatVector s0 = low2.selectFrom(r0, r2);
+      FloatVector s2 = high2.selectFrom(r0, r2);
+      FloatVector s1 = low2.selectFrom(r1, r3);
+      FloatVector s3 = high2.selectFrom(r1, r3);
+      FloatVector t0 = low1.selectFrom(s0, s1);
+      FloatVector t1 = high1.selectFrom(s0, s1);
+      FloatVector t2 = low1.selectFrom(s2, s3);
+      FloatVector t3 = high1.selectFrom(s2, s3);
+      IntVector p0 = t0.reinterpretAsInts();
+      p0.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to, LE);
+      p0.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + toStride, LE);
+      IntVector p1 = t1.reinterpretAsInts();
+      p1.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 2 * toStride, LE);
+      p1.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 3 * toStride, LE);
+      IntVector p2 = t2.reinterpretAsInts();
+      p2.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 4 * toStride, LE);
+      p2.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 5 * toStride, LE);
+      IntVector p3 = t3.reinterpretAsInts();
+      p3.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 6 * toStride, LE);
+      p3.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 7 * toStride, LE);
+      from += 16;
+      to += 8 * toStride;
+    }
+  }
+
   static void blocks8(long from, long fromStride, long to, long toStride, int count) {
     FloatVector low4 = FloatVector.fromArray(S8, T8_4_LOW, 0);
     FloatVector high4 = FloatVector.fromArray(S8, T8_4_HIGH, 0);
@@ -129,6 +169,75 @@ final class Transposes {
       u7.intoMemorySegment(ALL, to + 7 * toStride, LE);
       from += 32;
       to += 8 * toStride;
+    }
+  }
+
+  static void pairs8(long from, long fromStride, long to, long toStride, int count) {
+    FloatVector low4 = FloatVector.fromArray(S8, T8_4_LOW, 0);
+    FloatVector high4 = FloatVector.fromArray(S8, T8_4_HIGH, 0);
+    FloatVector low2 = FloatVector.fromArray(S8, T8_2_LOW, 0);
+    FloatVector high2 = FloatVector.fromArray(S8, T8_2_HIGH, 0);
+    FloatVector low1 = FloatVector.fromArray(S8, T8_1_LOW, 0);
+    FloatVector high1 = FloatVector.fromArray(S8, T8_1_HIGH, 0);
+    for (int i = 0; i < count; i++) {
+      FloatVector r0 = FloatVector.fromMemorySegment(S8, ALL, from, LE);
+      FloatVector r1 = FloatVector.fromMemorySegment(S8, ALL, from + fromStride, LE);
+      FloatVector r2 = FloatVector.fromMemorySegment(S8, ALL, from + 2 * fromStride, LE);
+      FloatVector r3 = FloatVector.fromMemorySegment(S8, ALL, from + 3 * fromStride, LE);
+      FloatVector r4 = FloatVector.fromMemorySegment(S8, ALL, from + 4 * fromStride, LE);
+      FloatVector r5 = FloatVector.fromMemorySegment(S8, ALL, from + 5 * fromStride, LE);
+      FloatVector r6 = FloatVector.fromMemorySegment(S8, ALL, from + 6 * fromStride, LE);
+      FloatVector r7 = FloatVector.fromMemorySegment(S8, ALL, from + 7 * fromStride, LE);
+      FloatVector s0 = low4.selectFrom(r0, r4);
+      FloatVector s4 = high4.selectFrom(r0, r4);
+      FloatVector s1 = low4.selectFrom(r1, r5);
+      FloatVector s5 = high4.selectFrom(r1, r5);
+      FloatVector s2 = low4.selectFrom(r2, r6);
+      FloatVector s6 = high4.selectFrom(r2, r6);
+      FloatVector s3 = low4.selectFrom(r3, r7);
+      FloatVector s7 = high4.selectFrom(r3, r7);
+      FloatVector t0 = low2.selectFrom(s0, s2);
+      FloatVector t2 = high2.selectFrom(s0, s2);
+      FloatVector t1 = low2.selectFrom(s1, s3);
+      FloatVector t3 = high2.selectFrom(s1, s3);
+      FloatVector t4 = low2.selectFrom(s4, s6);
+      FloatVector t6 = high2.selectFrom(s4, s6);
+      FloatVector t5 = low2.selectFrom(s5, s7);
+      FloatVector t7 = high2.selectFrom(s5, s7);
+      FloatVector u0 = low1.selectFrom(t0, t1);
+      FloatVector u1 = high1.selectFrom(t0, t1);
+      FloatVector u2 = low1.selectFrom(t2, t3);
+      FloatVector u3 = high1.selectFrom(t2, t3);
+      FloatVector u4 = low1.selectFrom(t4, t5);
+      FloatVector u5 = high1.selectFrom(t4, t5);
+      FloatVector u6 = low1.selectFrom(t6, t7);
+      FloatVector u7 = high1.selectFrom(t6, t7);
+      IntVector p0 = u0.reinterpretAsInts();
+      p0.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to, LE);
+      p0.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + toStride, LE);
+      IntVector p1 = u1.reinterpretAsInts();
+      p1.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 2 * toStride, LE);
+      p1.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 3 * toStride, LE);
+      IntVector p2 = u2.reinterpretAsInts();
+      p2.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 4 * toStride, LE);
+      p2.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 5 * toStride, LE);
+      IntVector p3 = u3.reinterpretAsInts();
+      p3.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 6 * toStride, LE);
+      p3.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 7 * toStride, LE);
+      IntVector p4 = u4.reinterpretAsInts();
+      p4.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 8 * toStride, LE);
+      p4.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 9 * toStride, LE);
+      IntVector p5 = u5.reinterpretAsInts();
+      p5.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 10 * toStride, LE);
+      p5.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 11 * toStride, LE);
+      IntVector p6 = u6.reinterpretAsInts();
+      p6.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 12 * toStride, LE);
+      p6.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 13 * toStride, LE);
+      IntVector p7 = u7.reinterpretAsInts();
+      p7.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 14 * toStride, LE);
+      p7.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 15 * toStride, LE);
+      from += 32;
+      to += 16 * toStride;
     }
   }
 
@@ -240,6 +349,149 @@ final class Transposes {
       v15.intoMemorySegment(ALL, to + 15 * toStride, LE);
       from += 64;
       to += 16 * toStride;
+    }
+  }
+
+  static void pairs16(long from, long fromStride, long to, long toStride, int count) {
+    FloatVector low8 = FloatVector.fromArray(S16, T16_8_LOW, 0);
+    FloatVector high8 = FloatVector.fromArray(S16, T16_8_HIGH, 0);
+    FloatVector low4 = FloatVector.fromArray(S16, T16_4_LOW, 0);
+    FloatVector high4 = FloatVector.fromArray(S16, T16_4_HIGH, 0);
+    FloatVector low2 = FloatVector.fromArray(S16, T16_2_LOW, 0);
+    FloatVector high2 = FloatVector.fromArray(S16, T16_2_HIGH, 0);
+    FloatVector low1 = FloatVector.fromArray(S16, T16_1_LOW, 0);
+    FloatVector high1 = FloatVector.fromArray(S16, T16_1_HIGH, 0);
+    for (int i = 0; i < count; i++) {
+      FloatVector r0 = FloatVector.fromMemorySegment(S16, ALL, from, LE);
+      FloatVector r1 = FloatVector.fromMemorySegment(S16, ALL, from + fromStride, LE);
+      FloatVector r2 = FloatVector.fromMemorySegment(S16, ALL, from + 2 * fromStride, LE);
+      FloatVector r3 = FloatVector.fromMemorySegment(S16, ALL, from + 3 * fromStride, LE);
+      FloatVector r4 = FloatVector.fromMemorySegment(S16, ALL, from + 4 * fromStride, LE);
+      FloatVector r5 = FloatVector.fromMemorySegment(S16, ALL, from + 5 * fromStride, LE);
+      FloatVector r6 = FloatVector.fromMemorySegment(S16, ALL, from + 6 * fromStride, LE);
+      FloatVector r7 = FloatVector.fromMemorySegment(S16, ALL, from + 7 * fromStride, LE);
+      FloatVector r8 = FloatVector.fromMemorySegment(S16, ALL, from + 8 * fromStride, LE);
+      FloatVector r9 = FloatVector.fromMemorySegment(S16, ALL, from + 9 * fromStride, LE);
+      FloatVector r10 = FloatVector.fromMemorySegment(S16, ALL, from + 10 * fromStride, LE);
+      FloatVector r11 = FloatVector.fromMemorySegment(S16, ALL, from + 11 * fromStride, LE);
+      FloatVector r12 = FloatVector.fromMemorySegment(S16, ALL, from + 12 * fromStride, LE);
+      FloatVector r13 = FloatVector.fromMemorySegment(S16, ALL, from + 13 * fromStride, LE);
+      FloatVector r14 = FloatVector.fromMemorySegment(S16, ALL, from + 14 * fromStride, LE);
+      FloatVector r15 = FloatVector.fromMemorySegment(S16, ALL, from + 15 * fromStride, LE);
+      FloatVector s0 = low8.selectFrom(r0, r8);
+      FloatVector s8 = high8.selectFrom(r0, r8);
+      FloatVector s1 = low8.selectFrom(r1, r9);
+      FloatVector s9 = high8.selectFrom(r1, r9);
+      FloatVector s2 = low8.selectFrom(r2, r10);
+      FloatVector s10 = high8.selectFrom(r2, r10);
+      FloatVector s3 = low8.selectFrom(r3, r11);
+      FloatVector s11 = high8.selectFrom(r3, r11);
+      FloatVector s4 = low8.selectFrom(r4, r12);
+      FloatVector s12 = high8.selectFrom(r4, r12);
+      FloatVector s5 = low8.selectFrom(r5, r13);
+      FloatVector s13 = high8.selectFrom(r5, r13);
+      FloatVector s6 = low8.selectFrom(r6, r14);
+      FloatVector s14 = high8.selectFrom(r6, r14);
+      FloatVector s7 = low8.selectFrom(r7, r15);
+      FloatVector s15 = high8.selectFrom(r7, r15);
+      FloatVector t0 = low4.selectFrom(s0, s4);
+      FloatVector t4 = high4.selectFrom(s0, s4);
+      FloatVector t1 = low4.selectFrom(s1, s5);
+      FloatVector t5 = high4.selectFrom(s1, s5);
+      FloatVector t2 = low4.selectFrom(s2, s6);
+      FloatVector t6 = high4.selectFrom(s2, s6);
+      FloatVector t3 = low4.selectFrom(s3, s7);
+      FloatVector t7 = high4.selectFrom(s3, s7);
+      FloatVector t8 = low4.selectFrom(s8, s12);
+      FloatVector t12 = high4.selectFrom(s8, s12);
+      FloatVector t9 = low4.selectFrom(s9, s13);
+      FloatVector t13 = high4.selectFrom(s9, s13);
+      FloatVector t10 = low4.selectFrom(s10, s14);
+      FloatVector t14 = high4.selectFrom(s10, s14);
+      FloatVector t11 = low4.selectFrom(s11, s15);
+      FloatVector t15 = high4.selectFrom(s11, s15);
+      FloatVector u0 = low2.selectFrom(t0, t2);
+      FloatVector u2 = high2.selectFrom(t0, t2);
+      FloatVector u1 = low2.selectFrom(t1, t3);
+      FloatVector u3 = high2.selectFrom(t1, t3);
+      FloatVector u4 = low2.selectFrom(t4, t6);
+      FloatVector u6 = high2.selectFrom(t4, t6);
+      FloatVector u5 = low2.selectFrom(t5, t7);
+      FloatVector u7 = high2.selectFrom(t5, t7);
+      FloatVector u8 = low2.selectFrom(t8, t10);
+      FloatVector u10 = high2.selectFrom(t8, t10);
+      FloatVector u9 = low2.selectFrom(t9, t11);
+      FloatVector u11 = high2.selectFrom(t9, t11);
+      FloatVector u12 = low2.selectFrom(t12, t14);
+      FloatVector u14 = high2.selectFrom(t12, t14);
+      FloatVector u13 = low2.selectFrom(t13, t15);
+      FloatVector u15 = high2.selectFrom(t13, t15);
+      FloatVector v0 = low1.selectFrom(u0, u1);
+      FloatVector v1 = high1.selectFrom(u0, u1);
+      FloatVector v2 = low1.selectFrom(u2, u3);
+      FloatVector v3 = high1.selectFrom(u2, u3);
+      FloatVector v4 = low1.selectFrom(u4, u5);
+      FloatVector v5 = high1.selectFrom(u4, u5);
+      FloatVector v6 = low1.selectFrom(u6, u7);
+      FloatVector v7 = high1.selectFrom(u6, u7);
+      FloatVector v8 = low1.selectFrom(u8, u9);
+      FloatVector v9 = high1.selectFrom(u8, u9);
+      FloatVector v10 = low1.selectFrom(u10, u11);
+      FloatVector v11 = high1.selectFrom(u10, u11);
+      FloatVector v12 = low1.selectFrom(u12, u13);
+      FloatVector v13 = high1.selectFrom(u12, u13);
+      FloatVector v14 = low1.selectFrom(u14, u15);
+      FloatVector v15 = high1.selectFrom(u14, u15);
+      IntVector p0 = v0.reinterpretAsInts();
+      p0.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to, LE);
+      p0.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + toStride, LE);
+      IntVector p1 = v1.reinterpretAsInts();
+      p1.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 2 * toStride, LE);
+      p1.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 3 * toStride, LE);
+      IntVector p2 = v2.reinterpretAsInts();
+      p2.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 4 * toStride, LE);
+      p2.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 5 * toStride, LE);
+      IntVector p3 = v3.reinterpretAsInts();
+      p3.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 6 * toStride, LE);
+      p3.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 7 * toStride, LE);
+      IntVector p4 = v4.reinterpretAsInts();
+      p4.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 8 * toStride, LE);
+      p4.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 9 * toStride, LE);
+      IntVector p5 = v5.reinterpretAsInts();
+      p5.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 10 * toStride, LE);
+      p5.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 11 * toStride, LE);
+      IntVector p6 = v6.reinterpretAsInts();
+      p6.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 12 * toStride, LE);
+      p6.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 13 * toStride, LE);
+      IntVector p7 = v7.reinterpretAsInts();
+      p7.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 14 * toStride, LE);
+      p7.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 15 * toStride, LE);
+      IntVector p8 = v8.reinterpretAsInts();
+      p8.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 16 * toStride, LE);
+      p8.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 17 * toStride, LE);
+      IntVector p9 = v9.reinterpretAsInts();
+      p9.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 18 * toStride, LE);
+      p9.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 19 * toStride, LE);
+      IntVector p10 = v10.reinterpretAsInts();
+      p10.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 20 * toStride, LE);
+      p10.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 21 * toStride, LE);
+      IntVector p11 = v11.reinterpretAsInts();
+      p11.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 22 * toStride, LE);
+      p11.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 23 * toStride, LE);
+      IntVector p12 = v12.reinterpretAsInts();
+      p12.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 24 * toStride, LE);
+      p12.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 25 * toStride, LE);
+      IntVector p13 = v13.reinterpretAsInts();
+      p13.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 26 * toStride, LE);
+      p13.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 27 * toStride, LE);
+      IntVector p14 = v14.reinterpretAsInts();
+      p14.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 28 * toStride, LE);
+      p14.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 29 * toStride, LE);
+      IntVector p15 = v15.reinterpretAsInts();
+      p15.lanewise(VectorOperators.LSHL, 16).intoMemorySegment(ALL, to + 30 * toStride, LE);
+      p15.lanewise(VectorOperators.AND, 0xffff0000).intoMemorySegment(ALL, to + 31 * toStride, LE);
+      from += 64;
+      to += 32 * toStride;
     }
   }
 }

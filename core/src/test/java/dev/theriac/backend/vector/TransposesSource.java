@@ -46,7 +46,8 @@ final class TransposesSource {
           }
         """);
     for (int size : SIZES) {
-      source.blocks(size);
+      source.method(size, false);
+      source.method(size, true);
     }
     source.line(0, "}");
     return source.out.toString();
@@ -61,6 +62,8 @@ final class TransposesSource {
         import static dev.theriac.backend.vector.Lanes.LE;
 
         import jdk.incubator.vector.FloatVector;
+        import jdk.incubator.vector.IntVector;
+        import jdk.incubator.vector.VectorOperators;
         import jdk.incubator.vector.VectorSpecies;
 
         /**
@@ -70,6 +73,9 @@ final class TransposesSource {
          * {@code from + 4 * L * i}, {@code fromStride} bytes apart, and is written to {@code to + L *
          * toStride * i} with rows {@code toStride} bytes apart: from[r][c] becomes to[c][r]. In log2(L)
          * rounds, rows h apart trade every other group of h lanes, with h = L/2, ..., 2, 1.
+         *
+         * <p>{@code pairsL} does the same with pairs of BF16 numbers in place of floats and widens them on
+         * the way out: two rows of {@code to} for each pair.
          */
         final class Transposes {
         """);
@@ -90,11 +96,12 @@ final class TransposesSource {
     }
   }
 
-  private void blocks(int size) {
+  private void method(int size, boolean pairs) {
     line(0, "");
     line(
         1,
-        "static void blocks%d(long from, long fromStride, long to, long toStride, int count) {",
+        "static void %s%d(long from, long fromStride, long to, long toStride, int count) {",
+        pairs ? "pairs" : "blocks",
         size);
     for (int half = size / 2; half >= 1; half /= 2) {
       for (int high = 0; high < 2; high++) {
@@ -138,13 +145,27 @@ final class TransposesSource {
       rows = next;
     }
     for (int r = 0; r < size; r++) {
-      String offset = r == 0 ? "" : r == 1 ? " + toStride" : " + " + r + " * toStride";
-      line(3, "%s.intoMemorySegment(ALL, to%s, LE);", rows[r], offset);
+      if (pairs) {
+        line(3, "IntVector p%d = %s.reinterpretAsInts();", r, rows[r]);
+        store("p" + r + ".lanewise(VectorOperators.LSHL, 16)", 2 * r);
+        store("p" + r + ".lanewise(VectorOperators.AND, 0xffff0000)", 2 * r + 1);
+      } else {
+        line(3, "%s.intoMemorySegment(ALL, to%s, LE);", rows[r], row(r));
+      }
     }
     line(3, "from += %d;", 4 * size);
-    line(3, "to += %d * toStride;", size);
+    line(3, "to += %d * toStride;", pairs ? 2 * size : size);
     line(2, "}");
     line(1, "}");
+  }
+
+  /** The bits of floats. */
+  private void store(String bits, int row) {
+    line(3, "%s.intoMemorySegment(ALL, to%s, LE);", bits, row(row));
+  }
+
+  private static String row(int r) {
+    return r == 0 ? "" : r == 1 ? " + toStride" : " + " + r + " * toStride";
   }
 
   private static int log2(int x) {
