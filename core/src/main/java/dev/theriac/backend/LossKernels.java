@@ -10,11 +10,15 @@ public interface LossKernels {
    * @param logits [N, V]
    * @param targets I64 [N], in [0, V) or {@code ignored}
    * @param losses [N]
-   * @param lse [N], log of the sum of exponentials of each row
+   * @param lse [N], log of the sum of exponentials of each row, 0 where the target is {@code
+   *     ignored}: such rows are not read
    */
   void crossEntropy(Strided logits, Strided targets, long ignored, Strided losses, Strided lse);
 
-  /** dlogits = scale * (softmax(logits) - onehot(target)), 0 in ignored rows. */
+  /**
+   * dlogits = scale * (softmax(logits) - onehot(target)), 0 in ignored rows. dlogits may be the
+   * memory of logits.
+   */
   void crossEntropyGradient(
       Strided logits, Strided targets, long ignored, Strided lse, float scale, Strided dlogits);
 }

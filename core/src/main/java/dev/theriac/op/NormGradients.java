@@ -25,6 +25,7 @@ final class NormGradients {
                 o.rstd().strided(),
                 g.strided(),
                 strided(dx),
+                false,
                 strided(dw),
                 strided(db));
         if (dx != null) sink.add(o.x(), dx);
@@ -44,6 +45,7 @@ final class NormGradients {
                 o.rstd().strided(),
                 g.strided(),
                 strided(dx),
+                false,
                 strided(dw));
         if (dx != null) sink.add(o.x(), dx);
         if (dw != null) sink.add(o.weight(), dw);

@@ -53,7 +53,7 @@ record KernelCall(Runnable run, Strided result) {
         Strided dw = empty(DType.F32, columns);
         Strided db = empty(DType.F32, columns);
         yield new KernelCall(
-            () -> backend.norm().layerNormGradient(x, w, mean, rstd, g, y, dw, db), y);
+            () -> backend.norm().layerNormGradient(x, w, mean, rstd, g, y, false, dw, db), y);
       }
       case "cross-entropy" -> {
         Strided targets = empty(DType.I64, rows);

@@ -24,7 +24,7 @@ final class ScalarLoss implements LossKernels {
           for (long n = from; n < to; n++) {
             long row = logits.address() + 4 * n * classes;
             long target = Host.getLong(targets.address() + 8 * n);
-            double log = ScalarSoftmax.logSumExp(row, classes);
+            double log = target == ignored ? 0 : ScalarSoftmax.logSumExp(row, classes);
             double loss = target == ignored ? 0 : log - Host.getFloat(row + 4 * target);
             Host.setFloat(losses.address() + 4 * n, (float) loss);
             Host.setFloat(lse.address() + 4 * n, (float) log);

@@ -1,5 +1,7 @@
 package dev.theriac.backend.scalar;
 
+import dev.theriac.backend.Backends;
+import dev.theriac.backend.BinaryKind;
 import dev.theriac.backend.NormKernels;
 import dev.theriac.backend.Workers;
 import dev.theriac.tensor.Host;
@@ -21,6 +23,28 @@ final class ScalarNorm implements NormKernels {
   }
 
   @Override
+  public void addLayerNorm(
+      Strided x,
+      Strided r,
+      Strided w,
+      Strided b,
+      float eps,
+      Strided sum,
+      Strided y,
+      Strided mean,
+      Strided rstd) {
+    Backends.scalar().elementwise().binary(BinaryKind.ADD, x, r, sum);
+    forward(sum, w, b, eps, y, mean, rstd);
+  }
+
+  @Override
+  public void addRmsNorm(
+      Strided x, Strided r, Strided w, float eps, Strided sum, Strided y, Strided rstd) {
+    Backends.scalar().elementwise().binary(BinaryKind.ADD, x, r, sum);
+    forward(sum, w, null, eps, y, null, rstd);
+  }
+
+  @Override
   public void layerNormGradient(
       Strided x,
       Strided w,
@@ -28,17 +52,18 @@ final class ScalarNorm implements NormKernels {
       Strided rstd,
       Strided grad,
       Strided dx,
+      boolean add,
       Strided dw,
       Strided db) {
-    if (dx != null) inputGradient(x, w, mean, rstd, grad, dx);
+    if (dx != null) inputGradient(x, w, mean, rstd, grad, dx, add);
     if (dw != null) columnSums(x, mean, rstd, grad, dw);
     if (db != null) columnSums(null, null, null, grad, db);
   }
 
   @Override
   public void rmsNormGradient(
-      Strided x, Strided w, Strided rstd, Strided grad, Strided dx, Strided dw) {
-    if (dx != null) inputGradient(x, w, null, rstd, grad, dx);
+      Strided x, Strided w, Strided rstd, Strided grad, Strided dx, boolean add, Strided dw) {
+    if (dx != null) inputGradient(x, w, null, rstd, grad, dx, add);
     if (dw != null) columnSums(x, null, rstd, grad, dw);
   }
 
@@ -86,7 +111,7 @@ final class ScalarNorm implements NormKernels {
    * mean(g) where nothing was centred.
    */
   private static void inputGradient(
-      Strided x, Strided w, Strided mean, Strided rstd, Strided grad, Strided dx) {
+      Strided x, Strided w, Strided mean, Strided rstd, Strided grad, Strided dx, boolean add) {
     long columns = x.size(1);
     long pw = w.address();
     Workers.parallelRange(
@@ -110,7 +135,8 @@ final class ScalarNorm implements NormKernels {
             for (long d = 0; d < columns; d++) {
               double g = (double) Host.getFloat(pg + 4 * d) * Host.getFloat(pw + 4 * d);
               double h = (Host.getFloat(px + 4 * d) - center) * scale;
-              Host.setFloat(pd + 4 * d, (float) (scale * (g - meanG - h * product / columns)));
+              float value = (float) (scale * (g - meanG - h * product / columns));
+              Host.setFloat(pd + 4 * d, add ? Host.getFloat(pd + 4 * d) + value : value);
             }
           }
         });

@@ -44,7 +44,7 @@ final class AttentionSingle {
     if (max != Float.NEGATIVE_INFINITY) {
       sum = SoftmaxLoops.expSum(scores, scores, whole, max, scratch);
     } else {
-      sum = VectorSoftmax.hasNan(scores, n) ? Float.NaN : 0;
+      sum = LogSums.hasNan(scores, n) ? Float.NaN : 0;
       Moves.fill(scores, whole, sum);
     }
     long target = out.at(b, 0, h);

@@ -45,6 +45,18 @@ final class ExpConstants {
   static final float X5 = 0.008368724025785923f;
   static final float X6 = 0.0013814581325277686f;
 
+   * e^x = 2^n 2^f with n = round(x log2 e) and f = x log2 e - n, 2^f = 1 + P1 f + ... + P6 f^6 (a
+   * minimax fit of our own, relative error 2e-9): two operations fewer, for loops whose results are
+   * held to the error of the exponent. The error of log2 e, 1.3e-8 |x|, is one of those.
+   */
+  static final float P1 = 0.6931472f;
+
+  static final float P2 = 0.24022648f;
+  static final float P3 = 0.055503324f;
+  static final float P4 = 0.009618437f;
+  static final float P5 = 0.0013398874f;
+  static final float P6 = 1.5353362e-4f;
+
   /** Exponents below this are not given to the shorter form: 2^n would be subnormal. */
   static final float EXP_LOW = -87f;
 

@@ -60,6 +60,13 @@ final class Moves {
     }
   }
 
+  /** Sets n floats to 0. */
+  static void clear(long to, int n) {
+    int whole = n & -LENGTH;
+    fill(to, whole, 0);
+    for (int i = whole; i < n; i++) Host.setInt(to + 4L * i, 0);
+  }
+
   /** Sets n floats, a multiple of the vector length. */
   static void fill(long to, int n, float value) {
     for (int i = 0; i < n; i += LENGTH) {

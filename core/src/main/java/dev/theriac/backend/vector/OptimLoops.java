@@ -1,12 +1,15 @@
 package dev.theriac.backend.vector;
 
 import static dev.theriac.backend.vector.Lanes.ALL;
+import static dev.theriac.backend.vector.Lanes.BYTES;
 import static dev.theriac.backend.vector.Lanes.LE;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 import static dev.theriac.backend.vector.Lanes.SPECIES;
+import static jdk.incubator.vector.VectorOperators.OR;
 
 import dev.theriac.tensor.Host;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
 
 /** The loops of the optimisers. */
 final class OptimLoops {
@@ -45,19 +48,46 @@ final class OptimLoops {
     }
   }
 
-  /** p -= rate g' with g' = scale g + decay p, or its running sum b = momentum b + g'. */
-  static void sgd(
-      long p, long g, long b, int n, float scale, float rate, float momentum, float decay) {
-    for (int i = 0; i < n; i++) {
+  /** p -= rate (scale g + decay p); n is a multiple of the vector length. */
+  static void sgd(long p, long g, int n, float scale, float rate, float decay) {
+    for (int i = 0; i < n; i += LENGTH) {
       long o = 4L * i;
-      float old = Host.getFloat(p + o);
-      float step = Math.fma(decay, old, scale * Host.getFloat(g + o));
-      if (b != 0) {
-        step = Math.fma(momentum, Host.getFloat(b + o), step);
-        Host.setFloat(b + o, step);
-      }
-      Host.setFloat(p + o, Math.fma(-rate, step, old));
+      FloatVector old = FloatVector.fromMemorySegment(SPECIES, ALL, p + o, LE);
+      FloatVector step = FloatVector.fromMemorySegment(SPECIES, ALL, g + o, LE).mul(scale);
+      step = old.fma(FloatVector.broadcast(SPECIES, decay), step);
+      step.fma(FloatVector.broadcast(SPECIES, -rate), old).intoMemorySegment(ALL, p + o, LE);
     }
+  }
+
+  /** b = momentum b + scale g + decay p, p -= rate b; n is a multiple of the vector length. */
+  static void momentum(
+      long p, long g, long b, int n, float scale, float rate, float momentum, float decay) {
+    for (int i = 0; i < n; i += LENGTH) {
+      long o = 4L * i;
+      FloatVector old = FloatVector.fromMemorySegment(SPECIES, ALL, p + o, LE);
+      FloatVector step = FloatVector.fromMemorySegment(SPECIES, ALL, g + o, LE).mul(scale);
+      step = old.fma(FloatVector.broadcast(SPECIES, decay), step);
+      FloatVector sum = FloatVector.fromMemorySegment(SPECIES, ALL, b + o, LE);
+      sum = sum.fma(FloatVector.broadcast(SPECIES, momentum), step);
+      sum.intoMemorySegment(ALL, b + o, LE);
+      sum.fma(FloatVector.broadcast(SPECIES, -rate), old).intoMemorySegment(ALL, p + o, LE);
+    }
+  }
+
+  /** The bits of n floats, a multiple of four vectors, one or the other; signs left out. */
+  static int anyBits(long x, int n) {
+    IntVector any = FloatVector.zero(SPECIES).reinterpretAsInts();
+    for (int i = 0; i < n; i += 4 * LENGTH) {
+      long p = x + 4L * i;
+      IntVector a = FloatVector.fromMemorySegment(SPECIES, ALL, p, LE).reinterpretAsInts();
+      IntVector b = FloatVector.fromMemorySegment(SPECIES, ALL, p + BYTES, LE).reinterpretAsInts();
+      IntVector c =
+          FloatVector.fromMemorySegment(SPECIES, ALL, p + 2 * BYTES, LE).reinterpretAsInts();
+      IntVector d =
+          FloatVector.fromMemorySegment(SPECIES, ALL, p + 3 * BYTES, LE).reinterpretAsInts();
+      any = any.or(a.or(b).or(c.or(d)));
+    }
+    return any.reduceLanes(OR) & 0x7fff_ffff;
   }
 
   /** Sum of squares in float64 with eight accumulators. */

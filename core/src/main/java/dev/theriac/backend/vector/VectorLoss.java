@@ -21,22 +21,28 @@ final class VectorLoss implements LossKernels {
         logits.size(0),
         VectorSoftmax.grain(classes),
         (from, to) -> {
-          long tail = Tails.vectors(VectorSoftmax.SCRATCH);
-          for (long n = from; n < to; n++) {
+          long sums = LogSums.start();
+          long n = counted(pt, ignored, from, to, pl, pe);
+          while (n < to) {
             long row = px + 4 * n * classes;
-            long target = Host.getLong(pt + 8 * n);
-            float max = VectorSoftmax.max(row, classes, tail);
-            double log = 0;
-            if (max == Float.NEGATIVE_INFINITY) {
-              if (VectorSoftmax.hasNan(row, classes)) max = Float.NaN;
-            } else {
-              log = StrictMath.log(VectorSoftmax.sumExp(row, classes, max, tail));
-            }
-            double lost = target == ignored ? 0 : max + log - Host.getFloat(row + 4 * target);
-            Host.setFloat(pl + 4 * n, (float) lost);
-            Host.setFloat(pe + 4 * n, (float) (max + log));
+            long next = counted(pt, ignored, n + 1, to, pl, pe);
+            LogSums.row(row, classes, next < to ? px + 4 * next * classes : 0, sums);
+            double log = LogSums.max(sums) + LogSums.log(sums);
+            float hit = Host.getFloat(row + 4 * Host.getLong(pt + 8 * n));
+            Host.setFloat(pl + 4 * n, (float) (log - hit));
+            Host.setFloat(pe + 4 * n, (float) log);
+            n = next;
           }
         });
+  }
+
+  /** The first row from {@code n} on that counts; those before it get zeros. */
+  private static long counted(long targets, long ignored, long n, long to, long losses, long lse) {
+    for (; n < to && Host.getLong(targets + 8 * n) == ignored; n++) {
+      Host.setFloat(losses + 4 * n, 0);
+      Host.setFloat(lse + 4 * n, 0);
+    }
+    return n;
   }
 
   @Override
@@ -56,7 +62,7 @@ final class VectorLoss implements LossKernels {
             long o = 4 * n * classes;
             long target = Host.getLong(pt + 8 * n);
             if (target == ignored) {
-              for (int i = 0; i < classes; i++) Host.setInt(pd + o + 4L * i, 0);
+              Moves.clear(pd + o, classes);
               continue;
             }
             float log = Host.getFloat(pe + 4 * n);

@@ -12,6 +12,7 @@ import dev.theriac.tensor.Strided;
 final class VectorOptim implements OptimKernels {
   private static final long GRAIN = 1 << 14;
   private static final long SQUARES_GRAIN = 1 << 15;
+  private static final long ZEROS_BLOCK = 4096;
 
   @Override
   public void adamW(
@@ -95,16 +96,28 @@ final class VectorOptim implements OptimKernels {
     Workers.parallelRange(
         parameter.size(),
         GRAIN,
-        (from, to) ->
-            OptimLoops.sgd(
-                pp + 4 * from,
-                pg + 4 * from,
-                pb == 0 ? 0 : pb + 4 * from,
-                (int) (to - from),
-                gradScale,
-                rate,
-                kept,
-                decay));
+        (from, to) -> {
+          int n = (int) (to - from);
+          int whole = n & -LENGTH;
+          long o = 4 * from;
+          sgd(pp + o, pg + o, pb, o, whole, gradScale, rate, kept, decay);
+          if (whole == n) return;
+          long last = o + 4L * whole;
+          long t = Tails.vectors(3);
+          Tails.copy(pp + last, t, n - whole);
+          Tails.copy(pg + last, t + BYTES, n - whole);
+          if (pb != 0) Tails.copy(pb + last, t + 2 * BYTES, n - whole);
+          sgd(t, t + BYTES, pb == 0 ? 0 : t, 2 * BYTES, LENGTH, gradScale, rate, kept, decay);
+          Tails.copy(t, pp + last, n - whole);
+          if (pb != 0) Tails.copy(t + 2 * BYTES, pb + last, n - whole);
+        });
+  }
+
+  /** With the momentum buffer {@code o} bytes after {@code b}, or none where that is 0. */
+  private static void sgd(
+      long p, long g, long b, long o, int n, float scale, float rate, float kept, float decay) {
+    if (b == 0) OptimLoops.sgd(p, g, n, scale, rate, decay);
+    else OptimLoops.momentum(p, g, b + o, n, scale, rate, kept, decay);
   }
 
   @Override
@@ -118,13 +131,17 @@ final class VectorOptim implements OptimKernels {
         });
   }
 
-  /** Most slices show at once that they are not zero; the others are read two at a time. */
+  /** Most slices show in their first elements that they are not zero. */
   private static boolean nonZero(long at, long n) {
     long end = at + 4 * n;
-    for (; at + 8 <= end; at += 8) {
-      if ((Host.getLong(at) & 0x7fff_ffff_7fff_ffffL) != 0) return true;
+    int block = 4 * LENGTH;
+    for (; at + 4L * block <= end; at += 4L * block) {
+      if (OptimLoops.anyBits(at, block) != 0) return true;
+      // As long as there is nothing, larger pieces.
+      block = (int) Math.min(ZEROS_BLOCK, Math.max(4L * LENGTH, (end - at) / 8 & -4L * LENGTH));
     }
-    return at < end && (Host.getInt(at) & 0x7fff_ffff) != 0;
+    for (; at < end; at += 4) if ((Host.getInt(at) & 0x7fff_ffff) != 0) return true;
+    return false;
   }
 
   @Override

@@ -10,10 +10,13 @@ import dev.theriac.tensor.Strided;
 
 /** Softmax row by row: maximum, exponentials and their sum, division. */
 final class VectorSoftmax implements SoftmaxKernels {
-  private static final long GRAIN = 1 << 14;
+  private static final long GRAIN = 1 << 15;
+
+  /** Rows of at most so many elements are pipelined: five of them must fit the caches. */
+  private static final int TOGETHER = 8192;
 
   /** Vectors of scratch that a row needs: three for its end, one for sums. */
-  static final int SCRATCH = 4;
+  private static final int SCRATCH = 4;
 
   /** Rows of a task, by the row's length alone. */
   static long grain(long columns) {
@@ -41,8 +44,32 @@ final class VectorSoftmax implements SoftmaxKernels {
 
   private static void softmax(long x, long y, long rows, int columns) {
     long tail = Tails.vectors(SCRATCH);
+    if (columns % LENGTH == 0 && columns <= TOGETHER && rows > 1) {
+      together(x, y, rows, columns, tail);
+      return;
+    }
     for (long r = 0; r < rows; r++, x += 4L * columns, y += 4L * columns) {
       softmaxRow(x, y, columns, tail);
+    }
+  }
+
+  /** Scales one row, exponentiates the next and looks for the maximum of the one after it. */
+  private static void together(long x, long y, long rows, int n, long tail) {
+    long scratch = tail + 2 * BYTES;
+    long stride = 4L * n;
+    long last = 0;
+    float scale = 0;
+    float max = SoftmaxLoops.max(x, n);
+    for (long r = 0; r < rows; r++, x += stride, y += stride) {
+      long next = r + 1 < rows ? x + stride : x;
+      if (max == Float.NEGATIVE_INFINITY) {
+        nothing(x, y, n);
+        if (r + 1 < rows) max = SoftmaxLoops.max(next, n);
+        continue;
+      }
+      float sum = SoftmaxLoops.expSumMax(x, y, n, max, next, scratch);
+      max = SoftmaxLoops.max(scratch + BYTES, LENGTH);
+      SoftmaxLoops.scale(y, y, n, 1 / sum);
     }
   }
 
@@ -67,7 +94,7 @@ final class VectorSoftmax implements SoftmaxKernels {
   }
 
   /** Largest element; the end of the row stays at {@code tail}, padded with -infinity. */
-  static float max(long x, int n, long tail) {
+  private static float max(long x, int n, long tail) {
     int whole = n & -LENGTH;
     float max = whole > 0 ? SoftmaxLoops.max(x, whole) : Float.NEGATIVE_INFINITY;
     if (whole == n) return max;
@@ -75,23 +102,10 @@ final class VectorSoftmax implements SoftmaxKernels {
     return Math.max(max, SoftmaxLoops.max(tail, LENGTH));
   }
 
-  /** Sum of e^(x - max), after {@link #max}. */
-  static float sumExp(long x, int n, float max, long tail) {
-    int whole = n & -LENGTH;
-    long scratch = tail + 3 * BYTES;
-    float sum = whole > 0 ? SoftmaxLoops.sumExp(x, whole, max, scratch) : 0;
-    return whole == n ? sum : sum + SoftmaxLoops.sumExp(tail, LENGTH, max, scratch);
-  }
-
   /** A row without a number above -infinity: zeros, or NaN when there is one. */
   private static void nothing(long x, long y, int n) {
-    float value = hasNan(x, n) ? Float.NaN : 0;
+    float value = LogSums.hasNan(x, n) ? Float.NaN : 0;
     for (int i = 0; i < n; i++) Host.setFloat(y + 4L * i, value);
-  }
-
-  static boolean hasNan(long x, int n) {
-    for (int i = 0; i < n; i++) if (Float.isNaN(Host.getFloat(x + 4L * i))) return true;
-    return false;
   }
 
   @Override
@@ -136,18 +150,13 @@ final class VectorSoftmax implements SoftmaxKernels {
         x.size(0),
         grain(columns),
         (from, to) -> {
-          long tail = Tails.vectors(SCRATCH);
+          long sums = LogSums.start();
           for (long r = from; r < to; r++) {
-            double value = logSumExp(px + 4 * r * columns, columns, tail);
-            Host.setFloat(po + 4 * r, (float) value);
+            long row = px + 4 * r * columns;
+            LogSums.row(row, columns, r + 1 < to ? row + 4L * columns : 0, sums);
+            Host.setFloat(po + 4 * r, (float) (LogSums.max(sums) + LogSums.log(sums)));
           }
         });
-  }
-
-  static double logSumExp(long x, int n, long tail) {
-    float max = max(x, n, tail);
-    if (max == Float.NEGATIVE_INFINITY) return hasNan(x, n) ? Double.NaN : max;
-    return max + StrictMath.log(sumExp(x, n, max, tail));
   }
 
   @Override
@@ -159,24 +168,34 @@ final class VectorSoftmax implements SoftmaxKernels {
         x.size(0),
         grain(columns),
         (from, to) -> {
-          long tail = Tails.vectors(SCRATCH);
+          long sums = LogSums.start();
           for (long r = from; r < to; r++) {
             long o = 4 * r * columns;
-            logRow(px + o, po + o, columns, tail);
+            LogSums.row(px + o, columns, r + 1 < to ? px + o + 4L * columns : 0, sums);
+            logRow(px + o, po + o, columns, sums);
           }
         });
   }
 
-  private static void logRow(long x, long y, int n, long tail) {
+  private static void logRow(long x, long y, int n, long sums) {
     int whole = n & -LENGTH;
-    float max = max(x, n, tail);
-    if (max == Float.NEGATIVE_INFINITY) {
-      Moves.copy(x, y, 4L * n);
+    float max = LogSums.max(sums);
+    if (max == Float.NEGATIVE_INFINITY || Float.isNaN(max)) {
+      if (x != y) Moves.copy(x, y, 4L * n);
       return;
     }
-    float log = (float) StrictMath.log(sumExp(x, n, max, tail));
+    float log = (float) LogSums.log(sums);
+    if (Float.isNaN(log)) {
+      for (int i = 0; i < n; i++) {
+        float value = Host.getFloat(x + 4L * i);
+        Host.setFloat(y + 4L * i, value == Float.NEGATIVE_INFINITY ? value : Float.NaN);
+      }
+      return;
+    }
     if (whole > 0) SoftmaxLoops.subtract(x, y, whole, max, log);
     if (whole == n) return;
+    long tail = sums;
+    Tails.copy(x + 4L * whole, tail, n - whole);
     SoftmaxLoops.subtract(tail, tail, LENGTH, max, log);
     Tails.copy(tail, y + 4L * whole, n - whole);
   }

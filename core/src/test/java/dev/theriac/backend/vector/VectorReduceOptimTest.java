@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.theriac.backend.OptimKernels;
 import dev.theriac.backend.ReduceKind;
 import dev.theriac.backend.UnaryKind;
+import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Strided;
 import java.util.Arrays;
 import org.assertj.core.data.Percentage;
@@ -77,6 +78,25 @@ class VectorReduceOptimTest extends KernelFixture {
   }
 
   @Test
+  void zerosAreFound() {
+    for (int n : new int[] {1, 3, 17, 129, 1000, 5000}) {
+      Strided x = empty(3, n);
+      boolean[] out = new boolean[3];
+      vector.elementwise().fill(x, -0f);
+      vector.optim().nonZero(x, out);
+      assertThat(out).containsOnly(false);
+      for (int at : new int[] {0, n / 2, n - 1}) {
+        for (float value : new float[] {Float.NaN, Float.MIN_VALUE, -1}) {
+          vector.elementwise().fill(x, 0);
+          Host.setFloat(x.address() + 4L * (n + at), value);
+          vector.optim().nonZero(x, out);
+          assertThat(out).containsExactly(false, true, false);
+        }
+      }
+    }
+  }
+
+  @Test
   void sumOfSquaresIsFloat64() {
     for (long n : new long[] {0, 1, 7, 8, 129, 100_000}) {
       Strided x = random(n);
@@ -115,6 +135,8 @@ class VectorReduceOptimTest extends KernelFixture {
         "column sums", () -> vector.reduce().reduce(ReduceKind.SUM, t, 1, columns));
     assertWarmCallAllocatesNothing(
         "adamW", () -> vector.optim().adamW(s[0], s[1], s[2], s[2], 1, step));
+    assertWarmCallAllocatesNothing(
+        "sgd", () -> vector.optim().sgd(s[0], s[1], s[2], 1, 1e-3, 0.9, 0));
     assertWarmCallAllocatesNothing("sum of squares", () -> vector.optim().sumOfSquares(x));
   }
 }

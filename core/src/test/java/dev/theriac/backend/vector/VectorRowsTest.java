@@ -57,6 +57,37 @@ class VectorRowsTest extends KernelFixture {
     }
   }
 
+  /** Rows that are computed together do not disturb each other. */
+  @ParameterizedTest
+  @CsvSource({"9, 64", "9, 33", "5, 9000"})
+  void specialRowsAmongOthers(int rows, int columns) {
+    Strided x = random(rows, columns);
+    for (int r : new int[] {0, 2, 3, rows - 1}) {
+      for (long i = 0; i < columns; i++) {
+        Host.setFloat(x.address() + 4 * (r * columns + i), r == 3 && i == 0 ? Float.NaN : -INF);
+      }
+    }
+    Host.setFloat(x.address() + 4L * (columns + columns - 1), Float.NaN);
+    Strided soft = run(empty(rows, columns), o -> scalar.softmax().softmax(x, o));
+    assertClose("in place", run(copyOf(x), o -> vector.softmax().softmax(o, o)), soft, 1e-6, 1e-7);
+    Strided log = run(empty(rows), o -> scalar.softmax().logSumExp(x, o));
+    assertClose("lse", run(empty(rows), o -> vector.softmax().logSumExp(x, o)), log, 1e-6, 1);
+  }
+
+  /** NaN is not lost where the first blocks of a long row hold nothing else. */
+  @Test
+  void notANumberBeforeTheFirstNumber() {
+    float[] row = new float[9000];
+    java.util.Arrays.fill(row, -INF);
+    row[17] = Float.NaN;
+    row[8000] = 3;
+    special(row);
+    row[17] = -INF;
+    row[5] = 2;
+    row[8999] = 90;
+    special(row);
+  }
+
   /** Infinity minus itself: the row is lost, and says so. */
   @Test
   void softmaxOfInfinityIsNotANumber() {
@@ -76,12 +107,25 @@ class VectorRowsTest extends KernelFixture {
     vector.softmax().softmax(x, out[4]);
     vector.softmax().logSoftmax(x, out[5]);
     vector.loss().crossEntropy(x, target, -100, out[6], out[7]);
-    String what = java.util.Arrays.toString(row);
+    String what = row.length < 100 ? java.util.Arrays.toString(row) : "a long row";
     for (int i = 0; i < 4; i++) assertClose(i + " of " + what, out[4 + i], out[i], 1e-6, 1e-6);
   }
 
   @ParameterizedTest
-  @CsvSource({"0, 5", "1, 1", "3, 4", "5, 15", "2, 16", "3, 17", "7, 129", "3, 1000", "100, 515"})
+  @CsvSource({
+    "0, 5",
+    "1, 1",
+    "3, 4",
+    "5, 15",
+    "2, 16",
+    "3, 17",
+    "7, 129",
+    "3, 1000",
+    "100, 515",
+    "70, 512",
+    "5, 10007",
+    "4, 12288"
+  })
   void crossEntropyAgreesWithScalar(long rows, long classes) {
     LossKernels s = scalar.loss();
     LossKernels v = vector.loss();
@@ -103,7 +147,18 @@ class VectorRowsTest extends KernelFixture {
   }
 
   @ParameterizedTest
-  @CsvSource({"0, 5", "1, 1", "3, 4", "5, 15", "2, 16", "3, 17", "7, 129", "3, 1000", "999, 64"})
+  @CsvSource({
+    "0, 5",
+    "1, 1",
+    "3, 4",
+    "5, 15",
+    "2, 16",
+    "3, 17",
+    "7, 129",
+    "3, 1000",
+    "999, 64",
+    "41, 2048"
+  })
   void normsAgreeWithScalar(long rows, long columns) {
     NormKernels s = scalar.norm();
     NormKernels v = vector.norm();
@@ -121,11 +176,98 @@ class VectorRowsTest extends KernelFixture {
     assertClose("rstd", a[2], e[2], 2e-6, 0);
     // Gradients that nobody asked for.
     Strided dx = empty(rows, columns);
-    v.layerNormGradient(x, w, e[1], e[2], g, dx, null, null);
+    v.layerNormGradient(x, w, e[1], e[2], g, dx, false, null, null);
     assertThat(bits(dx)).isEqualTo(bits(a[3]));
     Strided db = empty(columns);
-    v.layerNormGradient(x, w, e[1], e[2], g, null, null, db);
+    v.layerNormGradient(x, w, e[1], e[2], g, null, false, null, db);
     assertThat(bits(db)).isEqualTo(bits(a[5]));
+  }
+
+  /** Elements far from the others, where the first guess of the mean is taken from too. */
+  @ParameterizedTest
+  @CsvSource({"64", "129", "2048"})
+  void normOfRowsWithOutliers(int columns) {
+    Strided x = random(6, columns);
+    Strided w = random(columns);
+    Strided g = random(6, columns);
+    for (int r = 0; r < 4; r++) Host.setFloat(x.address() + 4L * columns * r, 1000 * (r + 1));
+    for (int i = 0; i < columns; i++) {
+      Host.setFloat(x.address() + 4L * (4 * columns + i), 1e4f + i % 3);
+    }
+    Strided[] e = norms(scalar.norm(), x, w, w, g);
+    Strided[] a = norms(vector.norm(), x, w, w, g);
+    for (int i : new int[] {0, 1, 2, 6, 7}) assertClose(i + "", a[i], e[i], 4e-6, i == 0 ? 1e4 : 3);
+    assertClose("rstd", a[2], e[2], 2e-6, 0);
+  }
+
+  /** One operation gives the bits of two. */
+  @ParameterizedTest
+  @CsvSource({"0, 5", "1, 1", "5, 15", "2, 16", "7, 129", "41, 2048"})
+  void addingAndNormalisingAtOnce(long rows, long columns) {
+    Strided x = random(rows, columns);
+    Strided r = random(rows, columns);
+    Strided w = random(columns);
+    Strided b = random(columns);
+    for (var backend : new dev.theriac.backend.Backend[] {scalar, vector}) {
+      Strided sum = run(copyOf(x), o -> backend.elementwise().accumulate(o, r));
+      Strided[] e = norms(backend.norm(), sum, w, b, r);
+      Strided[] a = new Strided[7];
+      for (int i : new int[] {0, 3, 4, 6}) a[i] = empty(rows, columns);
+      for (int i : new int[] {1, 2, 5}) a[i] = empty(rows);
+      backend.norm().addLayerNorm(x, r, w, b, 1e-5f, a[3], a[0], a[1], a[2]);
+      backend.norm().addRmsNorm(x, r, w, 1e-6f, a[4], a[6], a[5]);
+      for (int i = 0; i < 3; i++) assertThat(bits(a[i])).isEqualTo(bits(e[i]));
+      assertThat(bits(a[3])).isEqualTo(bits(sum));
+      assertThat(bits(a[4])).isEqualTo(bits(sum));
+      assertThat(bits(a[5])).isEqualTo(bits(e[7]));
+      assertThat(bits(a[6])).isEqualTo(bits(e[6]));
+    }
+  }
+
+  /** A gradient that is added to another one is rounded first. */
+  @ParameterizedTest
+  @CsvSource({"0, 5", "1, 1", "5, 15", "2, 16", "7, 129", "41, 2048"})
+  void gradientsAddedToOthers(long rows, long columns) {
+    Strided x = random(rows, columns);
+    Strided w = random(columns);
+    Strided g = random(rows, columns);
+    Strided other = random(rows, columns);
+    Strided mean = random(rows);
+    Strided rstd = random(rows);
+    for (var backend : new dev.theriac.backend.Backend[] {scalar, vector}) {
+      NormKernels norm = backend.norm();
+      for (boolean centred : new boolean[] {true, false}) {
+        Strided[] apart = {empty(rows, columns), empty(columns), empty(columns)};
+        Strided[] added = {copyOf(other), empty(columns), empty(columns)};
+        for (Strided[] to : new Strided[][] {apart, added}) {
+          if (centred) {
+            norm.layerNormGradient(x, w, mean, rstd, g, to[0], to == added, to[1], to[2]);
+          } else {
+            norm.rmsNormGradient(x, w, rstd, g, to[0], to == added, to[1]);
+          }
+        }
+        backend.elementwise().accumulate(apart[0], other);
+        for (int i = 0; i < (centred ? 3 : 2); i++) {
+          assertThat(bits(added[i])).isEqualTo(bits(apart[i]));
+        }
+      }
+    }
+  }
+
+  /** The gradient of the logits may take their place. */
+  @Test
+  void crossEntropyGradientInPlace() {
+    Strided x = random(5, 1003);
+    Strided targets = ofLongs(3, -100, 0, 1002, 7);
+    Strided lse = run(empty(5), o -> scalar.softmax().logSumExp(x, o));
+    for (var backend : new dev.theriac.backend.Backend[] {scalar, vector}) {
+      LossKernels loss = backend.loss();
+      Strided apart = empty(5, 1003);
+      loss.crossEntropyGradient(x, targets, -100, lse, 0.5f, apart);
+      Strided in = copyOf(x);
+      loss.crossEntropyGradient(in, targets, -100, lse, 0.5f, in);
+      assertThat(bits(in)).isEqualTo(bits(apart));
+    }
   }
 
   /** Of LayerNorm y, mean, rstd, dx, dw, db, then of RMSNorm y, rstd, dx, dw. */
@@ -143,9 +285,9 @@ class VectorRowsTest extends KernelFixture {
     Strided unused = empty(rows, columns);
     scalar.norm().layerNorm(x, w, b, 1e-5f, unused, mean, rstd);
     scalar.norm().rmsNorm(x, w, 1e-6f, unused, rms);
-    n.layerNormGradient(x, w, mean, rstd, g, out[3], out[4], out[5]);
+    n.layerNormGradient(x, w, mean, rstd, g, out[3], false, out[4], out[5]);
     n.rmsNorm(x, w, 1e-6f, out[6], out[7]);
-    n.rmsNormGradient(x, w, rms, g, out[8], out[9]);
+    n.rmsNormGradient(x, w, rms, g, out[8], false, out[9]);
     return out;
   }
 
@@ -170,15 +312,22 @@ class VectorRowsTest extends KernelFixture {
 
   @Test
   void bitsDoNotDependOnThreads() {
-    Strided x = random(3000, 67);
-    Strided g = random(3000, 67);
-    Strided w = random(67);
+    for (int columns : new int[] {67, 64}) bitsDoNotDependOnThreads(columns);
+  }
+
+  private void bitsDoNotDependOnThreads(int columns) {
+    Strided x = random(3000, columns);
+    Strided g = random(3000, columns);
+    Strided w = random(columns);
     Strided mean = random(3000);
     Strided rstd = random(3000);
     assertSameForThreads(() -> {
-      Strided[] out = {empty(3000, 67), empty(3000, 67), empty(67), empty(67)};
+      Strided[] out = {
+        empty(3000, columns), empty(3000, columns), empty(columns), empty(columns), empty(3000)
+      };
+      vector.softmax().logSumExp(x, out[4]);
       vector.softmax().softmax(x, out[0]);
-      vector.norm().layerNormGradient(x, w, mean, rstd, g, out[1], out[2], out[3]);
+      vector.norm().layerNormGradient(x, w, mean, rstd, g, out[1], false, out[2], out[3]);
       return out;
     });
   }
@@ -198,9 +347,13 @@ class VectorRowsTest extends KernelFixture {
         "softmax gradient", () -> vector.softmax().softmaxGradient(y, x, out));
     assertWarmCallAllocatesNothing(
         "layer norm", () -> vector.norm().layerNorm(x, w, w, 1e-5f, out, mean, rstd));
+    Strided sum = random(64, 100);
+    assertWarmCallAllocatesNothing(
+        "sum and norm", () -> vector.norm().addRmsNorm(x, y, w, 1e-5f, sum, out, rstd));
+    assertWarmCallAllocatesNothing("lse", () -> vector.softmax().logSumExp(x, mean));
     assertWarmCallAllocatesNothing(
         "layer norm gradient",
-        () -> vector.norm().layerNormGradient(x, w, mean, rstd, y, out, dw, dw));
+        () -> vector.norm().layerNormGradient(x, w, mean, rstd, y, out, false, dw, dw));
     assertWarmCallAllocatesNothing(
         "cross-entropy", () -> vector.loss().crossEntropy(x, targets, -100, mean, rstd));
     assertWarmCallAllocatesNothing(

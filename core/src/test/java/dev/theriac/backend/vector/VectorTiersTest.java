@@ -81,7 +81,9 @@ class VectorTiersTest extends KernelFixture {
     Strided dw = empty(75);
     Strided db = empty(75);
     out.add(
-        run(empty(3, 75), o -> vector.norm().layerNormGradient(x, w, mean, rstd, g, o, dw, db)));
+        run(
+            empty(3, 75),
+            o -> vector.norm().layerNormGradient(x, w, mean, rstd, g, o, false, dw, db)));
     out.addAll(List.of(mean, rstd, dw, db));
     out.add(run(empty(3), o -> vector.reduce().reduce(ReduceKind.SUM, x, 1, o)));
     Strided losses = empty(3);

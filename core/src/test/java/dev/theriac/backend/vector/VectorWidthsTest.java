@@ -52,9 +52,21 @@ class VectorWidthsTest {
       rows.crossEntropyAgreesWithScalar(3, columns);
       rows.normsAgreeWithScalar(3, columns);
     }
+    for (int columns : new int[] {64, 2048}) {
+      rows.crossEntropyAgreesWithScalar(9, columns);
+      rows.normsAgreeWithScalar(9, columns);
+      rows.addingAndNormalisingAtOnce(9, columns);
+      rows.gradientsAddedToOthers(9, columns);
+      rows.specialRowsAmongOthers(9, columns);
+      rows.normOfRowsWithOutliers(columns);
+    }
+    rows.softmaxAgreesWithScalar(9, 64);
+    rows.crossEntropyAgreesWithScalar(3, 10007);
     VectorReduceOptimTest sums = new VectorReduceOptimTest();
     sums.reduceAgreesWithScalar(ReduceKind.SUM);
     sums.adamWAgreesWithScalar();
+    sums.sgdAgreesWithScalar();
+    sums.zerosAreFound();
     VectorAttentionTest attention = new VectorAttentionTest();
     attention.agreesWithScalar(2, 3, 3, 2, 1, 8);
     attention.agreesWithScalar(1, 50, 50, 2, 2, 20);
