@@ -109,7 +109,7 @@ final class RowChecks {
           Strided dx = a.result(a.rows, a.columns);
           Strided dw = a.result(a.columns);
           Strided db = a.result(a.columns);
-          return b -> b.norm().layerNormGradient(x, w, mean, rstd, grad, dx, dw, db);
+          return b -> b.norm().layerNormGradient(x, w, mean, rstd, grad, dx, false, dw, db);
         });
     checks.add(
         "norm.rmsNorm",
@@ -121,6 +121,30 @@ final class RowChecks {
           return b -> b.norm().rmsNorm(x, w, EPS, y, rstd);
         });
     checks.add(
+        "norm.addLayerNorm",
+        a -> {
+          Strided x = a.random(a.rows, a.columns);
+          Strided r = a.random(a.rows, a.columns);
+          Strided w = a.random(a.columns);
+          Strided shift = a.random(a.columns);
+          Strided sum = a.result(a.rows, a.columns);
+          Strided y = a.result(a.rows, a.columns);
+          Strided mean = a.result(a.rows);
+          Strided rstd = a.result(a.rows);
+          return b -> b.norm().addLayerNorm(x, r, w, shift, EPS, sum, y, mean, rstd);
+        });
+    checks.add(
+        "norm.addRmsNorm",
+        a -> {
+          Strided x = a.random(a.rows, a.columns);
+          Strided r = a.random(a.rows, a.columns);
+          Strided w = a.random(a.columns);
+          Strided sum = a.result(a.rows, a.columns);
+          Strided y = a.result(a.rows, a.columns);
+          Strided rstd = a.result(a.rows);
+          return b -> b.norm().addRmsNorm(x, r, w, EPS, sum, y, rstd);
+        });
+    checks.add(
         "norm.rmsNormGradient",
         a -> {
           Strided x = a.random(a.rows, a.columns);
@@ -129,7 +153,7 @@ final class RowChecks {
           Strided grad = a.random(a.rows, a.columns);
           Strided dx = a.result(a.rows, a.columns);
           Strided dw = a.result(a.columns);
-          return b -> b.norm().rmsNormGradient(x, w, rstd, grad, dx, dw);
+          return b -> b.norm().rmsNormGradient(x, w, rstd, grad, dx, false, dw);
         });
   }
 
