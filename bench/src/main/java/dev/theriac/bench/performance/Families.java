@@ -10,7 +10,8 @@ public final class Families {
   public static List<Family> all() {
     return List.of(
         new GemmFamily(), //
-        new BlocksFamily() //
+        new BlocksFamily(), //
+        new QuantisedFamily() //
         );
   }
 
