@@ -27,8 +27,15 @@ final class QuantisedWarmUp implements Runnable {
   private static final long PAUSE = TimeUnit.SECONDS.toNanos(1);
   private static final CountDownLatch DONE = new CountDownLatch(1);
 
-  /** Whether the tiles run at speed. Tests switch it to compare the two ways. */
-  static volatile boolean ready;
+  private static final boolean LARGE = JitDirectives.LARGE_KERNELS;
+
+  /** Rows of the tiles, the most wanted first; 0 for panels. */
+  private static final int[] TALL = LARGE ? new int[] {1, 0, 4, 2} : new int[] {1, 0};
+
+  private static final int ALL = (1 << TALL.length * QuantisedFormat.values().length) - 1;
+
+  /** A bit for each kernel that runs at speed. Tests change it to compare the two ways. */
+  static volatile int ready;
 
   static {
     Thread thread = new Thread(null, new QuantisedWarmUp(), "theriac-warm-up-quantised", 0, false);
@@ -38,9 +45,23 @@ final class QuantisedWarmUp implements Runnable {
 
   private QuantisedWarmUp() {}
 
-  /** Returns whether the tiles may be used; the first call starts the warm-up. */
-  static boolean ready() {
-    return ready;
+  /** Whether a tile of so many rows, or with 0 the panel, may be used; the first call starts. */
+  static boolean ready(QuantisedFormat format, int tall) {
+    int now = ready;
+    if (now == ALL) return true;
+    for (int i = 0; i < TALL.length; i++) {
+      if (TALL[i] == tall) return (now & bit(format, i)) != 0;
+    }
+    return false;
+  }
+
+  private static int bit(QuantisedFormat format, int kernel) {
+    return 1 << kernel * QuantisedFormat.values().length + format.ordinal();
+  }
+
+  /** Lets all kernels be used, or none: for tests. */
+  static void use(boolean vectors) {
+    ready = vectors ? ALL : 0;
   }
 
   /** Waits until the tiles run at speed; false if that takes longer than {@code seconds}. */
@@ -52,7 +73,17 @@ final class QuantisedWarmUp implements Runnable {
   public void run() {
     long patience = System.nanoTime() + PATIENCE;
     boolean warned = false;
-    while (!exercise()) {
+    int done = 0;
+    while (done != ALL) {
+      for (int kernel = 0; kernel < TALL.length; kernel++) {
+        for (QuantisedFormat format : QuantisedFormat.values()) {
+          int bit = bit(format, kernel);
+          if ((done & bit) == 0 && exercise(format, TALL[kernel])) {
+            done |= bit;
+            ready = done;
+          }
+        }
+      }
       if (System.nanoTime() > patience) {
         if (!warned) {
           LOG.log(
@@ -64,38 +95,25 @@ final class QuantisedWarmUp implements Runnable {
         LockSupport.parkNanos(PAUSE);
       }
     }
-    ready = true;
     DONE.countDown();
   }
 
-  /** Calls each kernel some times and returns whether all of them run at speed. */
-  private static boolean exercise() {
-    boolean large = JitDirectives.LARGE_KERNELS;
+  /** Calls a kernel some times and returns whether it runs at speed. */
+  private static boolean exercise(QuantisedFormat format, int tall) {
+    int wide = LARGE && tall < 4 ? 4 : 2;
     try (Arena arena = Arena.ofConfined()) {
       long memory = arena.allocate(1 << 18, 64).address();
-      boolean atSpeed = true;
-      for (QuantisedFormat format : QuantisedFormat.values()) {
-        for (int tall : large ? new int[] {1, 2, 4} : new int[] {1}) {
-          int wide = large && tall < 4 ? 4 : 2;
-          atSpeed &=
-              atSpeed(
-                  tall * wide,
-                  blocks -> {
-                    long x = memory + (1 << 17);
-                    long out = memory + (1 << 16);
-                    VectorQuantised.tile(
-                        format, tall, wide, memory, blocks, x, 512, x, out, 4 * 64);
-                  });
-        }
-        int wide = large ? 4 : 2;
-        atSpeed &=
-            atSpeed(
-                wide,
-                blocks ->
-                    VectorQuantised.vectorPanel(
-                        format, wide, memory, blocks, memory + (1 << 16), 4 * 64));
-      }
-      return atSpeed;
+      long out = memory + (1 << 16);
+      long x = memory + (1 << 17);
+      return atSpeed(
+          Math.max(1, tall) * wide,
+          blocks -> {
+            if (tall == 0) {
+              VectorQuantised.vectorPanel(format, wide, memory, blocks, out, 256);
+            } else {
+              VectorQuantised.tile(format, tall, wide, memory, blocks, x, 512, x, out, 256);
+            }
+          });
     }
   }
 

@@ -135,14 +135,13 @@ final class VectorQuantised implements QuantisedKernels {
 
     /** All rows of one group: four at a time, which take the group from the cache again. */
     private void rows(long weights, long init, long to, long toStride) {
-      boolean ready = QuantisedWarmUp.ready();
       for (int r = 0; r < rows; ) {
-        int left = rows - r;
-        int tall = !JitDirectives.LARGE_KERNELS ? 1 : left >= 4 ? 4 : Math.min(left, 2);
-        int wide = tall == 4 || !JitDirectives.LARGE_KERNELS ? 2 : 4;
+        int tall = rows - r >= 4 ? 4 : Math.min(rows - r, 2);
+        while (tall > 1 && !QuantisedWarmUp.ready(format, tall)) tall /= 2;
+        int wide = JitDirectives.LARGE_KERNELS && tall < 4 ? 4 : 2;
         long in = x + r * xStride;
         long at = to + r * toStride;
-        if (ready) {
+        if (QuantisedWarmUp.ready(format, tall)) {
           for (int lane = 0; lane < GROUP; lane += wide * LENGTH) {
             long o = 4L * lane;
             tile(format, tall, wide, weights + o, blocks, in, xStride, init + o, at + o, toStride);
@@ -183,7 +182,7 @@ final class VectorQuantised implements QuantisedKernels {
 
   /** Weights of a group, dequantised: row k of 64 outputs at {@code out + k * outStride}. */
   static void panel(QuantisedFormat format, long w, int blocks, long out, long outStride) {
-    if (!QuantisedWarmUp.ready()) {
+    if (!QuantisedWarmUp.ready(format, 0)) {
       QuantisedWarmUp.scalarPanel(format, w, blocks, out, outStride);
       return;
     }

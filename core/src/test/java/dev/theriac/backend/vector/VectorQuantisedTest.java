@@ -19,13 +19,13 @@ class VectorQuantisedTest extends KernelFixture {
   /** Also the test that no kernel stays boxed: that one would never get up to speed. */
   @BeforeAll
   static void awaitCompiledKernels() throws InterruptedException {
-    QuantisedWarmUp.ready(); // starts it
+    QuantisedWarmUp.ready(QuantisedFormat.INT8, 1); // starts it
     assertThat(QuantisedWarmUp.await(300)).as("kernels up to speed").isTrue();
   }
 
   @AfterEach
   void restore() {
-    QuantisedWarmUp.ready = true;
+    QuantisedWarmUp.use(true);
   }
 
   Weights quantised(QuantisedFormat format, long n, long k) {
@@ -76,7 +76,7 @@ class VectorQuantisedTest extends KernelFixture {
   @ParameterizedTest
   @EnumSource
   void scalarStandInGivesTheSameBits(QuantisedFormat format) {
-    QuantisedWarmUp.ready = false;
+    QuantisedWarmUp.use(false);
     hasTheBitsOfTheProductWithTheDequantisedMatrix(format);
   }
 
