@@ -275,8 +275,7 @@ final class GemmPack {
   }
 
   /** Transposes {@code rows} rows of {@code columns} floats: from[r][c] becomes to[c][r]. */
-  private static void transpose(
-      long from, long fromStride, int rows, int columns, long to, long toStride) {
+  static void transpose(long from, long fromStride, int rows, int columns, long to, long toStride) {
     int r = 0;
     int blocks = columns / SQUARE;
     int whole = blocks * SQUARE;

@@ -36,11 +36,7 @@ final class VectorElementwise implements ElementwiseKernels {
 
   @Override
   public void unary(UnaryKind kind, Strided x, Strided out) {
-    if (kind == UnaryKind.SIN || kind == UnaryKind.COS) {
-      scalar.unary(kind, x, out);
-    } else {
-      map(kind, 0, 0, x, out);
-    }
+    map(kind, 0, 0, x, out);
   }
 
   @Override
@@ -104,16 +100,18 @@ final class VectorElementwise implements ElementwiseKernels {
       case GELU -> UnaryLoops.gelu(x, y, n);
       case GELU_TANH -> UnaryLoops.geluTanh(x, y, n, GELU_SLOPE, GELU_CUBIC);
       case QUICK_GELU -> UnaryLoops.quickGelu(x, y, n, QUICK);
-      case SIN, COS -> throw new AssertionError(kind);
+      case SIN -> SineLoops.sine(x, y, n, 0, spare());
+      case COS -> SineLoops.sine(x, y, n, 1, spare());
     }
+  }
+
+  /** Scratch of two vectors behind those that the ends of rows use. */
+  private static long spare() {
+    return Tails.vectors(5) + 3 * BYTES;
   }
 
   @Override
   public void unaryGradient(UnaryKind kind, Strided x, Strided y, Strided grad, Strided dx) {
-    if (kind == UnaryKind.SIN || kind == UnaryKind.COS) {
-      scalar.unaryGradient(kind, x, y, grad, dx);
-      return;
-    }
     long n = dx.size();
     long px = x.address();
     long py = y.address();
@@ -162,7 +160,8 @@ final class VectorElementwise implements ElementwiseKernels {
       case GELU -> UnaryGradientLoops.gelu(x, g, d, n);
       case GELU_TANH -> UnaryGradientLoops.geluTanh(x, g, d, n, GELU_SLOPE, GELU_CUBIC);
       case QUICK_GELU -> UnaryGradientLoops.silu(x, g, d, n, QUICK);
-      case SIN, COS -> throw new AssertionError(kind);
+      case SIN -> SineLoops.timesSine(x, g, d, n, 1, spare());
+      case COS -> SineLoops.timesSine(x, g, d, n, 2, spare());
     }
   }
 
@@ -175,7 +174,13 @@ final class VectorElementwise implements ElementwiseKernels {
     boolean flatA = a.isContiguous();
     boolean flatB = b.isContiguous();
     if (!flatA || !flatB) {
-      stagedBinary(kind, flatA ? null : a, pa, flatB ? null : b, pb, po, n);
+      staged(
+          flatA ? null : a,
+          pa,
+          flatB ? null : b,
+          pb,
+          n,
+          (x, y, i, m) -> zip(kind, x, y, po + 4 * i, m));
     } else if (n <= GRAIN) {
       zip(kind, pa, pb, po, (int) n);
     } else {
@@ -189,9 +194,13 @@ final class VectorElementwise implements ElementwiseKernels {
     }
   }
 
+  /** Work on {@code n} contiguous elements of two operands, the first of which is number i. */
+  private interface Pair {
+    void run(long a, long b, long i, int n);
+  }
+
   /** {@code a} and {@code b} are null where contiguous. */
-  private static void stagedBinary(
-      BinaryKind kind, Strided a, long pa, Strided b, long pb, long po, long n) {
+  private static void staged(Strided a, long pa, Strided b, long pb, long n, Pair pair) {
     long periodA = a == null ? 0 : Staged.period(a.layout());
     long periodB = b == null ? 0 : Staged.period(b.layout());
     long period = Math.max(periodA, periodB);
@@ -213,7 +222,7 @@ final class VectorElementwise implements ElementwiseKernels {
             boolean fresh = !whole || i == from;
             if (inA != null && fresh) inA.next(ta, m);
             if (inB != null && fresh) inB.next(tb, m);
-            zip(kind, inA == null ? pa + 4 * i : ta, inB == null ? pb + 4 * i : tb, po + 4 * i, m);
+            pair.run(inA == null ? pa + 4 * i : ta, inB == null ? pb + 4 * i : tb, i, m);
           }
         });
   }
@@ -297,7 +306,43 @@ final class VectorElementwise implements ElementwiseKernels {
 
   @Override
   public void compare(CompareKind kind, Strided a, Strided b, Strided out) {
-    scalar.compare(kind, a, b, out);
+    if (a.dtype() != DType.F32) {
+      scalar.compare(kind, a, b, out);
+      return;
+    }
+    long po = out.address();
+    staged(
+        a.isContiguous() ? null : a,
+        a.address(),
+        b.isContiguous() ? null : b,
+        b.address(),
+        out.size(),
+        (x, y, i, m) -> compare(kind, x, y, po + i, m));
+  }
+
+  private static void compare(CompareKind kind, long a, long b, long y, int n) {
+    int whole = n & -LENGTH;
+    if (whole > 0) compareLoop(kind, a, b, y, whole);
+    if (whole == n) return;
+    long o = 4L * whole;
+    long t = Tails.vectors(3);
+    Tails.copy(a + o, t, n - whole);
+    Tails.copy(b + o, t + BYTES, n - whole);
+    compareLoop(kind, t, t + BYTES, t + 2 * BYTES, LENGTH);
+    for (int i = 0; i < n - whole; i++) {
+      Host.setByte(y + whole + i, Host.getByte(t + 2 * BYTES + i));
+    }
+  }
+
+  private static void compareLoop(CompareKind kind, long a, long b, long y, int n) {
+    switch (kind) {
+      case EQ -> CompareLoops.equal(a, b, y, n, 0);
+      case NE -> CompareLoops.equal(a, b, y, n, -1);
+      case LT -> CompareLoops.less(a, b, y, n);
+      case LE -> CompareLoops.lessOrEqual(a, b, y, n);
+      case GT -> CompareLoops.less(b, a, y, n);
+      case GE -> CompareLoops.lessOrEqual(b, a, y, n);
+    }
   }
 
   @Override
@@ -311,7 +356,7 @@ final class VectorElementwise implements ElementwiseKernels {
         GRAIN,
         (from, to) -> {
           for (Odometer o = new Odometer(from, to, condition, a, b, out); o.next(); ) {
-            Moves.select(
+            select(
                 (int) o.length(),
                 o.address(0),
                 o.step(0),
@@ -322,6 +367,33 @@ final class VectorElementwise implements ElementwiseKernels {
                 o.address(3));
           }
         });
+  }
+
+  static void select(
+      int n, long condition, long stepC, long a, long stepA, long b, long stepB, long to) {
+    int whole = n & -LENGTH;
+    boolean even = stepC == 1 && (stepA == 4 || stepA == 0) && (stepB == 4 || stepB == 0);
+    if (!even || whole == 0) {
+      Moves.select(n, condition, stepC, a, stepA, b, stepB, to);
+      return;
+    }
+    long t = Tails.vectors(2);
+    for (int i = 0; i < LENGTH; i++) {
+      if (stepA == 0) Host.setInt(t + 4L * i, Host.getInt(a));
+      if (stepB == 0) Host.setInt(t + BYTES + 4L * i, Host.getInt(b));
+    }
+    long from = stepA == 0 ? t : a;
+    long other = stepB == 0 ? t + BYTES : b;
+    CompareLoops.select(condition, from, stepA, other, stepB, to, whole);
+    Moves.select(
+        n - whole,
+        condition + whole,
+        stepC,
+        a + whole * stepA,
+        stepA,
+        b + whole * stepB,
+        stepB,
+        to + 4L * whole);
   }
 
   @Override
@@ -347,7 +419,7 @@ final class VectorElementwise implements ElementwiseKernels {
   @Override
   public void copy(Strided x, Strided out) {
     if (x.dtype() != out.dtype()) {
-      scalar.copy(x, out);
+      convert(x, out);
       return;
     }
     int bytes = x.dtype().bytes();
@@ -361,12 +433,44 @@ final class VectorElementwise implements ElementwiseKernels {
           (from, to) -> Moves.copy(px + from * bytes, po + from * bytes, (to - from) * bytes));
       return;
     }
+    if (Permutation.copy(x, out)) return;
     Workers.parallelRange(
         n,
         GRAIN,
         (from, to) -> {
           for (Odometer o = new Odometer(from, to, x, out); o.next(); ) {
             Moves.run(bytes, o.length(), o.address(0), o.step(0), o.address(1), o.step(1));
+          }
+        });
+  }
+
+  private void convert(Strided x, Strided out) {
+    DType from = x.dtype();
+    DType to = out.dtype();
+    if (!Conversions.has(from, to)) {
+      scalar.copy(x, out);
+      return;
+    }
+    long n = out.size();
+    if (x.isContiguous() && out.isContiguous()) {
+      long px = x.address();
+      long po = out.address();
+      long a = from.bytes();
+      long b = to.bytes();
+      Workers.parallelRange(
+          n,
+          GRAIN,
+          (start, end) ->
+              Conversions.run(from, px + start * a, a, to, po + start * b, b, (int) (end - start)));
+      return;
+    }
+    Workers.parallelRange(
+        n,
+        GRAIN,
+        (start, end) -> {
+          for (Odometer o = new Odometer(start, end, x, out); o.next(); ) {
+            Conversions.run(
+                from, o.address(0), o.step(0), to, o.address(1), o.step(1), (int) o.length());
           }
         });
   }

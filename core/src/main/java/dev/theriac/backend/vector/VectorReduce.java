@@ -3,6 +3,7 @@ package dev.theriac.backend.vector;
 import static dev.theriac.backend.vector.Lanes.BYTES;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 
+import dev.theriac.backend.BinaryKind;
 import dev.theriac.backend.ReduceKernels;
 import dev.theriac.backend.ReduceKind;
 import dev.theriac.backend.Workers;
@@ -11,8 +12,8 @@ import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Strided;
 
 /**
- * Sums and means along rows and down columns; maxima, minima and other layouts go to the scalar
- * kernels. The order of a sum depends on shape and strides alone.
+ * Reductions along rows and down columns; other layouts go to the scalar kernels. The order of a
+ * sum depends on shape and strides alone.
  */
 final class VectorReduce implements ReduceKernels {
   private static final long GRAIN = 1 << 15;
@@ -31,21 +32,23 @@ final class VectorReduce implements ReduceKernels {
     long columns = 1;
     Layout layout = x.layout();
     for (int d = kept; d < layout.rank(); d++) columns *= layout.size(d);
-    boolean sum = kind == ReduceKind.SUM || kind == ReduceKind.MEAN;
-    if (!sum || columns == 0 || columns > Integer.MAX_VALUE || x.size() == 0) {
+    if (columns == 0 || columns > Integer.MAX_VALUE || x.size() == 0) {
       scalar.reduce(kind, x, kept, out);
       return;
     }
     float scale = kind == ReduceKind.MEAN ? (float) (1.0 / columns) : 1;
     long rows = out.size();
+    boolean sum = kind == ReduceKind.SUM || kind == ReduceKind.MEAN;
     if (x.isContiguous()) {
-      rows(x.address(), rows, (int) columns, scale, out.address());
+      if (sum) rows(x.address(), rows, (int) columns, scale, out.address());
+      else extremeRows(kind, x.address(), rows, (int) columns, out.address());
       return;
     }
     // One step between kept elements of 1, and one between reduced elements: columns of a matrix.
     long step = evenStep(layout, kept, layout.rank());
     if (evenStep(layout, 0, kept) == 1 && step > 0 && rows <= Integer.MAX_VALUE) {
-      columns(x.address(), (int) rows, (int) columns, 4 * step, scale, out.address());
+      if (sum) columns(x.address(), (int) rows, (int) columns, 4 * step, scale, out.address());
+      else extremeColumns(kind, x.address(), (int) rows, (int) columns, 4 * step, out.address());
     } else {
       scalar.reduce(kind, x, kept, out);
     }
@@ -141,8 +144,68 @@ final class VectorReduce implements ReduceKernels {
         });
   }
 
+  private static void extremeRows(ReduceKind kind, long x, long rows, int columns, long out) {
+    int flip = kind == ReduceKind.MAX ? 0 : -1;
+    if (rows == 1 && columns > GRAIN) {
+      long count = (columns - 1) / GRAIN + 1;
+      long pieces = Workspace.get(Workspace.OPERATION, 4 * count);
+      Workers.parallelRange(
+          columns,
+          GRAIN,
+          (from, to) ->
+              Host.setFloat(
+                  pieces + 4 * (from / GRAIN),
+                  ExtremeLoops.extreme(x + 4 * from, (int) (to - from), flip, Tails.vectors(2))));
+      Host.setFloat(out, ExtremeLoops.extreme(pieces, (int) count, flip, Tails.vectors(2)));
+      return;
+    }
+    Workers.parallelRange(
+        rows,
+        Math.max(1, GRAIN / Math.max(LENGTH, columns)),
+        (from, to) -> {
+          long scratch = Tails.vectors(2);
+          for (long r = from; r < to; r++) {
+            long row = x + 4 * r * columns;
+            Host.setFloat(out + 4 * r, ExtremeLoops.extreme(row, columns, flip, scratch));
+          }
+        });
+  }
+
+  /** out[c] = extreme over n of x[n, c]; rows of the matrix are {@code step} bytes apart. */
+  private static void extremeColumns(
+      ReduceKind kind, long x, int width, int n, long step, long out) {
+    BinaryKind pair = kind == ReduceKind.MAX ? BinaryKind.MAXIMUM : BinaryKind.MINIMUM;
+    Workers.parallelRange(
+        width,
+        (int) Math.max(4L * LENGTH, GRAIN / n & -LENGTH),
+        (from, to) -> {
+          long best = out + 4 * from;
+          int w = (int) (to - from);
+          Moves.copy(x + 4 * from, best, 4L * w);
+          for (int r = 1; r < n; r++) {
+            VectorElementwise.zip(pair, best, x + r * step + 4 * from, best, w);
+          }
+        });
+  }
+
   @Override
   public void argmax(Strided x, Strided out) {
-    scalar.argmax(x, out);
+    long columns = x.size(1);
+    if (x.stride(1) != 1 && columns != 1 || columns > Integer.MAX_VALUE) {
+      scalar.argmax(x, out);
+      return;
+    }
+    long px = x.address();
+    long step = 4 * x.stride(0);
+    long po = out.address();
+    Workers.parallelRange(
+        x.size(0),
+        Math.max(1, GRAIN / Math.max(LENGTH, columns)),
+        (from, to) -> {
+          long scratch = Tails.vectors(1);
+          for (long r = from; r < to; r++) {
+            Host.setLong(po + 8 * r, ExtremeLoops.argmax(px + r * step, (int) columns, scratch));
+          }
+        });
   }
 }

@@ -51,6 +51,29 @@ class VectorElementwiseTest extends KernelFixture {
     assertClose(kind + "", actual, expected, tolerance(kind), kind == UnaryKind.EXP ? 0 : 1e-30);
   }
 
+  /** Near multiples of pi/2, where digits are lost unless pi is known to many, and far out. */
+  @Test
+  void sineOfHardArguments() {
+    float[] values = new float[3 * 5300];
+    for (int k = 0; k < 5300; k++) {
+      float near = (float) (k * Math.PI / 2);
+      values[3 * k] = near;
+      values[3 * k + 1] = -Math.nextUp(near);
+      values[3 * k + 2] = k % 100 == 0 ? near * 1e6f : Math.nextDown(near);
+    }
+    Strided x = of(values);
+    for (UnaryKind kind : new UnaryKind[] {UnaryKind.SIN, UnaryKind.COS}) {
+      Strided e = run(empty(values.length), y -> scalar.elementwise().unary(kind, x, y));
+      Strided a = run(empty(values.length), y -> vector.elementwise().unary(kind, x, y));
+      assertClose(kind + "", a, e, 4 * 0x1p-24, 0);
+    }
+    // In place, with elements that take the long way.
+    Strided y = copyOf(x);
+    vector.elementwise().unary(UnaryKind.SIN, y, y);
+    Strided apart = run(empty(values.length), o -> vector.elementwise().unary(UnaryKind.SIN, x, o));
+    assertThat(bits(y)).isEqualTo(bits(apart));
+  }
+
   @ParameterizedTest
   @EnumSource
   void gradientAgreesWithScalar(UnaryKind kind) {
@@ -261,7 +284,9 @@ class VectorElementwiseTest extends KernelFixture {
     Strided y = random(5000);
     Strided out = random(5000);
     for (UnaryKind kind :
-        new UnaryKind[] {UnaryKind.GELU, UnaryKind.QUICK_GELU, UnaryKind.EXP, UnaryKind.TANH}) {
+        new UnaryKind[] {
+          UnaryKind.GELU, UnaryKind.QUICK_GELU, UnaryKind.EXP, UnaryKind.TANH, UnaryKind.SIN
+        }) {
       assertWarmCallAllocatesNothing(kind + "", () -> vector.elementwise().unary(kind, x, out));
       assertWarmCallAllocatesNothing(
           kind + " gradient", () -> vector.elementwise().unaryGradient(kind, x, y, y, out));

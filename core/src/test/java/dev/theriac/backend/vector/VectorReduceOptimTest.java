@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.theriac.backend.OptimKernels;
 import dev.theriac.backend.ReduceKind;
 import dev.theriac.backend.UnaryKind;
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Host;
+import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Strided;
 import java.util.Arrays;
 import org.assertj.core.data.Percentage;
@@ -43,6 +45,58 @@ class VectorReduceOptimTest extends KernelFixture {
     check(kind, x.with(x.layout().slice(2, 3, 90)), 2);
     Strided wide = random(1, 7, 1);
     check(kind, wide.with(wide.layout().expand(5, 7, 9)), 1);
+  }
+
+  /** NaN, both zeros and infinities, wherever they stand. */
+  @Test
+  void extremesOfSpecialValues() {
+    float[] special = {
+      Float.NaN,
+      Float.intBitsToFloat(0xffc00001),
+      0f,
+      -0f,
+      Float.NEGATIVE_INFINITY,
+      Float.POSITIVE_INFINITY,
+      -1e-40f,
+      5f
+    };
+    for (int n : new int[] {1, 2, 16, 17, 100}) {
+      for (float background : new float[] {0f, -0f, -3f, Float.NEGATIVE_INFINITY, Float.NaN}) {
+        for (float value : special) {
+          for (int at : new int[] {0, n / 2, n - 1}) {
+            float[] values = new float[n];
+            Arrays.fill(values, background);
+            values[at] = value;
+            Strided x = of(values);
+            for (ReduceKind kind : new ReduceKind[] {ReduceKind.MAX, ReduceKind.MIN}) {
+              Strided e = run(empty(), o -> scalar.reduce().reduce(kind, x, 0, o));
+              Strided a = run(empty(), o -> vector.reduce().reduce(kind, x, 0, o));
+              assertThat(values(a)).as("%s of %s", kind, x).isEqualTo(values(e));
+            }
+            argmax(x.with(Layout.contiguous(1, n)));
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void argmaxAgreesWithScalar() {
+    for (int n : new int[] {1, 3, 16, 17, 129, 1000}) {
+      argmax(random(7, n));
+      Strided x = random(n, 7);
+      argmax(x.with(x.layout().permute(1, 0)));
+      argmax(x.with(x.layout().slice(1, 2, 6)));
+      Strided ties = run(empty(7, n), o -> scalar.elementwise().fill(o, 2));
+      argmax(ties);
+    }
+    argmax(random(1, 70_000));
+  }
+
+  private void argmax(Strided x) {
+    Strided e = run(empty(DType.I64, x.size(0)), o -> scalar.reduce().argmax(x, o));
+    Strided a = run(empty(DType.I64, x.size(0)), o -> vector.reduce().argmax(x, o));
+    assertThat(values(a)).as("argmax of %s", x).isEqualTo(values(e));
   }
 
   @Test
@@ -131,6 +185,10 @@ class VectorReduceOptimTest extends KernelFixture {
     var step = new OptimKernels.AdamW(1e-3, 0.9, 0.999, 1e-8, 0, 5);
     assertWarmCallAllocatesNothing(
         "row sums", () -> vector.reduce().reduce(ReduceKind.SUM, x, 1, out));
+    assertWarmCallAllocatesNothing(
+        "row maxima", () -> vector.reduce().reduce(ReduceKind.MAX, x, 1, out));
+    Strided ids = empty(DType.I64, 64);
+    assertWarmCallAllocatesNothing("argmax", () -> vector.reduce().argmax(x, ids));
     assertWarmCallAllocatesNothing(
         "column sums", () -> vector.reduce().reduce(ReduceKind.SUM, t, 1, columns));
     assertWarmCallAllocatesNothing(

@@ -3,8 +3,10 @@ package dev.theriac.backend.vector;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.theriac.backend.BinaryKind;
+import dev.theriac.backend.CompareKind;
 import dev.theriac.backend.ReduceKind;
 import dev.theriac.backend.UnaryKind;
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.QuantisedFormat;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -46,6 +48,15 @@ class VectorWidthsTest {
     for (BinaryKind kind : BinaryKind.values()) elementwise.binaryAgreesWithScalar(kind);
     elementwise.swigluGradientAgreesWithScalar();
     elementwise.dropoutKeepsTheSameElementsAsScalar();
+    elementwise.sineOfHardArguments();
+    VectorCopiesTest copies = new VectorCopiesTest();
+    for (DType type : DType.values()) copies.convertsLikeScalar(type);
+    copies.convertsEveryHalf();
+    copies.roundsLikeScalar();
+    copies.transposesLikeScalar(17, 9);
+    copies.transposesLikeScalar(100, 70);
+    for (CompareKind kind : CompareKind.values()) copies.comparesLikeScalar(kind);
+    copies.choosesLikeScalar();
     VectorRowsTest rows = new VectorRowsTest();
     for (int columns : new int[] {1, 4, 17, 129}) {
       rows.softmaxAgreesWithScalar(3, columns);
@@ -64,6 +75,9 @@ class VectorWidthsTest {
     rows.crossEntropyAgreesWithScalar(3, 10007);
     VectorReduceOptimTest sums = new VectorReduceOptimTest();
     sums.reduceAgreesWithScalar(ReduceKind.SUM);
+    sums.reduceAgreesWithScalar(ReduceKind.MAX);
+    sums.extremesOfSpecialValues();
+    sums.argmaxAgreesWithScalar();
     sums.adamWAgreesWithScalar();
     sums.sgdAgreesWithScalar();
     sums.zerosAreFound();
