@@ -44,13 +44,6 @@ final class GemmF32 implements IntConsumer {
   private static final int MAX_ROW_BLOCK = 1024;
   private static final int TALL = JitDirectives.LARGE_KERNELS ? 8 : 4;
 
-  /**
-   * Up to this many rows a panel of b is used once, and packed in pieces that the L1 cache holds.
-   */
-  private static final int THIN = 8;
-
-  private static final int THIN_DEPTH = 128;
-
   private static final int DEPTH_UNIT = 16;
 
   /**
@@ -182,10 +175,11 @@ final class GemmF32 implements IntConsumer {
 
   /**
    * Columns of b that lie one after the other in memory are read as far as they go; rows are read
-   * faster the more of each is taken at a time.
+   * faster the more of each is taken at a time. Two matrices share the buffer.
    */
   private int longestRun() {
-    return shape.bColStride == shape.bType.bytes ? GemmTiles.MAX_DEPTH / 2 : GemmTiles.MAX_DEPTH;
+    boolean rows = shape.bColStride == shape.bType.bytes;
+    return rows || shape.pair ? GemmTiles.MAX_DEPTH / 2 : GemmTiles.MAX_DEPTH;
   }
 
   /** Columns of b that a task packs: as many as the buffer holds at the length of the runs. */
@@ -240,12 +234,7 @@ final class GemmF32 implements IntConsumer {
 
   /** Length of the runs in which k is taken. */
   int runLength(int g) {
-    int depth = groups.depth(g);
-    return even(depth, thin(g) ? THIN_DEPTH : longestRun(), DEPTH_UNIT);
-  }
-
-  private boolean thin(int g) {
-    return groups.rows(g) <= THIN;
+    return even(groups.depth(g), longestRun(), DEPTH_UNIT);
   }
 
   /** Number of runs of k: one even for an empty sum, as c then becomes what the sum starts from. */
@@ -257,31 +246,28 @@ final class GemmF32 implements IntConsumer {
     int rows = Math.min(rowBlock, groups.rows(g) - firstRow);
     int columns = Math.min(columnBlock, shape.columns - firstColumn);
     int depth = groups.depth(g);
-    int columnStep = thin(g) ? WIDEST * LENGTH : columns;
     int length = runLength(g);
     int runs = runs(g);
     long c = groups.c(g) + firstRow * shape.cRowStride;
     long c2 = groups.c2(g) + firstRow * shape.cRowStride;
-    for (int j = firstColumn; j < firstColumn + columns; j += columnStep) {
-      int width = Math.min(columnStep, firstColumn + columns - j);
-      long second = scratch.b + 2L * GemmScratch.B_SIZE;
-      for (int run = 0; run < runs; run++) {
-        int k = run * length;
-        int terms = Math.min(length, depth - k);
-        packB(scratch, groups.b(g), groups.bIndex(g), k, terms, j, width, scratch.b);
-        if (shape.pair) packB(scratch, groups.b2(g), 0, k, terms, j, width, second);
-        for (int i = 0; i < rows; i += GemmScratch.ROWS) {
-          int height = Math.min(GemmScratch.ROWS, rows - i);
-          long a = scratch.a;
-          if (left == null) packA(scratch, g, firstRow + i, height, k, terms, a);
-          else a = left.address(g, k, terms, firstRow + i);
-          long at = i * shape.cRowStride + 4L * j;
-          strip(scratch, a, scratch.b, height, width, terms, k, groups.bias(g), j, c + at);
-          if (shape.pair) {
-            strip(scratch, a, second, height, width, terms, k, groups.bias2(g), j, c2 + at);
-          }
-          if (run == runs - 1) groups.finish(g, firstRow + i, height, j, width);
+    long second = scratch.b + 2L * GemmScratch.B_SIZE;
+    int j = firstColumn;
+    for (int run = 0; run < runs; run++) {
+      int k = run * length;
+      int terms = Math.min(length, depth - k);
+      packB(scratch, groups.b(g), groups.bIndex(g), k, terms, j, columns, scratch.b);
+      if (shape.pair) packB(scratch, groups.b2(g), 0, k, terms, j, columns, second);
+      for (int i = 0; i < rows; i += GemmScratch.ROWS) {
+        int height = Math.min(GemmScratch.ROWS, rows - i);
+        long a = scratch.a;
+        if (left == null) packA(scratch, g, firstRow + i, height, k, terms, a);
+        else a = left.address(g, k, terms, firstRow + i);
+        long at = i * shape.cRowStride + 4L * j;
+        strip(scratch, a, scratch.b, height, columns, terms, k, groups.bias(g), j, c + at);
+        if (shape.pair) {
+          strip(scratch, a, second, height, columns, terms, k, groups.bias2(g), j, c2 + at);
         }
+        if (run == runs - 1) groups.finish(g, firstRow + i, height, j, columns);
       }
     }
   }

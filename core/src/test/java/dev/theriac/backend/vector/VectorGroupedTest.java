@@ -29,6 +29,7 @@ class VectorGroupedTest {
       new Case(1, 1, 3),
       new Case(50, 20, 0),
       new Case(130, 400, 7, 90, 0, 150, 1, 2),
+      new Case(70, 2100, 20, 3),
       new Case(5, 9),
     };
   }

@@ -71,7 +71,7 @@ class VectorMatmulTest {
     shapesAcrossBlockEdges(153, 177, 390);
   }
 
-  /** Sizes just over the blocks of rows (144), columns (576) and k (384), and over their tiles. */
+  /** Sizes just over the blocks of rows (96), columns (48 to 288), k (1024, 2048) and tiles. */
   @ParameterizedTest
   @CsvSource({
     "145,49,385",
@@ -85,7 +85,10 @@ class VectorMatmulTest {
     "300,1,400",
     "37,16,1153",
     "600,600,31",
-    "4,4,2000"
+    "4,4,2000",
+    "40,100,2100",
+    "17,97,4100",
+    "25,300,340"
   })
   void shapesAcrossBlockEdges(int m, int n, int k) {
     for (Order left : Order.values()) {
