@@ -21,7 +21,13 @@ final class JitDirectives {
 
   /** Classes whose every method the directive names: there is no state in which one is half in. */
   private static final String[] CLASSES = {
-    "GemmTiles", "Transposes", "AttentionTiles", "QuantisedTiles"
+    "GemmTiles",
+    "Transposes",
+    "AttentionTiles",
+    "QuantisedTiles",
+    "FewRows16",
+    "FewRows8",
+    "FewRows4"
   };
 
   /** False to leave the compiler alone, as on a JVM that refuses directives. */

@@ -35,4 +35,13 @@ class GeneratedSourcesTest {
         .as("run QuantisedTilesSource in core/")
         .isEqualTo(QuantisedTilesSource.source());
   }
+
+  @Test
+  void kernelsForFewRowsAreUpToDate() throws IOException {
+    for (int lanes : FewRowsSource.LANES) {
+      assertThat(Files.readString(FewRowsSource.file(lanes)))
+          .as("run FewRowsSource in core/")
+          .isEqualTo(FewRowsSource.source(lanes));
+    }
+  }
 }

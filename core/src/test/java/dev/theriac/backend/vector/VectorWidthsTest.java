@@ -96,6 +96,11 @@ class VectorWidthsTest {
     for (QuantisedFormat format : QuantisedFormat.values()) {
       quantised.hasTheBitsOfTheProductWithTheDequantisedMatrix(format);
     }
+    FewRowsTest few = new FewRowsTest();
+    few.useKernelsAtOnce();
+    for (int count = 1; count <= FewRows.MOST; count++) few.oddShapes(count);
+    few.startsFromBiasOrFromWhatIsThere();
+    few.waitForKernels();
     System.out.println(new VectorBackend().name() + " agrees");
   }
 }

@@ -1,0 +1,284 @@
+package dev.theriac.backend.vector;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.sun.management.ThreadMXBean;
+import dev.theriac.backend.Workers;
+import dev.theriac.backend.vector.GemmPack.Element;
+import dev.theriac.backend.vector.Matrices.Order;
+import dev.theriac.tensor.CpuStorage;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Host;
+import dev.theriac.tensor.Strided;
+import java.lang.management.ManagementFactory;
+import java.util.BitSet;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Products of few rows: the bits of a loop of fused multiply-adds, and so of all other products.
+ */
+class FewRowsTest {
+
+  private static final int[] COLUMNS = {16, 17, 63};
+  private static final int[] DEPTHS = {32, 33, 63, 129};
+
+  @BeforeEach
+  void useKernelsAtOnce() {
+    FewRowsWarmUp.always = true;
+  }
+
+  @AfterEach
+  void waitForKernels() {
+    FewRowsWarmUp.always = false;
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 4})
+  void oddShapes(int rows) {
+    for (DType type : new DType[] {DType.F32, DType.BF16}) {
+      for (int columns : COLUMNS) {
+        for (int depth : DEPTHS) {
+          for (Order order : Order.values()) {
+            check(new Product(rows, columns, depth, type, order));
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void startsFromBiasOrFromWhatIsThere() {
+    for (int rows = 1; rows <= FewRows.MOST; rows++) {
+      Product product = new Product(rows, 37, 71, DType.F32, Order.ROWS);
+      product.bias = Matrices.values(5, 37);
+      check(product);
+      product = new Product(rows, 37, 71, DType.F32, Order.ROWS);
+      product.accumulate = true;
+      check(product);
+    }
+  }
+
+  @Test
+  void gathersRows() {
+    for (int rows = 1; rows <= FewRows.MOST; rows++) {
+      Product product = new Product(9, 33, 40, DType.BF16, Order.ROWS);
+      product.rows = rows;
+      product.index = new long[] {7, 0, 7, 3};
+      check(product);
+    }
+  }
+
+  @Test
+  void computesPairsAndSaysWhenColumnsAreComplete() {
+    Product product = new Product(3, 1000, 64, DType.F32, Order.ROWS);
+    product.pair = true;
+    product.bias = Matrices.values(5, 1000);
+    check(product);
+    assertThat(product.finished.cardinality()).isEqualTo(1000);
+  }
+
+  @Test
+  void manyProductsShareTasks() {
+    Product product = new Product(2, 20, 40, DType.F32, Order.ROWS);
+    product.count = 300;
+    check(product);
+  }
+
+  @Test
+  void refusesWhatOthersDoBetter() {
+    assertThat(new Product(FewRows.MOST + 1, 64, 64, DType.F32, Order.ROWS).run()).isFalse();
+    assertThat(new Product(1, 15, 64, DType.F32, Order.ROWS).run()).isFalse();
+    assertThat(new Product(1, 64, 3, DType.F32, Order.ROWS).run()).isFalse();
+    assertThat(new Product(1, 64, 64, DType.F16, Order.ROWS).run()).isFalse();
+  }
+
+  @Test
+  void aRowHasTheSameBitsInAnyBatchAndForAnyNumberOfThreads() {
+    int threads = Workers.threads();
+    Strided a = Matrices.matrix(40, 129, Order.ROWS, 1);
+    try {
+      for (DType type : new DType[] {DType.F32, DType.BF16}) {
+        Strided b = Matrices.matrix(129, 800, Order.COLUMNS, type, 2);
+        Strided all = product(a, b);
+        for (int count = 1; count <= 3; count++) {
+          Workers.setThreads(count);
+          for (int rows = 1; rows <= 6; rows++) {
+            Strided some = product(a.with(a.layout().slice(0, 30, 30 + rows)), b);
+            for (int i = 0; i < rows; i++) {
+              for (int j = 0; j < 800; j++) {
+                Matrices.assertSame(Matrices.get(some, i, j), Matrices.get(all, 30 + i, j));
+              }
+            }
+          }
+        }
+      }
+    } finally {
+      Workers.setThreads(threads);
+    }
+  }
+
+  /** Also the test that no kernel stays boxed: that one would never get up to speed. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 4})
+  void warmCallsAllocateAlmostNothing(int rows) throws InterruptedException {
+    FewRowsWarmUp.always = false;
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    for (DType type : new DType[] {DType.F32, DType.BF16}) {
+      boolean half = type == DType.BF16;
+      assertThat(FewRowsWarmUp.await(FewRowsWarmUp.bit(half, rows), 300)).isTrue();
+      Product product = new Product(rows, 512, 1024, type, Order.ROWS);
+      long least = Long.MAX_VALUE;
+      for (int i = 0; i < 50; i++) {
+        long before = threads.getCurrentThreadAllocatedBytes();
+        assertThat(product.run()).isTrue();
+        least = Math.min(least, threads.getCurrentThreadAllocatedBytes() - before);
+      }
+      assertThat(least).isLessThan(512);
+    }
+  }
+
+  private static Strided product(Strided a, Strided b) {
+    Strided c = Matrices.values(0, a.size(0), b.size(1));
+    new VectorMatmul().matmul(a, b, null, c, false);
+    return c;
+  }
+
+  private static void check(Product product) {
+    Strided old = Matrices.values(9, product.c.size(0), product.c.size(1));
+    assertThat(product.run()).isTrue();
+    for (int g = 0; g < product.count; g++) {
+      for (int r = 0; r < product.rows; r++) {
+        int row = product.index == null ? r : (int) product.index[r];
+        for (int j = 0; j < product.columns; j++) {
+          float start = product.bias == null ? 0 : Matrices.get(product.bias, j);
+          if (product.accumulate) start = Matrices.get(old, r, j);
+          float expected = chain(product, row, j, start);
+          Matrices.assertSame(Matrices.get(product.c, r, j), expected);
+          if (product.pair) Matrices.assertSame(Matrices.get(product.c2, r, j), expected);
+        }
+      }
+    }
+  }
+
+  private static float chain(Product product, int row, int column, float start) {
+    float sum = start;
+    for (int k = 0; k < product.depth; k++) {
+      sum = Math.fma(Matrices.get(product.a, row, k), Matrices.get(product.b, k, column), sum);
+    }
+    return sum;
+  }
+
+  /** One product, or the same one several times. */
+  private static final class Product implements GemmGroups {
+    final int columns;
+    final int depth;
+    final Strided a;
+    final Strided b;
+    final Strided c;
+    final Strided c2;
+    final BitSet finished = new BitSet();
+    int count = 1;
+    int rows;
+    boolean accumulate;
+    boolean pair;
+    Strided bias;
+    long[] index;
+    private CpuStorage indices;
+
+    Product(int rows, int columns, int depth, DType type, Order order) {
+      this.rows = rows;
+      this.columns = columns;
+      this.depth = depth;
+      a = Matrices.matrix(rows, depth, order, 1);
+      b = Matrices.matrix(depth, columns, Order.COLUMNS, type, 2);
+      c = Matrices.values(9, rows, columns);
+      c2 = Matrices.values(9, rows, columns);
+    }
+
+    boolean run() {
+      if (index != null) {
+        indices = CpuStorage.allocate(8L * index.length, "indices");
+        for (int i = 0; i < index.length; i++) Host.setLong(indices.address() + 8L * i, index[i]);
+      }
+      Element type = VectorMatmul.element(b.dtype());
+      return FewRows.run(
+          this,
+          new GemmF32.Shape(
+              columns,
+              4 * a.stride(0),
+              4 * a.stride(1),
+              type,
+              type.bytes * b.stride(0),
+              type.bytes * b.stride(1),
+              4L * columns,
+              accumulate,
+              pair));
+    }
+
+    @Override
+    public int count() {
+      return count;
+    }
+
+    @Override
+    public int rows(int g) {
+      return rows;
+    }
+
+    @Override
+    public int depth(int g) {
+      return depth;
+    }
+
+    @Override
+    public long a(int g) {
+      return a.address();
+    }
+
+    @Override
+    public long aRowIndex(int g) {
+      return index == null ? 0 : indices.address();
+    }
+
+    @Override
+    public long b(int g) {
+      return b.address();
+    }
+
+    @Override
+    public long b2(int g) {
+      return b.address();
+    }
+
+    @Override
+    public long bias(int g) {
+      return bias == null ? 0 : bias.address();
+    }
+
+    @Override
+    public long bias2(int g) {
+      return bias(g);
+    }
+
+    @Override
+    public long c(int g) {
+      return c.address();
+    }
+
+    @Override
+    public long c2(int g) {
+      return c2.address();
+    }
+
+    @Override
+    public void finish(int g, int firstRow, int rows, int firstColumn, int columns) {
+      synchronized (finished) {
+        finished.set(firstColumn, firstColumn + columns);
+      }
+    }
+  }
+}
