@@ -10,6 +10,7 @@ public final class Families {
   public static List<Family> all() {
     return List.of(
         new GemmFamily(), //
+        new AttentionFamily(), //
         new BlocksFamily(), //
         new QuantisedFamily() //
         );

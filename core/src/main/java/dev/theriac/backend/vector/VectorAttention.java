@@ -21,9 +21,6 @@ final class VectorAttention implements AttentionKernels {
   /** Multiply-adds that make a task worth handing out. */
   private static final double TASK = 1_000_000;
 
-  /** What a multiply-add costs where keys are read for one query, in those of many. */
-  private static final double SINGLE = 6;
-
   @Override
   public void attention(
       Strided q,
@@ -38,15 +35,7 @@ final class VectorAttention implements AttentionKernels {
     AttentionCall.Heads target = AttentionCall.Heads.of(out);
     long logs = lse.address();
     if (AttentionSingle.fits(call)) {
-      Workers.parallelRange(
-          (long) call.batch() * call.heads(),
-          grain(SINGLE * call.keys() * call.depth()),
-          (from, to) -> {
-            for (long task = from; task < to; task++) {
-              int b = (int) (task / call.heads());
-              AttentionSingle.head(call, target, logs, b, (int) (task % call.heads()));
-            }
-          });
+      AttentionSingle.run(call, target, logs);
       return;
     }
     int groups = call.groups();

@@ -67,6 +67,8 @@ class VectorAttentionTest extends KernelFixture {
     "2, 1, 17, 2, 1, 32",
     "1, 1, 300, 1, 1, 80",
     "2, 1, 1, 2, 2, 64",
+    "2, 1, 6000, 4, 2, 16",
+    "1, 1, 0, 2, 1, 16",
     "2, 5, 33, 3, 3, 15",
     "1, 200, 300, 1, 1, 80",
     "0, 4, 4, 2, 2, 8",
@@ -169,6 +171,12 @@ class VectorAttentionTest extends KernelFixture {
     Runnable forward = () -> kernels.attention(q, k, k, null, true, 0.2f, out, lse);
     forward.run();
     assertWarmCallAllocatesNothing("attention", forward);
+    Strided one = random(2, 1, 4, 32);
+    Strided oneOut = empty(2, 1, 4, 32);
+    Strided oneLse = empty(2, 4, 1);
+    assertWarmCallAllocatesNothing(
+        "attention of one query",
+        () -> kernels.attention(one, k, k, null, true, 0.2f, oneOut, oneLse));
     Strided dq = empty(2, 50, 4, 32);
     assertWarmCallAllocatesNothing(
         "attention gradient",

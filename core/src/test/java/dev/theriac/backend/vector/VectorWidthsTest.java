@@ -85,6 +85,7 @@ class VectorWidthsTest {
     attention.agreesWithScalar(2, 3, 3, 2, 1, 8);
     attention.agreesWithScalar(1, 50, 50, 2, 2, 20);
     attention.agreesWithScalar(2, 1, 40, 4, 2, 32);
+    attention.agreesWithScalar(2, 1, 6000, 4, 2, 16);
     attention.agreesWithScalar(1, 60, 1100, 2, 1, 12);
     attention.hiddenKeysAreNotRead();
     attention.rowsDoNotDependOnTheirNeighbours();
