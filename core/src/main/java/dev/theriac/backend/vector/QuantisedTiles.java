@@ -248,17 +248,25 @@ final class QuantisedTiles {
     c13.intoMemorySegment(ALL, out + 3 * BYTES, LE);
   }
 
-  static void int8x4x2(
+  static void int8x4x4(
       long w, int blocks, long x, long xStride, long init, long out, long outStride) {
     IntVector topMask = IntVector.broadcast(INTS, top);
     FloatVector c00 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
+    FloatVector c02 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c03 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
     FloatVector c10 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c11 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
+    FloatVector c12 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c13 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
     FloatVector c20 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c21 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
+    FloatVector c22 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c23 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
     FloatVector c30 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c31 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
+    FloatVector c32 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c33 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
     for (int b = 0; b < blocks; b++) {
       long s = w + (b >> 1) * 4352L;
       long q = s + 256 + (b & 1) * 2048L;
@@ -269,9 +277,17 @@ final class QuantisedTiles {
       IntVector h1 = IntVector.fromMemorySegment(INTS, ALL, s + BYTES, LE);
       h1 = h1.lanewise(VectorOperators.LSHL, shift).and(0xffff0000);
       FloatVector s1 = h1.reinterpretAsFloats().mul(0x1p-24f);
+      IntVector h2 = IntVector.fromMemorySegment(INTS, ALL, s + 2 * BYTES, LE);
+      h2 = h2.lanewise(VectorOperators.LSHL, shift).and(0xffff0000);
+      FloatVector s2 = h2.reinterpretAsFloats().mul(0x1p-24f);
+      IntVector h3 = IntVector.fromMemorySegment(INTS, ALL, s + 3 * BYTES, LE);
+      h3 = h3.lanewise(VectorOperators.LSHL, shift).and(0xffff0000);
+      FloatVector s3 = h3.reinterpretAsFloats().mul(0x1p-24f);
       for (int i = 0; i < 8; i++) {
         IntVector u0 = IntVector.fromMemorySegment(INTS, ALL, q, LE);
         IntVector u1 = IntVector.fromMemorySegment(INTS, ALL, q + BYTES, LE);
+        IntVector u2 = IntVector.fromMemorySegment(INTS, ALL, q + 2 * BYTES, LE);
+        IntVector u3 = IntVector.fromMemorySegment(INTS, ALL, q + 3 * BYTES, LE);
         FloatVector x00 = FloatVector.broadcast(SPECIES, ALL.get(F32, x));
         FloatVector x10 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + xStride));
         FloatVector x20 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + 2 * xStride));
@@ -288,6 +304,18 @@ final class QuantisedTiles {
         c11 = x10.fma(w10, c11);
         c21 = x20.fma(w10, c21);
         c31 = x30.fma(w10, c31);
+        IntVector t20 = u2.lanewise(VectorOperators.LSHL, 24);
+        FloatVector w20 = ((FloatVector) t20.convert(VectorOperators.I2F, 0)).mul(s2);
+        c02 = x00.fma(w20, c02);
+        c12 = x10.fma(w20, c12);
+        c22 = x20.fma(w20, c22);
+        c32 = x30.fma(w20, c32);
+        IntVector t30 = u3.lanewise(VectorOperators.LSHL, 24);
+        FloatVector w30 = ((FloatVector) t30.convert(VectorOperators.I2F, 0)).mul(s3);
+        c03 = x00.fma(w30, c03);
+        c13 = x10.fma(w30, c13);
+        c23 = x20.fma(w30, c23);
+        c33 = x30.fma(w30, c33);
         FloatVector x01 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + 4));
         FloatVector x11 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + xStride + 4));
         FloatVector x21 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + 2 * xStride + 4));
@@ -304,6 +332,18 @@ final class QuantisedTiles {
         c11 = x11.fma(w11, c11);
         c21 = x21.fma(w11, c21);
         c31 = x31.fma(w11, c31);
+        IntVector t21 = u2.lanewise(VectorOperators.LSHL, 16).and(topMask);
+        FloatVector w21 = ((FloatVector) t21.convert(VectorOperators.I2F, 0)).mul(s2);
+        c02 = x01.fma(w21, c02);
+        c12 = x11.fma(w21, c12);
+        c22 = x21.fma(w21, c22);
+        c32 = x31.fma(w21, c32);
+        IntVector t31 = u3.lanewise(VectorOperators.LSHL, 16).and(topMask);
+        FloatVector w31 = ((FloatVector) t31.convert(VectorOperators.I2F, 0)).mul(s3);
+        c03 = x01.fma(w31, c03);
+        c13 = x11.fma(w31, c13);
+        c23 = x21.fma(w31, c23);
+        c33 = x31.fma(w31, c33);
         FloatVector x02 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + 8));
         FloatVector x12 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + xStride + 8));
         FloatVector x22 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + 2 * xStride + 8));
@@ -320,6 +360,18 @@ final class QuantisedTiles {
         c11 = x12.fma(w12, c11);
         c21 = x22.fma(w12, c21);
         c31 = x32.fma(w12, c31);
+        IntVector t22 = u2.lanewise(VectorOperators.LSHL, 8).and(topMask);
+        FloatVector w22 = ((FloatVector) t22.convert(VectorOperators.I2F, 0)).mul(s2);
+        c02 = x02.fma(w22, c02);
+        c12 = x12.fma(w22, c12);
+        c22 = x22.fma(w22, c22);
+        c32 = x32.fma(w22, c32);
+        IntVector t32 = u3.lanewise(VectorOperators.LSHL, 8).and(topMask);
+        FloatVector w32 = ((FloatVector) t32.convert(VectorOperators.I2F, 0)).mul(s3);
+        c03 = x02.fma(w32, c03);
+        c13 = x12.fma(w32, c13);
+        c23 = x22.fma(w32, c23);
+        c33 = x32.fma(w32, c33);
         FloatVector x03 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + 12));
         FloatVector x13 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + xStride + 12));
         FloatVector x23 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + 2 * xStride + 12));
@@ -336,21 +388,41 @@ final class QuantisedTiles {
         c11 = x13.fma(w13, c11);
         c21 = x23.fma(w13, c21);
         c31 = x33.fma(w13, c31);
+        IntVector t23 = u2.and(topMask);
+        FloatVector w23 = ((FloatVector) t23.convert(VectorOperators.I2F, 0)).mul(s2);
+        c02 = x03.fma(w23, c02);
+        c12 = x13.fma(w23, c12);
+        c22 = x23.fma(w23, c22);
+        c32 = x33.fma(w23, c32);
+        IntVector t33 = u3.and(topMask);
+        FloatVector w33 = ((FloatVector) t33.convert(VectorOperators.I2F, 0)).mul(s3);
+        c03 = x03.fma(w33, c03);
+        c13 = x13.fma(w33, c13);
+        c23 = x23.fma(w33, c23);
+        c33 = x33.fma(w33, c33);
         q += 256;
         x += 16;
       }
     }
     c00.intoMemorySegment(ALL, out, LE);
     c01.intoMemorySegment(ALL, out + BYTES, LE);
+    c02.intoMemorySegment(ALL, out + 2 * BYTES, LE);
+    c03.intoMemorySegment(ALL, out + 3 * BYTES, LE);
     out += outStride;
     c10.intoMemorySegment(ALL, out, LE);
     c11.intoMemorySegment(ALL, out + BYTES, LE);
+    c12.intoMemorySegment(ALL, out + 2 * BYTES, LE);
+    c13.intoMemorySegment(ALL, out + 3 * BYTES, LE);
     out += outStride;
     c20.intoMemorySegment(ALL, out, LE);
     c21.intoMemorySegment(ALL, out + BYTES, LE);
+    c22.intoMemorySegment(ALL, out + 2 * BYTES, LE);
+    c23.intoMemorySegment(ALL, out + 3 * BYTES, LE);
     out += outStride;
     c30.intoMemorySegment(ALL, out, LE);
     c31.intoMemorySegment(ALL, out + BYTES, LE);
+    c32.intoMemorySegment(ALL, out + 2 * BYTES, LE);
+    c33.intoMemorySegment(ALL, out + 3 * BYTES, LE);
   }
 
   static void int8x1x2(
@@ -772,7 +844,7 @@ final class QuantisedTiles {
     c13.intoMemorySegment(ALL, out + 3 * BYTES, LE);
   }
 
-  static void int4x4x2(
+  static void int4x4x4(
       long w, int blocks, long x, long xStride, long init, long out, long outStride) {
     IntVector lowMask = IntVector.broadcast(INTS, low);
     IntVector highMask = IntVector.broadcast(INTS, high);
@@ -782,12 +854,20 @@ final class QuantisedTiles {
     FloatVector highZero = FloatVector.broadcast(SPECIES, highOffset);
     FloatVector c00 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
+    FloatVector c02 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c03 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
     FloatVector c10 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c11 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
+    FloatVector c12 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c13 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
     FloatVector c20 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c21 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
+    FloatVector c22 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c23 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
     FloatVector c30 = FloatVector.fromMemorySegment(SPECIES, ALL, init, LE);
     FloatVector c31 = FloatVector.fromMemorySegment(SPECIES, ALL, init + BYTES, LE);
+    FloatVector c32 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 2 * BYTES, LE);
+    FloatVector c33 = FloatVector.fromMemorySegment(SPECIES, ALL, init + 3 * BYTES, LE);
     for (int b = 0; b < blocks; b++) {
       long s = w + (b >> 1) * 2304L;
       long q = s + 256 + (b & 1) * 1024L;
@@ -798,13 +878,23 @@ final class QuantisedTiles {
       IntVector h1 = IntVector.fromMemorySegment(INTS, ALL, s + BYTES, LE);
       h1 = h1.lanewise(VectorOperators.LSHL, shift).and(0xffff0000);
       FloatVector s1 = h1.reinterpretAsFloats().mul(0x1p7f);
+      IntVector h2 = IntVector.fromMemorySegment(INTS, ALL, s + 2 * BYTES, LE);
+      h2 = h2.lanewise(VectorOperators.LSHL, shift).and(0xffff0000);
+      FloatVector s2 = h2.reinterpretAsFloats().mul(0x1p7f);
+      IntVector h3 = IntVector.fromMemorySegment(INTS, ALL, s + 3 * BYTES, LE);
+      h3 = h3.lanewise(VectorOperators.LSHL, shift).and(0xffff0000);
+      FloatVector s3 = h3.reinterpretAsFloats().mul(0x1p7f);
       for (int i = 0; i < 8; i++) {
         long at = q + (i >> 1) * 256L;
         int odd = (i & 1) << 2;
         IntVector u0 = IntVector.fromMemorySegment(INTS, ALL, at, LE);
         IntVector u1 = IntVector.fromMemorySegment(INTS, ALL, at + BYTES, LE);
+        IntVector u2 = IntVector.fromMemorySegment(INTS, ALL, at + 2 * BYTES, LE);
+        IntVector u3 = IntVector.fromMemorySegment(INTS, ALL, at + 3 * BYTES, LE);
         IntVector t00 = u0.lanewise(VectorOperators.LSHL, 8 - odd);
         IntVector t10 = u1.lanewise(VectorOperators.LSHL, 8 - odd);
+        IntVector t20 = u2.lanewise(VectorOperators.LSHL, 8 - odd);
+        IntVector t30 = u3.lanewise(VectorOperators.LSHL, 8 - odd);
         FloatVector x00 = FloatVector.broadcast(SPECIES, ALL.get(F32, x));
         FloatVector x10 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + xStride));
         FloatVector x20 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + 2 * xStride));
@@ -821,6 +911,18 @@ final class QuantisedTiles {
         c11 = x10.fma(w10, c11);
         c21 = x20.fma(w10, c21);
         c31 = x30.fma(w10, c31);
+        FloatVector f20 = t20.and(lowMask).or(lowBits).reinterpretAsFloats();
+        FloatVector w20 = f20.sub(lowZero).mul(s2);
+        c02 = x00.fma(w20, c02);
+        c12 = x10.fma(w20, c12);
+        c22 = x20.fma(w20, c22);
+        c32 = x30.fma(w20, c32);
+        FloatVector f30 = t30.and(lowMask).or(lowBits).reinterpretAsFloats();
+        FloatVector w30 = f30.sub(lowZero).mul(s3);
+        c03 = x00.fma(w30, c03);
+        c13 = x10.fma(w30, c13);
+        c23 = x20.fma(w30, c23);
+        c33 = x30.fma(w30, c33);
         FloatVector x01 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + 4));
         FloatVector x11 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + xStride + 4));
         FloatVector x21 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + 2 * xStride + 4));
@@ -837,8 +939,22 @@ final class QuantisedTiles {
         c11 = x11.fma(w11, c11);
         c21 = x21.fma(w11, c21);
         c31 = x31.fma(w11, c31);
+        FloatVector f21 = t20.and(highMask).or(highBits).reinterpretAsFloats();
+        FloatVector w21 = f21.sub(highZero).mul(s2);
+        c02 = x01.fma(w21, c02);
+        c12 = x11.fma(w21, c12);
+        c22 = x21.fma(w21, c22);
+        c32 = x31.fma(w21, c32);
+        FloatVector f31 = t30.and(highMask).or(highBits).reinterpretAsFloats();
+        FloatVector w31 = f31.sub(highZero).mul(s3);
+        c03 = x01.fma(w31, c03);
+        c13 = x11.fma(w31, c13);
+        c23 = x21.fma(w31, c23);
+        c33 = x31.fma(w31, c33);
         IntVector t02 = u0.lanewise(VectorOperators.LSHR, 8 + odd);
         IntVector t12 = u1.lanewise(VectorOperators.LSHR, 8 + odd);
+        IntVector t22 = u2.lanewise(VectorOperators.LSHR, 8 + odd);
+        IntVector t32 = u3.lanewise(VectorOperators.LSHR, 8 + odd);
         FloatVector x02 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + 8));
         FloatVector x12 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + xStride + 8));
         FloatVector x22 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + 2 * xStride + 8));
@@ -855,6 +971,18 @@ final class QuantisedTiles {
         c11 = x12.fma(w12, c11);
         c21 = x22.fma(w12, c21);
         c31 = x32.fma(w12, c31);
+        FloatVector f22 = t22.and(lowMask).or(lowBits).reinterpretAsFloats();
+        FloatVector w22 = f22.sub(lowZero).mul(s2);
+        c02 = x02.fma(w22, c02);
+        c12 = x12.fma(w22, c12);
+        c22 = x22.fma(w22, c22);
+        c32 = x32.fma(w22, c32);
+        FloatVector f32 = t32.and(lowMask).or(lowBits).reinterpretAsFloats();
+        FloatVector w32 = f32.sub(lowZero).mul(s3);
+        c03 = x02.fma(w32, c03);
+        c13 = x12.fma(w32, c13);
+        c23 = x22.fma(w32, c23);
+        c33 = x32.fma(w32, c33);
         FloatVector x03 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + 12));
         FloatVector x13 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + xStride + 12));
         FloatVector x23 = FloatVector.broadcast(SPECIES, ALL.get(F32, x + 2 * xStride + 12));
@@ -871,20 +999,40 @@ final class QuantisedTiles {
         c11 = x13.fma(w13, c11);
         c21 = x23.fma(w13, c21);
         c31 = x33.fma(w13, c31);
+        FloatVector f23 = t22.and(highMask).or(highBits).reinterpretAsFloats();
+        FloatVector w23 = f23.sub(highZero).mul(s2);
+        c02 = x03.fma(w23, c02);
+        c12 = x13.fma(w23, c12);
+        c22 = x23.fma(w23, c22);
+        c32 = x33.fma(w23, c32);
+        FloatVector f33 = t32.and(highMask).or(highBits).reinterpretAsFloats();
+        FloatVector w33 = f33.sub(highZero).mul(s3);
+        c03 = x03.fma(w33, c03);
+        c13 = x13.fma(w33, c13);
+        c23 = x23.fma(w33, c23);
+        c33 = x33.fma(w33, c33);
         x += 16;
       }
     }
     c00.intoMemorySegment(ALL, out, LE);
     c01.intoMemorySegment(ALL, out + BYTES, LE);
+    c02.intoMemorySegment(ALL, out + 2 * BYTES, LE);
+    c03.intoMemorySegment(ALL, out + 3 * BYTES, LE);
     out += outStride;
     c10.intoMemorySegment(ALL, out, LE);
     c11.intoMemorySegment(ALL, out + BYTES, LE);
+    c12.intoMemorySegment(ALL, out + 2 * BYTES, LE);
+    c13.intoMemorySegment(ALL, out + 3 * BYTES, LE);
     out += outStride;
     c20.intoMemorySegment(ALL, out, LE);
     c21.intoMemorySegment(ALL, out + BYTES, LE);
+    c22.intoMemorySegment(ALL, out + 2 * BYTES, LE);
+    c23.intoMemorySegment(ALL, out + 3 * BYTES, LE);
     out += outStride;
     c30.intoMemorySegment(ALL, out, LE);
     c31.intoMemorySegment(ALL, out + BYTES, LE);
+    c32.intoMemorySegment(ALL, out + 2 * BYTES, LE);
+    c33.intoMemorySegment(ALL, out + 3 * BYTES, LE);
   }
 
   static void int4x1x2(

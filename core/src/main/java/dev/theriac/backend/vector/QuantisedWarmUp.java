@@ -100,7 +100,7 @@ final class QuantisedWarmUp implements Runnable {
 
   /** Calls a kernel some times and returns whether it runs at speed. */
   private static boolean exercise(QuantisedFormat format, int tall) {
-    int wide = LARGE && tall < 4 ? 4 : 2;
+    int wide = LARGE ? 4 : 2;
     try (Arena arena = Arena.ofConfined()) {
       long memory = arena.allocate(1 << 18, 64).address();
       long out = memory + (1 << 16);

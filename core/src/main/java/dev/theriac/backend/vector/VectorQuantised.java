@@ -7,6 +7,7 @@ import dev.theriac.backend.Workers;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.QuantisedFormat;
 import dev.theriac.tensor.Strided;
+import java.lang.foreign.Arena;
 import java.lang.ref.Reference;
 
 /**
@@ -29,6 +30,10 @@ final class VectorQuantised implements QuantisedKernels {
   private static final long BUFFER = 4L << 20;
 
   private static final int GROUP = QuantisedFormat.GROUP;
+
+  /** Where the sums of a group start without a bias. */
+  private static final long ZEROS = Arena.global().allocate(4L * GROUP, 64).address();
+
   private static final int BLOCK = QuantisedFormat.BLOCK;
 
   private final QuantisedKernels scalar;
@@ -112,19 +117,15 @@ final class VectorQuantised implements QuantisedKernels {
       int width = Math.min(GROUP, outputs - column);
       long weights = w + group * groupBytes;
       long target = out + 4L * column;
-      if (width == GROUP && bias != 0) {
-        rows(weights, bias + 4L * column, target, 4L * outputs);
+      if (width == GROUP) {
+        rows(weights, bias == 0 ? ZEROS : bias + 4L * column, target, 4L * outputs);
         return;
       }
-      // A group that overhangs the matrix, or the zeros that a sum starts from.
+      // A group that overhangs the matrix goes by way of a buffer.
       long start = Workspace.get(Workspace.TASK, 4L * GROUP * (1 + MANY));
       for (int i = 0; i < GROUP; i++) {
         float value = bias == 0 || i >= width ? 0 : Host.getFloat(bias + 4L * (column + i));
         Host.setFloat(start + 4L * i, value);
-      }
-      if (width == GROUP) {
-        rows(weights, start, target, 4L * outputs);
-        return;
       }
       long sums = start + 4L * GROUP;
       rows(weights, start, sums, 4L * GROUP);
@@ -138,7 +139,7 @@ final class VectorQuantised implements QuantisedKernels {
       for (int r = 0; r < rows; ) {
         int tall = rows - r >= 4 ? 4 : Math.min(rows - r, 2);
         while (tall > 1 && !QuantisedWarmUp.ready(format, tall)) tall /= 2;
-        int wide = JitDirectives.LARGE_KERNELS && tall < 4 ? 4 : 2;
+        int wide = JitDirectives.LARGE_KERNELS ? 4 : 2;
         long in = x + r * xStride;
         long at = to + r * toStride;
         if (QuantisedWarmUp.ready(format, tall)) {
@@ -170,11 +171,11 @@ final class VectorQuantised implements QuantisedKernels {
     switch (format.bits() * 100 + tall * 10 + wide) {
       case 814 -> QuantisedTiles.int8x1x4(w, blocks, x, xStride, init, out, outStride);
       case 824 -> QuantisedTiles.int8x2x4(w, blocks, x, xStride, init, out, outStride);
-      case 842 -> QuantisedTiles.int8x4x2(w, blocks, x, xStride, init, out, outStride);
+      case 844 -> QuantisedTiles.int8x4x4(w, blocks, x, xStride, init, out, outStride);
       case 812 -> QuantisedTiles.int8x1x2(w, blocks, x, xStride, init, out, outStride);
       case 414 -> QuantisedTiles.int4x1x4(w, blocks, x, xStride, init, out, outStride);
       case 424 -> QuantisedTiles.int4x2x4(w, blocks, x, xStride, init, out, outStride);
-      case 442 -> QuantisedTiles.int4x4x2(w, blocks, x, xStride, init, out, outStride);
+      case 444 -> QuantisedTiles.int4x4x4(w, blocks, x, xStride, init, out, outStride);
       case 412 -> QuantisedTiles.int4x1x2(w, blocks, x, xStride, init, out, outStride);
       default -> throw new AssertionError(format + " " + tall + "x" + wide);
     }

@@ -13,7 +13,7 @@ final class QuantisedTilesSource {
   static final Path FILE = Path.of("src/main/java/dev/theriac/backend/vector/QuantisedTiles.java");
 
   /** Rows by vectors; 0 rows are those that only write the weights. */
-  private static final int[][] TILES = {{1, 4}, {2, 4}, {4, 2}, {1, 2}, {0, 4}, {0, 2}};
+  private static final int[][] TILES = {{1, 4}, {2, 4}, {4, 4}, {1, 2}, {0, 4}, {0, 2}};
 
   private final StringBuilder out = new StringBuilder();
 
