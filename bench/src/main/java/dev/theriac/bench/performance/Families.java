@@ -11,6 +11,7 @@ public final class Families {
     return List.of(
         new GemmFamily(), //
         new AttentionFamily(), //
+        new ElementwiseFamily(), //
         new BlocksFamily(), //
         new QuantisedFamily() //
         );
