@@ -159,6 +159,23 @@ class VectorElementwiseTest extends KernelFixture {
     check(kind, nan, of(1, Float.NaN, Float.NaN, -0f, 0f));
   }
 
+  /** Large operands are read in another order. */
+  @Test
+  void binaryOfLargeOperands() {
+    int n = (1 << 20) + 37;
+    Strided a = empty(n);
+    Strided b = empty(n);
+    for (int i = 0; i < n; i++) {
+      Host.setFloat(a.address() + 4L * i, i);
+      Host.setFloat(b.address() + 4L * i, 0.37f * i);
+    }
+    for (BinaryKind kind : new BinaryKind[] {BinaryKind.ADD, BinaryKind.MAXIMUM}) {
+      Strided e = run(empty(n), y -> scalar.elementwise().binary(kind, a, b, y));
+      Strided v = run(empty(n), y -> vector.elementwise().binary(kind, a, b, y));
+      assertThat(java.util.Arrays.equals(bits(v), bits(e))).isTrue();
+    }
+  }
+
   private void check(BinaryKind kind, Strided a, Strided b) {
     long[] shape = a.layout().shape();
     Strided expected = run(empty(shape), y -> scalar.elementwise().binary(kind, a, b, y));
