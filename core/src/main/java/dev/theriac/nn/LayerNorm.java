@@ -19,4 +19,9 @@ public final class LayerNorm extends Normalisation {
   public Tensor forward(Tensor x) {
     return Norm.layerNorm(x, weight.value(), bias.value(), eps);
   }
+
+  @Override
+  public Norm.Added add(Tensor x, Tensor r) {
+    return Norm.addLayerNorm(x, r, weight.value(), bias.value(), eps);
+  }
 }

@@ -17,4 +17,9 @@ public final class RmsNorm extends Normalisation {
   public Tensor forward(Tensor x) {
     return Norm.rmsNorm(x, weight.value(), eps);
   }
+
+  @Override
+  public Norm.Added add(Tensor x, Tensor r) {
+    return Norm.addRmsNorm(x, r, weight.value(), eps);
+  }
 }

@@ -24,6 +24,7 @@ import java.util.function.Supplier;
  * used.
  */
 public final class Autograd {
+  private static final String FREED = "the backward pass (retain() keeps a tensor through it)";
   private static final ScopedValue<Boolean> ENABLED = ScopedValue.newInstance();
 
   private Autograd() {}
@@ -112,8 +113,8 @@ public final class Autograd {
 
   /**
    * One backward pass: pending gradients, how many of them use each storage, which storages the
-   * pass made (and so may free), which hold sums (and so may be added to in place) and which are to
-   * outlive the pass.
+   * pass made (and so may free), which hold sums (and so may be added to in place), which are to
+   * outlive the pass, how many operations read each, and results that hold gradients by now.
    */
   private static final class Pass implements GradientSink {
     private final Map<Tensor, Tensor> grads = new IdentityHashMap<>();
@@ -121,11 +122,16 @@ public final class Autograd {
     private final Set<Storage> made = Collections.newSetFromMap(new IdentityHashMap<>());
     private final Set<Storage> kept = Collections.newSetFromMap(new IdentityHashMap<>());
     private final Set<Storage> sums = Collections.newSetFromMap(new IdentityHashMap<>());
+    private final Map<Storage, Integer> readers = new IdentityHashMap<>();
+    private final Map<Storage, Tensor> adopted = new IdentityHashMap<>();
 
     Gradients run(Tensor root, Tensor start) {
       List<Tensor> nodes = recorded(root);
       kept.add(root.storage());
-      for (Tensor node : nodes) if (node.isRetained()) kept.add(node.storage());
+      for (Tensor node : nodes) {
+        if (node.isRetained()) kept.add(node.storage());
+        node.op().inputs().forEach(input -> readers.merge(input.storage(), 1, Integer::sum));
+      }
       hold(start);
       grads.put(root, start);
       for (Tensor node : nodes) {
@@ -142,10 +148,14 @@ public final class Autograd {
         op.saved().forEach(Tensor::close);
         boolean view = op.inputs().stream().anyMatch(input -> input.storage() == node.storage());
         if (!view && !kept.contains(node.storage())) {
-          node.free("the backward pass (retain() keeps a tensor through it)");
+          // A gradient that was written over values may go on from here.
+          if (users.containsKey(node.storage())) adopted.put(node.storage(), node);
+          else node.free(FREED);
         }
       }
-      return new Gradients(leafGrads());
+      Gradients found = new Gradients(leafGrads());
+      adopted.values().forEach(node -> node.free(FREED));
+      return found;
     }
 
     private Map<Tensor, Tensor> leafGrads() {
@@ -187,6 +197,38 @@ public final class Autograd {
       }
     }
 
+    @Override
+    public Tensor pending(Tensor input) {
+      Tensor old = grads.get(input);
+      boolean own =
+          old != null
+              && made.contains(old.storage())
+              && users.get(old.storage()) == 1
+              && old.layout().isContiguous();
+      return own ? old : null;
+    }
+
+    /**
+     * True for results of this pass whose memory only the asking operation and views on the way to
+     * it read, and whose own operation does without them in its gradient.
+     */
+    @Override
+    public boolean mayOverwrite(Tensor input) {
+      Storage storage = input.storage();
+      int reads = 1;
+      Tensor base = input;
+      while (base.op() instanceof ShapeOp view && view.inputs().getFirst().storage() == storage) {
+        base = view.inputs().getFirst();
+        reads++;
+      }
+      boolean unread =
+          switch (base.op()) {
+            case MatmulOp _, ShapeOp.Copy _, IndexOp.GatherRows _, ElementwiseOp.Cast _ -> true;
+            case null, default -> false;
+          };
+      return unread && !kept.contains(storage) && readers.getOrDefault(storage, 0) == reads;
+    }
+
     private boolean isPending(Storage storage) {
       return users.containsKey(storage) && made.add(storage);
     }
@@ -199,6 +241,8 @@ public final class Autograd {
       if (users.merge(t.storage(), -1, Integer::sum) == 0) {
         users.remove(t.storage());
         if (made.remove(t.storage())) t.close();
+        Tensor node = adopted.remove(t.storage());
+        if (node != null) node.free(FREED);
       }
     }
   }

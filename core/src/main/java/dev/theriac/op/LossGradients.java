@@ -10,7 +10,10 @@ final class LossGradients {
   static void apply(LossOp op, Tensor grad, GradientSink sink) {
     switch (op) {
       case LossOp.CrossEntropy o -> {
-        Tensor dx = Tensor.empty("crossEntropy gradient", DType.F32, o.logits().shape());
+        Tensor dx =
+            sink.mayOverwrite(o.logits())
+                ? Tensor.wrap(o.logits().strided())
+                : Tensor.empty("crossEntropy gradient", DType.F32, o.logits().shape());
         Check.backend("crossEntropy", o.logits())
             .loss()
             .crossEntropyGradient(

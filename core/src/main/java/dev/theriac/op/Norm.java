@@ -1,5 +1,6 @@
 package dev.theriac.op;
 
+import dev.theriac.backend.BinaryKind;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Tensor;
 
@@ -51,6 +52,98 @@ public final class Norm {
         .norm()
         .rmsNorm(flat.strided(), w.strided(), (float) eps, out.strided(), rstd.strided());
     return shaped(Autograd.result(out.strided(), new NormOp.RmsNorm(flat, w, rstd)), x);
+  }
+
+  /**
+   * A sum and what a norm makes of it; both carry gradients.
+   *
+   * @param sum x + r
+   * @param norm the norm of sum
+   */
+  public record Added(Tensor sum, Tensor norm) {}
+
+  /**
+   * x + r and {@link #layerNorm} of it, with the bits of the two operations: a residual connection
+   * and the norm after it, where sums are normalised while they are in the cache. The gradient of
+   * the norm is added to that of the sum in place.
+   *
+   * @param x [..., D]
+   * @param r of the shape of x
+   */
+  public static Added addLayerNorm(Tensor x, Tensor r, Tensor weight, Tensor bias, double eps) {
+    Check.shape("addLayerNorm", "r", r, x.shape());
+    if (x.dtype() != DType.F32 || r.dtype() != DType.F32) {
+      Tensor sum = x.add(r);
+      return new Added(sum, layerNorm(sum, weight, bias, eps));
+    }
+    Tensor a = rows("addLayerNorm", x, weight);
+    Tensor b = rows("addLayerNorm", r, weight);
+    Check.shape("addLayerNorm", "bias", bias, x.size(-1));
+    Tensor w = Check.f32("addLayerNorm", weight).contiguous();
+    Tensor shift = Check.f32("addLayerNorm", bias).contiguous();
+    Tensor sum = Tensor.empty("addLayerNorm", DType.F32, a.shape());
+    Tensor out = Tensor.empty("addLayerNorm", DType.F32, a.shape());
+    Tensor mean = Tensor.empty("addLayerNorm", DType.F32, a.size(0));
+    Tensor rstd = Tensor.empty("addLayerNorm", DType.F32, a.size(0));
+    Check.backend("addLayerNorm", a, b, w, shift)
+        .norm()
+        .addLayerNorm(
+            a.strided(),
+            b.strided(),
+            w.strided(),
+            shift.strided(),
+            (float) eps,
+            sum.strided(),
+            out.strided(),
+            mean.strided(),
+            rstd.strided());
+    Tensor s = sum(sum, a, b);
+    return added(s, out, new NormOp.LayerNorm(s, w, shift, mean, rstd), x);
+  }
+
+  /**
+   * x + r and {@link #rmsNorm} of it, as {@link #addLayerNorm}.
+   *
+   * @param x [..., D]
+   * @param r of the shape of x
+   */
+  public static Added addRmsNorm(Tensor x, Tensor r, Tensor weight, double eps) {
+    Check.shape("addRmsNorm", "r", r, x.shape());
+    if (x.dtype() != DType.F32 || r.dtype() != DType.F32) {
+      Tensor sum = x.add(r);
+      return new Added(sum, rmsNorm(sum, weight, eps));
+    }
+    Tensor a = rows("addRmsNorm", x, weight);
+    Tensor b = rows("addRmsNorm", r, weight);
+    Tensor w = Check.f32("addRmsNorm", weight).contiguous();
+    Tensor sum = Tensor.empty("addRmsNorm", DType.F32, a.shape());
+    Tensor out = Tensor.empty("addRmsNorm", DType.F32, a.shape());
+    Tensor rstd = Tensor.empty("addRmsNorm", DType.F32, a.size(0));
+    Check.backend("addRmsNorm", a, b, w)
+        .norm()
+        .addRmsNorm(
+            a.strided(),
+            b.strided(),
+            w.strided(),
+            (float) eps,
+            sum.strided(),
+            out.strided(),
+            rstd.strided());
+    Tensor s = sum(sum, a, b);
+    return added(s, out, new NormOp.RmsNorm(s, w, rstd), x);
+  }
+
+  private static Tensor sum(Tensor sum, Tensor a, Tensor b) {
+    return Autograd.result(sum.strided(), new ElementwiseOp.Binary(BinaryKind.ADD, a, b));
+  }
+
+  /**
+   * The view of the sum is made last: the backward pass goes through it first, so that the norm
+   * finds the sum's other gradient in place.
+   */
+  private static Added added(Tensor sum, Tensor out, NormOp op, Tensor x) {
+    Tensor norm = shaped(Autograd.result(out.strided(), op), x);
+    return new Added(shaped(sum, x), norm);
   }
 
   private static Tensor rows(String op, Tensor x, Tensor weight) {

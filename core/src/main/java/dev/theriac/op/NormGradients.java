@@ -12,7 +12,8 @@ final class NormGradients {
     Tensor g = grad.contiguous();
     switch (op) {
       case NormOp.LayerNorm o -> {
-        Tensor dx = wanted(sink, o.x());
+        Tensor sum = sink.pending(o.x());
+        Tensor dx = sum != null ? sum : wanted(sink, o.x());
         boolean affine = sink.wants(o.weight()) || sink.wants(o.bias());
         Tensor dw = affine ? like(o.weight()) : null;
         Tensor db = affine ? like(o.bias()) : null;
@@ -25,17 +26,18 @@ final class NormGradients {
                 o.rstd().strided(),
                 g.strided(),
                 strided(dx),
-                false,
+                sum != null,
                 strided(dw),
                 strided(db));
-        if (dx != null) sink.add(o.x(), dx);
+        if (sum == null && dx != null) sink.add(o.x(), dx);
         if (affine) {
           sink.add(o.weight(), dw);
           sink.add(o.bias(), db);
         }
       }
       case NormOp.RmsNorm o -> {
-        Tensor dx = wanted(sink, o.x());
+        Tensor sum = sink.pending(o.x());
+        Tensor dx = sum != null ? sum : wanted(sink, o.x());
         Tensor dw = wanted(sink, o.weight());
         Check.backend("rmsNorm", g)
             .norm()
@@ -45,9 +47,9 @@ final class NormGradients {
                 o.rstd().strided(),
                 g.strided(),
                 strided(dx),
-                false,
+                sum != null,
                 strided(dw));
-        if (dx != null) sink.add(o.x(), dx);
+        if (sum == null && dx != null) sink.add(o.x(), dx);
         if (dw != null) sink.add(o.weight(), dw);
       }
     }

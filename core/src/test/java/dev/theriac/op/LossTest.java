@@ -7,6 +7,7 @@ import dev.theriac.backend.Backend;
 import dev.theriac.backend.Backends;
 import dev.theriac.op.GradientCheck.Case;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Memory;
 import dev.theriac.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
@@ -106,6 +107,45 @@ class LossTest {
     Tensor logits = Tensor.of(new float[] {Float.NaN, 1}, 1, 2);
     Tensor hit = Tensor.of(new long[] {1});
     assertThat(Backends.with(backend, () -> Loss.crossEntropy(logits, hit)).item()).isNaN();
+  }
+
+  /** Logits that a product made and nobody else reads make room for their gradient. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void backwardHoldsNoSecondCopyOfTheLogits(Backend backend) {
+    Tensor x = Samples.normal(1, 8, 4);
+    Tensor w = Samples.normal(2, 4, 50_000);
+    Tensor targets = targets(8, 50_000);
+    long logits = 4L * 8 * 50_000;
+    float[][] found = new float[4][];
+    for (int kind = 0; kind < 4; kind++) {
+      Tensor leaf = x.mul(1).requireGrad(true);
+      Tensor y = leaf.matmul(w);
+      if (kind == 1) y.retain();
+      float[] before = y.toFloats();
+      Tensor view = y.reshape(2, 4, 50_000).reshape(8, 50_000);
+      Tensor loss = Backends.with(backend, () -> Loss.crossEntropy(view, targets));
+      // Another reader, younger or older than the loss: the logits must stay as they are.
+      Tensor all = kind == 2 ? loss.add(y.mul(y).mean().mul(0)) : loss;
+      if (kind == 3) all = y.mul(y).mean().mul(0).add(Loss.crossEntropy(y, targets));
+      Memory.resetPeak();
+      long live = Memory.stats().live();
+      found[kind] = Backends.with(backend, all::backward).get(leaf).toFloats();
+      long more = Memory.stats().peak() - live;
+      if (kind == 0) assertThat(more).isLessThan(logits / 2);
+      else assertThat(more).isGreaterThanOrEqualTo(logits);
+      if (kind == 1) assertThat(y.toFloats()).isEqualTo(before);
+    }
+    assertThat(found[1]).isEqualTo(found[0]);
+  }
+
+  /** A leaf's values are its owner's. */
+  @Test
+  void leavesAreNotOverwritten() {
+    Tensor logits = Samples.normal(1, 3, 17).requireGrad(true);
+    float[] before = logits.toFloats();
+    Loss.crossEntropy(logits.reshape(1, 3, 17).reshape(3, 17), targets(3, 17)).backward();
+    assertThat(logits.toFloats()).isEqualTo(before);
   }
 
   @Test

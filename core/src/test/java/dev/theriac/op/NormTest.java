@@ -154,6 +154,8 @@ class NormTest {
     assertThatThrownBy(() -> Norm.rmsNorm(Tensor.zeros(3, 0), Tensor.zeros(0), EPS))
         .hasMessageContaining("rmsNorm")
         .hasMessageContaining("[3, 0]");
+    assertThatThrownBy(() -> Norm.addRmsNorm(x, Tensor.zeros(3), Tensor.zeros(3), EPS))
+        .hasMessageContaining("addRmsNorm: r must have shape [2, 3], got [3]");
   }
 
   static List<Case> cases() {
@@ -165,7 +167,75 @@ class NormTest {
         new Case(
             "rmsNorm",
             x -> Norm.rmsNorm(x.get(0), x.get(1), EPS),
-            () -> List.of(Samples.normal(1, 3, 5), Samples.normal(2, 5))));
+            () -> List.of(Samples.normal(1, 3, 5), Samples.normal(2, 5))),
+        new Case(
+            "addLayerNorm",
+            x -> block(Norm.addLayerNorm(x.get(0), x.get(1), x.get(2), x.get(3), EPS)),
+            () ->
+                List.of(
+                    Samples.normal(1, 2, 3, 5),
+                    Samples.normal(2, 2, 3, 5),
+                    Samples.normal(3, 5),
+                    Samples.normal(4, 5))),
+        new Case(
+            "addRmsNorm",
+            x -> block(Norm.addRmsNorm(x.get(0), x.get(1), x.get(2), EPS)),
+            () -> List.of(Samples.normal(1, 3, 5), Samples.normal(2, 3, 5), Samples.normal(3, 5))),
+        new Case(
+            "addRmsNorm, norm alone",
+            x -> Norm.addRmsNorm(x.get(0), x.get(1), x.get(2), EPS).norm(),
+            () -> List.of(Samples.normal(1, 3, 5), Samples.normal(2, 3, 5), Samples.normal(3, 5))));
+  }
+
+  /** As in a decoder: the sum goes on beside what is computed from the norm. */
+  private static Tensor block(Norm.Added added) {
+    return added.sum().add(added.norm().mul(added.norm()));
+  }
+
+  /** Forward and backward, one operation has the bits of two. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void addingFirstChangesNoBit(Backend backend) {
+    for (int[] s : SIZES) {
+      for (DType dtype : Samples.FLOATING) {
+        for (boolean centred : new boolean[] {true, false}) {
+          Tensor[] leaves = {
+            Samples.normal(1, 2, s[0], s[1]).to(dtype).requireGrad(true),
+            Samples.normal(2, 2, s[0], s[1]).to(dtype).requireGrad(true),
+            Samples.normal(3, s[1]).requireGrad(true),
+            Samples.normal(4, s[1]).requireGrad(true)
+          };
+          float[][][] found = new float[2][][];
+          for (int fused = 0; fused < 2; fused++) {
+            boolean one = fused == 1;
+            found[fused] = Backends.with(backend, () -> outcome(leaves, centred, one));
+          }
+          assertThat(found[1]).isDeepEqualTo(found[0]);
+        }
+      }
+    }
+  }
+
+  private static float[][] outcome(Tensor[] in, boolean centred, boolean fused) {
+    Norm.Added a;
+    if (fused) {
+      a =
+          centred
+              ? Norm.addLayerNorm(in[0], in[1], in[2], in[3], EPS)
+              : Norm.addRmsNorm(in[0], in[1], in[2], EPS);
+    } else {
+      Tensor sum = in[0].add(in[1]);
+      a =
+          new Norm.Added(
+              sum,
+              centred ? Norm.layerNorm(sum, in[2], in[3], EPS) : Norm.rmsNorm(sum, in[2], EPS));
+    }
+    Tensor out = block(a).retain();
+    Gradients grads = out.to(DType.F32).sum().backward();
+    float[][] all = new float[centred ? 5 : 4][];
+    all[0] = out.to(DType.F32).toFloats();
+    for (int i = 0; i < all.length - 1; i++) all[i + 1] = grads.get(in[i]).toFloats();
+    return all;
   }
 
   @TestFactory

@@ -6,6 +6,7 @@ import dev.theriac.nn.Linear;
 import dev.theriac.nn.Module;
 import dev.theriac.nn.Normalisation;
 import dev.theriac.nn.TokenMask;
+import dev.theriac.op.Norm;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
@@ -114,17 +115,23 @@ public final class Decoder extends Module {
     List<FeedForward.SideOutput> sides = new ArrayList<>();
     TokenMask mask =
         lengths == null ? TokenMask.all(x.size(0), x.size(1)) : mask(lengths, cache, x.size(1));
-    Tensor h = x;
+    Norm.Added h = new Norm.Added(x, norm(0).forward(x));
     for (int i = 0; i < layers.size(); i++) {
-      if (allStates) states.add(h);
+      if (allStates) states.add(h.sum());
       FeedForward.SideInput side = given.isEmpty() ? null : given.get(i);
-      FeedForward.Output out = layers.get(i).forward(h, positions, lengths, cache, i, mask, side);
-      h = out.value();
-      sides.add(out.side());
+      DecoderLayer layer = layers.get(i);
+      DecoderLayer.Step step = layer.step(h, positions, lengths, cache, i, mask, side, norm(i + 1));
+      h = step.out();
+      sides.add(step.side());
     }
-    Tensor last = finalNorm.forward(h);
+    Tensor last = h.norm();
     if (allStates) states.add(last);
     return new Output(last, states, sides);
+  }
+
+  /** The norm before block {@code index}, or the one after the last. */
+  private Normalisation norm(int index) {
+    return index < layers.size() ? layers.get(index).inputNorm() : finalNorm;
   }
 
   /** Lengths count cached keys too; new positions that hold a token come first in their row. */

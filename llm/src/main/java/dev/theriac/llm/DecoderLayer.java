@@ -8,6 +8,7 @@ import dev.theriac.nn.Normalisation;
 import dev.theriac.nn.RmsNorm;
 import dev.theriac.nn.SelfAttention;
 import dev.theriac.nn.TokenMask;
+import dev.theriac.op.Norm;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
@@ -76,17 +77,47 @@ public final class DecoderLayer extends Module {
       int index,
       TokenMask mask,
       FeedForward.SideInput given) {
-    Tensor u = inputNorm.forward(x);
+    Norm.Added in = new Norm.Added(x, inputNorm.forward(x));
+    Step step = step(in, positions, lengths, cache, index, mask, given, null);
+    return new FeedForward.Output(step.out().sum(), step.side());
+  }
+
+  /** What a block gives: its output, the next norm of that (or null), and the side output. */
+  record Step(Norm.Added out, FeedForward.SideOutput side) {}
+
+  /** The norm that comes first. */
+  Normalisation inputNorm() {
+    return inputNorm;
+  }
+
+  /**
+   * The block with its norms fused with the residual connections before them.
+   *
+   * @param in the input and the input norm of it
+   * @param next the norm that is applied to the output, or null
+   */
+  Step step(
+      Norm.Added in,
+      Tensor positions,
+      Tensor lengths,
+      KvCache cache,
+      int index,
+      TokenMask mask,
+      FeedForward.SideInput given,
+      Normalisation next) {
     Tensor attended =
-        attentionDropout.forward(attention.forward(u, positions, lengths, cache, index));
+        attentionDropout.forward(attention.forward(in.norm(), positions, lengths, cache, index));
     if (postNorm == null) {
-      FeedForward.Output fed = feedForward.forward(u, mask, given);
-      Tensor y = x.add(attended).add(feedForwardDropout.forward(fed.value()));
-      return new FeedForward.Output(y, fed.side());
+      FeedForward.Output fed = feedForward.forward(in.norm(), mask, given);
+      return step(in.sum().add(attended), fed, next);
     }
-    Tensor x1 = x.add(attended);
-    FeedForward.Output fed = feedForward.forward(postNorm.forward(x1), mask, given);
-    return new FeedForward.Output(x1.add(feedForwardDropout.forward(fed.value())), fed.side());
+    Norm.Added middle = postNorm.add(in.sum(), attended);
+    return step(middle.sum(), feedForward.forward(middle.norm(), mask, given), next);
+  }
+
+  private Step step(Tensor x, FeedForward.Output fed, Normalisation next) {
+    Tensor r = feedForwardDropout.forward(fed.value());
+    return new Step(next == null ? new Norm.Added(x.add(r), null) : next.add(x, r), fed.side());
   }
 
   public FeedForward feedForward() {

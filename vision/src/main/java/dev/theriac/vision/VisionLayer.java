@@ -5,6 +5,7 @@ import dev.theriac.nn.LayerNorm;
 import dev.theriac.nn.Mlp;
 import dev.theriac.nn.Module;
 import dev.theriac.nn.SelfAttention;
+import dev.theriac.op.Norm;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
@@ -39,8 +40,21 @@ final class VisionLayer extends Module {
     norm2 = part("layer_norm2", new LayerNorm(config.dim(), config.normEps()));
   }
 
-  Tensor forward(Tensor x) {
-    Tensor x1 = x.add(attention.forward(norm1.forward(x), null, null, null, 0));
-    return x1.add(mlp.forward(norm2.forward(x1)));
+  /** The norm that comes first. */
+  LayerNorm inputNorm() {
+    return norm1;
+  }
+
+  /**
+   * The block, its norms fused with the residual connections before them.
+   *
+   * @param in the input and the input norm of it
+   * @param next the norm that is applied to the output, or null
+   */
+  Norm.Added forward(Norm.Added in, LayerNorm next) {
+    Norm.Added middle = norm2.add(in.sum(), attention.forward(in.norm(), null, null, null, 0));
+    Tensor x = middle.sum();
+    Tensor r = mlp.forward(middle.norm());
+    return next == null ? new Norm.Added(x.add(r), null) : next.add(x, r);
   }
 }

@@ -3,6 +3,7 @@ package dev.theriac.vision;
 import dev.theriac.nn.LayerNorm;
 import dev.theriac.nn.Module;
 import dev.theriac.nn.Parameter;
+import dev.theriac.op.Norm;
 import dev.theriac.op.Patch;
 import dev.theriac.op.ShapeFunctions;
 import dev.theriac.tensor.Rng;
@@ -87,7 +88,12 @@ public final class VisionTransformer extends Module {
     Tensor token = classEmbedding.value().expand(images.size(0), 1, config.dim());
     Tensor h = ShapeFunctions.concat(1, List.of(token, patches)).add(positionEmbedding.value());
     h = preNorm.forward(h);
-    for (int i = 0; i < index; i++) h = layers.get(i).forward(h);
-    return h;
+    if (index == 0) return h;
+    Norm.Added state = new Norm.Added(h, layers.getFirst().inputNorm().forward(h));
+    for (int i = 0; i < index; i++) {
+      LayerNorm next = i + 1 < index ? layers.get(i + 1).inputNorm() : null;
+      state = layers.get(i).forward(state, next);
+    }
+    return state.sum();
   }
 }

@@ -13,7 +13,8 @@ public final class Families {
         new AttentionFamily(), //
         new ElementwiseFamily(), //
         new BlocksFamily(), //
-        new QuantisedFamily() //
+        new QuantisedFamily(), //
+        new RowsFamily() //
         );
   }
 
