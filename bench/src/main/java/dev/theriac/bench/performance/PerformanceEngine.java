@@ -17,10 +17,14 @@ public final class PerformanceEngine implements Engine {
   private Inputs inputs;
   private Call call;
 
-  /** Sets the worker pool to {@code threads}. */
+  /**
+   * Sets the worker pool to {@code threads} and waits for the compiler to get the matrix product to
+   * speed: its scalar stand-in is as fast in every call, which looks like the end of a warm-up.
+   */
   public PerformanceEngine(Family family, int threads) {
     Workers.setThreads(threads);
     this.family = family;
+    backend.choices();
   }
 
   @Override
