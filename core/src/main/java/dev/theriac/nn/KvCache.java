@@ -53,7 +53,22 @@ public final class KvCache implements AutoCloseable {
    *     have different lengths: a causal mask has one shape for all rows
    */
   public Pair append(int layer, Tensor key, Tensor value) {
+    return append(layer, key, value, null, 0, 0);
+  }
+
+  /**
+   * As {@link #append(int, Tensor, Tensor)}, with keys rotated on their way into the cache as
+   * {@link dev.theriac.op.Rope} does it.
+   *
+   * @param positions I64 [B, T]
+   * @param rotary rotated dimensions; 0 for none
+   */
+  public Pair append(
+      int layer, Tensor key, Tensor value, Tensor positions, int rotary, double theta) {
     long count = key.size(1);
+    // The kernel reads rows of heads and a list of positions.
+    Tensor turned = rotary > 0 ? key.contiguous() : key;
+    Tensor at = rotary > 0 ? positions.contiguous() : null;
     if (count > 1 && LongStream.of(lengths).distinct().count() > 1) {
       throw new IllegalStateException(
           "KV cache: %d new positions for rows of lengths %s; append to them one at a time"
@@ -65,7 +80,11 @@ public final class KvCache implements AutoCloseable {
             "KV cache: %d positions and %d new ones exceed the capacity of %d"
                 .formatted(lengths[b], count, capacity));
       }
-      write(keys[layer], key, b, count);
+      if (rotary > 0) {
+        rotate(keys[layer], turned, b, count, at, rotary, theta);
+      } else {
+        write(keys[layer], key, b, count);
+      }
       write(values[layer], value, b, count);
     }
     long seen = length() + count;
@@ -78,6 +97,28 @@ public final class KvCache implements AutoCloseable {
     Backends.of(cache.device())
         .elementwise()
         .copy(source.strided().with(from), cache.strided().with(to));
+  }
+
+  private void rotate(
+      Tensor cache,
+      Tensor source,
+      int row,
+      long count,
+      Tensor positions,
+      int rotary,
+      double theta) {
+    Layout from = source.layout().slice(0, row, row + 1);
+    Layout at = positions.layout().slice(0, row, row + 1);
+    Layout to = cache.layout().slice(0, row, row + 1).slice(1, lengths[row], lengths[row] + count);
+    Backends.of(cache.device())
+        .rope()
+        .rope(
+            source.strided().with(from),
+            positions.strided().with(at),
+            rotary,
+            theta,
+            false,
+            cache.strided().with(to));
   }
 
   /** Moves each row on by the number of its new positions that are not padding. */

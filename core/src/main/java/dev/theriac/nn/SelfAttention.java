@@ -2,6 +2,7 @@ package dev.theriac.nn;
 
 import dev.theriac.op.Attention;
 import dev.theriac.op.Rope;
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
@@ -101,13 +102,17 @@ public final class SelfAttention extends Module {
     q = q.reshape(batch, count, config.heads, config.headDim);
     k = k.reshape(batch, count, config.kvHeads, config.headDim);
     Tensor v = value.forward(x).reshape(batch, count, config.kvHeads, config.headDim);
-    if (config.rotaryDims > 0) {
-      q = Rope.rope(q, positions, config.rotaryDims, config.ropeTheta);
-      k = Rope.rope(k, positions, config.rotaryDims, config.ropeTheta);
-    }
+    int rotary = config.rotaryDims;
+    if (rotary > 0) q = Rope.rope(q, positions, rotary, config.ropeTheta);
+    // Keys that go to a cache are rotated on their way there.
+    boolean direct = cache != null && k.dtype() == DType.F32;
+    if (rotary > 0 && !direct) k = Rope.rope(k, positions, rotary, config.ropeTheta);
     boolean causal = config.causal;
     if (cache != null) {
-      KvCache.Pair seen = cache.append(layer, k, v);
+      KvCache.Pair seen =
+          direct
+              ? cache.append(layer, k, v, positions, rotary, config.ropeTheta)
+              : cache.append(layer, k, v);
       k = seen.key();
       v = seen.value();
       // A single new position sees all that its row holds: lengths alone hide what is not its own.

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.theriac.op.Rope;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -57,6 +58,28 @@ class KvCacheTest {
           for (int row = 0; row < 2; row++) compare(attention, x, prompt, row, step, out);
         }
         assertThat(cache.lengths()).containsExactly(first + more, second + more);
+      }
+    }
+  }
+
+  /** Keys rotated into the cache have the bits of keys rotated before. */
+  @Test
+  void rotatesOnTheWay() {
+    try (Scope _ = Scope.open();
+        KvCache direct = new KvCache(1, 2, 9, 3, 8);
+        KvCache copied = new KvCache(1, 2, 9, 3, 8)) {
+      for (int count : new int[] {5, 1, 1}) {
+        Tensor key = Tensor.randn(new Rng(count), 1, 2, count, 3, 8);
+        long from = direct.length();
+        long[] at = new long[2 * count];
+        Arrays.setAll(at, i -> from + i % count);
+        Tensor positions = Tensor.of(at, 2, count);
+        Tensor rotated = Rope.rope(key, positions, 6, 10_000);
+        Tensor one = direct.append(0, key, key, positions, 6, 10_000).key();
+        Tensor other = copied.append(0, rotated, key).key();
+        assertThat(one.contiguous().toFloats()).isEqualTo(other.contiguous().toFloats());
+        direct.advance(new long[] {count, count});
+        copied.advance(new long[] {count, count});
       }
     }
   }

@@ -21,8 +21,10 @@ record AttentionForward(AttentionCall call, Heads out, long lse) {
   /** Keys of a strip: it and the keys and values of a stretch fit the second-level cache. */
   static final int SPAN = 1024;
 
-  /** Keys whose scores and values fit the first-level cache. */
-  private static final int CHUNK = 64;
+  /**
+   * Keys whose scores are taken from the products to the softmax, and back, while they are near.
+   */
+  private static final int CHUNK = 192;
 
   /** Blocks of a task beyond {@link #SPAN} keys, where each has sums to keep. */
   static final int MOST_BLOCKS = 24;
