@@ -12,6 +12,7 @@ public final class Families {
         new GemmFamily(), //
         new AttentionFamily(), //
         new ElementwiseFamily(), //
+        new GemvFamily(), //
         new BlocksFamily(), //
         new QuantisedFamily(), //
         new RowsFamily() //

@@ -1,0 +1,79 @@
+package dev.theriac.bench.performance;
+
+import dev.theriac.backend.Backend;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Strided;
+import dev.theriac.tensor.Tensor;
+import java.util.List;
+
+/**
+ * The matrix product of generation: one row or four, times matrices that each call reads from
+ * memory, since all of them together are four times what the caches hold.
+ */
+final class GemvFamily implements Family {
+  private static final long N = 5632;
+  private static final long K = 2048;
+
+  @Override
+  public String name() {
+    return "gemv";
+  }
+
+  @Override
+  public List<Case> cases() {
+    return List.of(
+        product("f32", 1).wanted(2, 2.2, 0.92),
+        product("bf16", 1).wanted(2, 2.4, 0.92),
+        product("f32", 4).wanted(2.4, 0.65),
+        product("bf16", 4).wanted(1.2, 0.65));
+  }
+
+  /** c [matrices, m, N] = x [m, K] times each of w [matrices, N, K] transposed. */
+  private static Case product(String type, long m) {
+    boolean half = type.equals("bf16");
+    long matrices = half ? 6 : 3;
+    double weights = (double) matrices * N * K;
+    return Case.of(type, m + "x" + N + "x" + K)
+        .work(2 * m * weights, (half ? 2 : 4) * weights + 4.0 * matrices * m * (K + N), Floor.READ)
+        .input(
+            half ? Input.bf16("x", m, K) : Input.f32("x", m, K),
+            half ? Input.bf16("w", matrices, N, K) : Input.f32("w", matrices, N, K),
+            Input.space("c", matrices, m, N))
+        .result("c", matrices, m, N)
+        .tolerance(1e-4, half ? 2e-2 : 1e-4); // libtorch rounds results to bf16
+  }
+
+  @Override
+  public Call ours(Case c, Inputs inputs, Backend backend) {
+    Tensor x = inputs.tensor("x").to(DType.F32);
+    Strided a = x.strided();
+    int matrices = (int) c.input("w").shape()[0];
+    Strided[] b = new Strided[matrices];
+    Strided[] out = new Strided[matrices];
+    for (int i = 0; i < matrices; i++) {
+      b[i] = inputs.tensor("w").select(0, i).transpose(0, 1).strided();
+      out[i] = inputs.tensor("c").select(0, i).strided();
+    }
+    return Call.into(
+        () -> {
+          for (int i = 0; i < matrices; i++) {
+            backend.matmul().matmul(a, b[i], null, out[i], false);
+          }
+        },
+        inputs.strided("c"));
+  }
+
+  @Override
+  public Expected expected(Case c, Inputs inputs) {
+    long rows = c.input("x").shape()[0];
+    return (_, index) -> {
+      long matrix = index / (rows * N);
+      long row = index / N % rows;
+      double sum = 0;
+      for (long k = 0; k < K; k++) {
+        sum += inputs.at("x", row * K + k) * inputs.at("w", (matrix * N + index % N) * K + k);
+      }
+      return sum;
+    };
+  }
+}
