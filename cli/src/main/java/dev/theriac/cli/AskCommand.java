@@ -6,7 +6,9 @@ import dev.theriac.vision.image.Image;
 import dev.theriac.vision.image.Images;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -52,6 +54,11 @@ final class AskCommand implements Callable<Integer> {
       description = "Of the sampling (default ${DEFAULT-VALUE}).")
   private long seed;
 
+  @Option(
+      names = "--times",
+      description = "Also says, on standard error, when the first token came.")
+  private boolean times;
+
   @Parameters(paramLabel = "QUESTION", description = "What is asked, in quotes.")
   private String question;
 
@@ -63,6 +70,7 @@ final class AskCommand implements Callable<Integer> {
     }
     Image picture = Images.read(image);
     MedMoe answering = MedMoe.load(model);
+    double loaded = sinceStart();
     theriac.startUp();
     int end = answering.endId();
     GenerationConfig how =
@@ -71,11 +79,13 @@ final class AskCommand implements Callable<Integer> {
             : GenerationConfig.sampling(maxTokens, temperature, 1, seed, end);
     PrintWriter out = theriac.out();
     boolean[] begun = {false};
+    double[] first = {Double.NaN};
     answering.ask(
         picture,
         question,
         how,
         text -> {
+          if (Double.isNaN(first[0])) first[0] = sinceStart();
           // The first token of an answer carries the blank after "ASSISTANT:".
           String shown = begun[0] ? text : text.stripLeading();
           begun[0] |= !shown.isEmpty();
@@ -83,6 +93,21 @@ final class AskCommand implements Callable<Integer> {
           out.flush();
         });
     out.println();
+    if (times) {
+      theriac
+          .err()
+          .printf(
+              Locale.ROOT,
+              "model loaded %.2f s, first token %.2f s, answer %.2f s after the JVM's start%n",
+              loaded,
+              first[0],
+              sinceStart());
+    }
     return 0;
+  }
+
+  private static double sinceStart() {
+    long start = ManagementFactory.getRuntimeMXBean().getStartTime();
+    return (System.currentTimeMillis() - start) / 1e3;
   }
 }

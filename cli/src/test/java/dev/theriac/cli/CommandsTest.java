@@ -182,6 +182,17 @@ class CommandsTest {
   }
 
   @Test
+  void saysWhenTheFirstTokenCame() throws IOException {
+    String image = picture("times.png", phantom());
+    Ran ran =
+        theriac("ask", "--times", "--model", model().toString(), "--image", image, "Is this CT?");
+    assertThat(ran.err)
+        .containsPattern(
+            "model loaded [0-9.]+ s, first token [0-9.]+ s, answer [0-9.]+ s after the JVM's"
+                + " start");
+  }
+
+  @Test
   void asksAboutDeepAndCmykPictures() throws IOException {
     short[] samples = new short[20 * 10];
     for (int i = 0; i < samples.length; i++) samples[i] = (short) (i * 300);

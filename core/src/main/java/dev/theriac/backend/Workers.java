@@ -1,7 +1,7 @@
 package dev.theriac.backend;
 
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntConsumer;
@@ -42,22 +42,55 @@ public final class Workers {
   private static final int PROCESSORS = Runtime.getRuntime().availableProcessors();
   private static final long INDEX_MASK = 0xffff_ffffL;
 
-  /**
-   * The region's number in the upper half, the next unclaimed task in the lower one. Claiming is a
-   * compare-and-set of both at once, so a worker that wakes up late can never take a task of a
-   * later region for one of the region whose body it has read.
-   */
-  private static final AtomicLong TICKET = new AtomicLong();
+  private static final VarHandle TICKET = field(Region.class, "ticket");
+  private static final VarHandle COMPLETED = field(Ending.class, "completed");
 
-  private static final AtomicInteger COMPLETED = new AtomicInteger();
+  private static final Region REGION = new Region();
+  private static final Ending ENDING = new Ending();
   private static final AtomicReference<Thread> OWNER = new AtomicReference<>();
 
-  // Written by the owner before it publishes a ticket, read by workers after they have read one.
-  private static IntConsumer body;
-  private static int tasks;
-  private static int helpers;
+  /** Keeps what follows a good way from what other objects hold in the same cache line. */
+  private static class Before {
+    long b0, b1, b2, b3, b4, b5, b6, b7;
+  }
 
-  private static volatile boolean ownerParked;
+  /**
+   * What a worker has to read to join a region, in one cache line: that line crosses from core to
+   * core once for each region, and once more for a worker's claim.
+   */
+  private static class Opening extends Before {
+    /**
+     * The region's number in the upper half, the next unclaimed task in the lower one. Claiming is
+     * a compare-and-set of both at once, so a worker that wakes up late can never take a task of a
+     * later region for one of the region whose body it has read.
+     */
+    volatile long ticket;
+
+    // Written by the owner before it publishes a ticket, read by workers after they have read one.
+    IntConsumer body;
+    int tasks;
+    int helpers;
+  }
+
+  private static final class Region extends Opening {
+    long a0, a1, a2, a3, a4, a5, a6, a7;
+  }
+
+  /** What workers write and the owner waits for, in another line. */
+  private static class Closing extends Before {
+    /** Tasks that workers have finished, of all regions: it is never set back. */
+    volatile int completed;
+
+    /** What {@link #completed} reaches when the owner may go on; set before it parks. */
+    int awaited;
+
+    volatile boolean ownerParked;
+  }
+
+  private static final class Ending extends Closing {
+    long a0, a1, a2, a3, a4, a5, a6, a7;
+  }
+
   private static int failedTask;
   private static Throwable failure;
 
@@ -118,7 +151,7 @@ public final class Workers {
     try {
       thrown = runRegion(tasks, others, body);
     } finally {
-      Workers.body = null;
+      REGION.body = null;
       OWNER.set(null);
     }
     if (thrown != null) {
@@ -156,6 +189,16 @@ public final class Workers {
     parallelFor((int) ranges, task -> body.run(task * grain, Math.min(size, task * grain + grain)));
   }
 
+  private static VarHandle field(Class<?> holder, String name) {
+    Class<?> declaring = holder.getSuperclass();
+    try {
+      Class<?> type = declaring.getDeclaredField(name).getType();
+      return MethodHandles.lookup().findVarHandle(declaring, name, type);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
+
   private static boolean acquire() {
     Thread self = Thread.currentThread();
     return OWNER.get() == null && OWNER.compareAndSet(null, self);
@@ -163,46 +206,62 @@ public final class Workers {
 
   private static Throwable runRegion(int count, int others, IntConsumer work) {
     Worker[] workers = workers(others);
-    body = work;
-    tasks = count;
-    helpers = others;
+    REGION.body = work;
+    REGION.tasks = count;
+    REGION.helpers = others;
     failedTask = Integer.MAX_VALUE;
     failure = null;
-    COMPLETED.set(0);
-    long ticket = ((TICKET.get() >>> 32) + 1) << 32;
-    TICKET.set(ticket);
+    int before = ENDING.completed;
+    // The caller has claimed the first task already.
+    long ticket = (((REGION.ticket >>> 32) + 1) << 32) + 1;
+    REGION.ticket = ticket;
     for (int i = 0; i < others; i++) {
       if (workers[i].parked) {
         LockSupport.unpark(workers[i]);
       }
     }
-    claimAndRun(ticket, count, work);
-    awaitCompletion(count);
+    int own = 1;
+    run(0, work);
+    for (int task = claim(ticket, count); task >= 0; task = claim(ticket, count)) {
+      run(task, work);
+      own++;
+    }
+    awaitCompletion(before + count - own);
     // Closed before the fields above change: a worker that has read this ticket and then fields of
     // the next region finds no task left to claim.
-    TICKET.set(ticket | INDEX_MASK);
+    REGION.ticket = ticket | INDEX_MASK;
     return failure;
   }
 
-  /** Runs tasks of the region of {@code ticket} until none is left unclaimed. */
-  private static void claimAndRun(long ticket, int count, IntConsumer work) {
+  /** The next task of the region of {@code ticket}, or -1 when none is left unclaimed. */
+  private static int claim(long ticket, int count) {
     long region = ticket >>> 32;
     for (; ; ) {
-      long seen = TICKET.get();
+      long seen = REGION.ticket;
       if (seen >>> 32 != region || (seen & INDEX_MASK) >= count) {
-        return;
+        return -1;
       }
-      if (!TICKET.compareAndSet(seen, seen + 1)) {
-        Thread.onSpinWait();
-        continue;
+      if (TICKET.compareAndSet((Opening) REGION, seen, seen + 1)) {
+        return (int) (seen & INDEX_MASK);
       }
-      int task = (int) (seen & INDEX_MASK);
-      try {
-        work.accept(task);
-      } catch (Throwable t) {
-        recordFailure(task, t);
-      }
-      if (COMPLETED.incrementAndGet() == count && ownerParked) {
+      Thread.onSpinWait();
+    }
+  }
+
+  private static void run(int task, IntConsumer work) {
+    try {
+      work.accept(task);
+    } catch (Throwable t) {
+      recordFailure(task, t);
+    }
+  }
+
+  /** What a worker does with a region. */
+  private static void help(long ticket, int count, IntConsumer work) {
+    for (int task = claim(ticket, count); task >= 0; task = claim(ticket, count)) {
+      run(task, work);
+      int completed = (int) COMPLETED.getAndAdd((Closing) ENDING, 1) + 1;
+      if (ENDING.ownerParked && completed == ENDING.awaited) {
         LockSupport.unpark(OWNER.get());
       }
     }
@@ -215,23 +274,24 @@ public final class Workers {
     }
   }
 
-  private static void awaitCompletion(int count) {
-    if (COMPLETED.get() == count || spinUntilComplete(count)) {
+  private static void awaitCompletion(int completed) {
+    if (ENDING.completed == completed || spinUntilComplete(completed)) {
       return;
     }
-    ownerParked = true;
-    while (COMPLETED.get() != count) {
+    ENDING.awaited = completed;
+    ENDING.ownerParked = true;
+    while (ENDING.completed != completed) {
       LockSupport.park(Workers.class);
       Thread.onSpinWait(); // park returns at once in an interrupted thread, whose flag stays set
     }
-    ownerParked = false;
+    ENDING.ownerParked = false;
   }
 
-  private static boolean spinUntilComplete(int count) {
+  private static boolean spinUntilComplete(int completed) {
     long start = System.nanoTime();
     do {
       for (int i = 0; i < SPINS_PER_CLOCK_READ; i++) {
-        if (COMPLETED.get() == count) {
+        if (ENDING.completed == completed) {
           return true;
         }
         Thread.onSpinWait();
@@ -302,12 +362,12 @@ public final class Workers {
       for (; ; ) {
         long ticket = awaitTicket(last);
         last = ticket >>> 32;
-        int count = tasks;
-        IntConsumer work = body;
+        int count = REGION.tasks;
+        IntConsumer work = REGION.body;
         // If these fields belong to a later region already, claiming fails and the loop comes
         // round.
-        if (index < helpers && work != null) {
-          claimAndRun(ticket, count, work);
+        if (index < REGION.helpers && work != null) {
+          help(ticket, count, work);
         }
       }
     }
@@ -318,7 +378,7 @@ public final class Workers {
         long start = System.nanoTime();
         do {
           for (int i = 0; i < SPINS_PER_CLOCK_READ; i++) {
-            long ticket = TICKET.get();
+            long ticket = REGION.ticket;
             if (ticket >>> 32 != last) {
               return ticket;
             }
@@ -326,7 +386,7 @@ public final class Workers {
           }
         } while (threads <= PROCESSORS && System.nanoTime() - start < SPIN_NANOS);
         parked = true;
-        if (TICKET.get() >>> 32 == last) {
+        if (REGION.ticket >>> 32 == last) {
           LockSupport.park(Workers.class);
         }
         parked = false;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -248,5 +249,25 @@ class WorkersTest {
   @SuppressWarnings("unchecked")
   private static <T extends Throwable> void sneak(Throwable thrown) throws T {
     throw (T) thrown;
+  }
+
+  @Test
+  void idleWorkersUseNoProcessorTime() throws InterruptedException {
+    Workers.setThreads(3);
+    for (int i = 0; i < 1000; i++) Workers.parallelFor(3, _ -> {});
+    Thread.sleep(100);
+    long before = workersCpuNanos();
+    Thread.sleep(500);
+    // A worker that span would use most of the half second.
+    assertThat(workersCpuNanos() - before).isLessThan(20_000_000L);
+    assertThat(before).isPositive();
+  }
+
+  private static long workersCpuNanos() {
+    var bean = ManagementFactory.getThreadMXBean();
+    return Thread.getAllStackTraces().keySet().stream()
+        .filter(thread -> thread.getName().startsWith("theriac-worker-"))
+        .mapToLong(thread -> bean.getThreadCpuTime(thread.threadId()))
+        .sum();
   }
 }

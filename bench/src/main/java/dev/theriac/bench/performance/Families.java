@@ -15,7 +15,8 @@ public final class Families {
         new GemvFamily(), //
         new BlocksFamily(), //
         new QuantisedFamily(), //
-        new RowsFamily() //
+        new RowsFamily(), //
+        new WorkersFamily() //
         );
   }
 

@@ -38,11 +38,33 @@ public final class KernelCheck {
     return variant.isEmpty() ? kernel : kernel + " " + variant;
   }
 
-  /** A call that can be made again and again. Its memory is the garbage collector's. */
-  public Runnable call(Backend backend, long rows) {
-    Arguments arguments = new Arguments(seed(), rows);
-    Consumer<Backend> call = maker.apply(arguments);
-    return () -> call.accept(backend);
+  /** The kernel with arguments, to be called again and again. */
+  public static final class Call implements Runnable, AutoCloseable {
+    private final Backend backend;
+    private final Arguments arguments;
+    private final Consumer<Backend> body;
+
+    private Call(KernelCheck check, Backend backend, long rows) {
+      this.backend = backend;
+      arguments = new Arguments(check.seed(), rows);
+      body = check.maker.apply(arguments);
+    }
+
+    @Override
+    public void run() {
+      body.accept(backend);
+    }
+
+    /** Frees the arguments. */
+    @Override
+    public void close() {
+      arguments.free();
+    }
+  }
+
+  /** Sets the kernel up for measurements; {@code rows} gives the size of the problem. */
+  public Call call(Backend backend, long rows) {
+    return new Call(this, backend, rows);
   }
 
   /**

@@ -22,6 +22,7 @@ final class KernelChecks {
     ProductChecks.addTo(checks);
     ExpertChecks.addTo(checks);
     OptimChecks.addTo(checks);
+    QuantisedChecks.addTo(checks);
     return List.copyOf(checks.list);
   }
 

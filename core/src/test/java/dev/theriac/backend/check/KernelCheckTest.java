@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-class KernelCheckTest {
+public class KernelCheckTest {
   static String[] names() {
     return KernelCheck.all().stream().map(KernelCheck::name).toArray(String[]::new);
   }

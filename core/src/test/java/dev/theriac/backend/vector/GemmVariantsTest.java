@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -14,6 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
  * Vector width and size of the kernels are fixed for the life of a JVM, so each has one of its own
  * here. In each the kernels must reach their speed, and the bits must be the same.
  */
+@Tag(VectorWidthsTest.ONE_WIDTH)
 class GemmVariantsTest {
 
   @ParameterizedTest

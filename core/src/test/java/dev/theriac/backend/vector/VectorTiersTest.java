@@ -15,12 +15,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /**
  * Interpreted and compiled code give the same bits: a run must not depend on when the compiler got
  * to a kernel. (Library functions and lane reductions of the Vector API would break this.)
  */
+@Tag(VectorWidthsTest.ONE_WIDTH)
 class VectorTiersTest extends KernelFixture {
   private static final String MARK = "bits of all kernels: ";
 
