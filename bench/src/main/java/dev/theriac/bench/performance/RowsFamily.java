@@ -16,7 +16,7 @@ import java.util.List;
 final class RowsFamily implements Family {
   private static final float EPS = 1e-5f;
   private static final OptimKernels.AdamW STEP =
-      new OptimKernels.AdamW(1e-3, 0.9, 0.999, 1e-8, 0.01, 5);
+      new OptimKernels.AdamW(0.1, 0.9, 0.999, 1e-8, 0.01, 5);
 
   @Override
   public String name() {
