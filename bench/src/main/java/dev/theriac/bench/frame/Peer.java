@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 
@@ -12,8 +14,8 @@ import java.util.Locale;
  * One engine in a JVM of its own, driven by lines on standard input; each is answered with one line
  * that begins with {@code "= "}. Commands, words parted by tabs: {@code stages}, {@code run STAGE
  * SECONDS} (median and fastest microseconds, calls), {@code values TENSOR INDEX...}, {@code bytes
- * STAGE}, {@code peak MILLIS} (GFLOP/s), {@code bandwidth MILLIS} and {@code copy MILLIS} (GB/s).
- * {@code moe_peer.py} speaks the same.
+ * STAGE}, {@code resident} (peak, in bytes), {@code peak MILLIS} (GFLOP/s), {@code bandwidth
+ * MILLIS} and {@code copy MILLIS} (GB/s). {@code moe_peer.py} speaks the same.
  */
 public final class Peer {
   private static final int MOST_CALLS = 200_000;
@@ -46,6 +48,7 @@ public final class Peer {
         yield values.toString();
       }
       case "bytes" -> Long.toString(engine.peakBytes(words[1]));
+      case "resident" -> Long.toString(residentPeak());
       case "peak" -> format("%.6g", Ceilings.fma(threads, Integer.parseInt(words[1])));
       case "bandwidth" -> format("%.6g", Ceilings.read(threads, Integer.parseInt(words[1])));
       case "copy" -> format("%.6g", Ceilings.copy(threads, Integer.parseInt(words[1])));
@@ -65,6 +68,19 @@ public final class Peer {
     double[] sorted = Arrays.copyOf(micros, calls);
     Arrays.sort(sorted);
     return format("%.6g %.6g %d", Stats.median(sorted), sorted[0], calls);
+  }
+
+  /** The system's own count of this process's peak; Linux alone tells it. */
+  private static long residentPeak() {
+    try (var lines = Files.lines(Path.of("/proc/self/status"))) {
+      return lines
+          .filter(line -> line.startsWith("VmHWM:"))
+          .map(line -> Long.parseLong(line.replaceAll("\\D", "")) * 1024)
+          .findFirst()
+          .orElse(-1L);
+    } catch (IOException e) {
+      return -1;
+    }
   }
 
   private static String format(String pattern, Object... values) {

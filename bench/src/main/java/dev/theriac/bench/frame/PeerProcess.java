@@ -16,6 +16,8 @@ public final class PeerProcess implements AutoCloseable {
   /** Median and fastest microseconds of a call, and the number of calls. */
   public record Timing(double median, double fastest, int calls) {}
 
+  private final List<String> command;
+  private final int threads;
   private final Process process;
   private final BufferedReader answers;
   private final BufferedWriter commands;
@@ -50,8 +52,34 @@ public final class PeerProcess implements AutoCloseable {
         threads);
   }
 
+  /** Our engine in a JVM with the options of the launcher, to see the memory that it takes. */
+  public static PeerProcess asUsersStartIt(String bench, String problem, int threads)
+      throws IOException {
+    return new PeerProcess(
+        List.of(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "--add-modules=jdk.incubator.vector",
+            "--enable-native-access=ALL-UNNAMED",
+            "-XX:+UseParallelGC",
+            "-cp",
+            System.getProperty("java.class.path"),
+            Peer.class.getName(),
+            bench,
+            "theriac",
+            problem,
+            Integer.toString(threads)),
+        threads);
+  }
+
+  /** Another process of the same program. */
+  public PeerProcess again() throws IOException {
+    return new PeerProcess(command, threads);
+  }
+
   /** Starts any program that answers with its name and then as {@link Peer} does. */
   public PeerProcess(List<String> command, int threads) throws IOException {
+    this.command = command;
+    this.threads = threads;
     ProcessBuilder builder = new ProcessBuilder(command);
     // These pin OpenBLAS to another CPU's kernels where they are set.
     builder.environment().keySet().removeAll(List.of("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"));
@@ -97,6 +125,11 @@ public final class PeerProcess implements AutoCloseable {
   /** See {@link Engine#peakBytes}. */
   public long peakBytes(String stage) throws IOException {
     return Long.parseLong(ask("bytes\t" + stage));
+  }
+
+  /** The most memory that the process has had resident, in bytes; -1 where that is not known. */
+  public long residentPeak() throws IOException {
+    return Long.parseLong(ask("resident"));
   }
 
   /** What the machine can do with this process's threads. */
