@@ -61,6 +61,7 @@ public final class PeerProcess implements AutoCloseable {
             "--add-modules=jdk.incubator.vector",
             "--enable-native-access=ALL-UNNAMED",
             "-XX:+UseParallelGC",
+            "-Xmn64m",
             "-cp",
             System.getProperty("java.class.path"),
             Peer.class.getName(),
