@@ -125,7 +125,7 @@ class LauncherTest {
     assertThat(calls()).isEqualTo(1);
 
     Run first = run(theriac, "bench", "gemm");
-    assertThat(first.err()).contains("fetching libtorch for the comparison, once");
+    assertThat(first.err()).contains("fetching libtorch and OpenBLAS for the comparison, once");
     assertThat(first.out()).contains(rival);
     assertThat(calls()).isEqualTo(2);
     assertThat(run(theriac, "bench", "gemm").out()).contains(rival);
