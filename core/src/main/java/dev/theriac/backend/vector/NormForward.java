@@ -24,20 +24,27 @@ record NormForward(
       for (long i = from; i < to; i++) ragged(i, scratch);
       return;
     }
-    long at = 4 * from * n;
-    long m = mean + 4 * from;
-    long k = rstd + 4 * from;
-    long rows = to - from;
-    if (r == 0) {
-      if (b == 0) NormLoops.rms(x + at, w, y + at, n, rows, eps, k, scratch);
-      else NormLoops.layer(x + at, w, b, y + at, n, rows, eps, m, k, scratch);
-    } else {
-      if (b == 0) {
-        NormLoops.addRms(x + at, r + at, w, s + at, y + at, n, rows, eps, k, scratch);
-      } else {
-        NormLoops.addLayer(x + at, r + at, w, b, s + at, y + at, n, rows, eps, m, k, scratch);
-      }
+    long step = 4L * n;
+    for (long i = from; i < to; i++) {
+      if (b == 0) plain(i, i * step, scratch);
+      else centred(i, i * step, scratch);
     }
+  }
+
+  private void plain(long i, long at, long scratch) {
+    if (r == 0) NormLoops.squares(x + at, n, scratch);
+    else NormLoops.addSquares(x + at, r + at, s + at, n, scratch);
+    NormStatistics.plain(n, eps, rstd + 4 * i, scratch);
+    NormLoops.scale(s + at, w, y + at, Host.getFloat(rstd + 4 * i), n);
+  }
+
+  private void centred(long i, long at, long scratch) {
+    float shift = NormStatistics.guess(x + at, r == 0 ? 0 : r + at, n);
+    if (r == 0) NormLoops.moments(x + at, shift, n, scratch);
+    else NormLoops.addMoments(x + at, r + at, s + at, shift, n, scratch);
+    NormStatistics.centred(s + at, shift, n, eps, mean + 4 * i, rstd + 4 * i, scratch);
+    float center = Host.getFloat(mean + 4 * i);
+    NormLoops.shift(s + at, w, b, y + at, center, Host.getFloat(rstd + 4 * i), n);
   }
 
   /** A row whose end is not a whole vector. */

@@ -26,7 +26,7 @@ record NormGradient(
     long d,
     boolean add,
     long sums) {
-  private static final int ROWS = 4;
+  private static final int ROWS = 2;
 
   /** Rows {@code from} to {@code to}, which are task {@code task}. */
   void run(int task, long from, long to) {
@@ -37,12 +37,12 @@ record NormGradient(
     long aside = d == 0 || add ? Workspace.get(Workspace.TASK, 4L * ROWS * padded) : 0;
     long i = from;
     if (padded == n) {
-      for (; i + ROWS <= to; i += ROWS) four(i, dw, aside, tail);
+      for (; i + ROWS <= to; i += ROWS) pair(i, dw, aside, tail);
     }
     for (; i < to; i++) one(i, dw, aside, tail);
   }
 
-  private void four(long i, long dw, long aside, long tail) {
+  private void pair(long i, long dw, long aside, long tail) {
     long step = 4L * n;
     long at = i * step;
     long statistics = tail + 2 * BYTES;
@@ -62,10 +62,10 @@ record NormGradient(
       Host.setFloat(to + 4, Tails.sum(tail) * scale / n);
     }
     long out = aside == 0 ? d + at : aside;
-    if (mean == 0) NormGradientLoops.plain4(x + at, w, g + at, out, dw, n, step, statistics);
+    if (mean == 0) NormGradientLoops.plain2(x + at, w, g + at, out, dw, n, step, statistics);
     else {
       long db = dw + 4L * padded;
-      NormGradientLoops.centred4(x + at, w, g + at, out, dw, db, n, step, statistics);
+      NormGradientLoops.centred2(x + at, w, g + at, out, dw, db, n, step, statistics);
     }
     if (add) BinaryLoops.add(d + at, aside, d + at, ROWS * n);
   }

@@ -14,11 +14,11 @@ import jdk.incubator.vector.FloatVector;
  * h = (x - mean) rstd: dw += g h, db += g, d = rstd (g w - sum - h product), given the means of g w
  * and of g w h.
  *
- * <p>Four rows at a time read and write the sums over rows once instead of four times; each of
- * those sums is one chain in the order of rows either way.
+ * <p>Two rows at a time read and write the sums over rows once instead of twice; each of those sums
+ * is one chain in the order of rows either way. (Four would make a method that C1 cannot compile.)
  */
 final class NormGradientLoops {
-  /** Floats that {@link #centred4} and {@link #plain4} want of each row. */
+  /** Floats that {@link #centred2} and {@link #plain2} want of each row. */
   static final int STATISTICS = 4;
 
   private NormGradientLoops() {}
@@ -128,8 +128,8 @@ final class NormGradientLoops {
     }
   }
 
-  /** Four rows of LayerNorm, {@code step} bytes apart; of each rstd, product, mean and sum. */
-  static void centred4(
+  /** Two rows of LayerNorm, {@code step} bytes apart; of each rstd, product, mean and sum. */
+  static void centred2(
       long x, long w, long g, long d, long dw, long db, int n, long step, long statistics) {
     float rstd0 = Host.getFloat(statistics);
     float product0 = Host.getFloat(statistics + 4);
@@ -139,23 +139,9 @@ final class NormGradientLoops {
     float product1 = Host.getFloat(statistics + 20);
     float mean1 = Host.getFloat(statistics + 24);
     float sum1 = Host.getFloat(statistics + 28);
-    float rstd2 = Host.getFloat(statistics + 32);
-    float product2 = Host.getFloat(statistics + 36);
-    float mean2 = Host.getFloat(statistics + 40);
-    float sum2 = Host.getFloat(statistics + 44);
-    float rstd3 = Host.getFloat(statistics + 48);
-    float product3 = Host.getFloat(statistics + 52);
-    float mean3 = Host.getFloat(statistics + 56);
-    float sum3 = Host.getFloat(statistics + 60);
     long x1 = x + step;
-    long x2 = x + 2 * step;
-    long x3 = x + 3 * step;
     long g1 = g + step;
-    long g2 = g + 2 * step;
-    long g3 = g + 3 * step;
     long d1 = d + step;
-    long d2 = d + 2 * step;
-    long d3 = d + 3 * step;
     for (int i = 0; i < n; i += LENGTH) {
       long o = 4L * i;
       FloatVector a = FloatVector.fromMemorySegment(SPECIES, ALL, w + o, LE);
@@ -179,48 +165,20 @@ final class NormGradientLoops {
           .fma(FloatVector.broadcast(SPECIES, product1), v)
           .mul(rstd1)
           .intoMemorySegment(ALL, d1 + o, LE);
-      h = FloatVector.fromMemorySegment(SPECIES, ALL, x2 + o, LE).sub(mean2).mul(rstd2);
-      k = FloatVector.fromMemorySegment(SPECIES, ALL, g2 + o, LE);
-      s = k.fma(h, s);
-      t = t.add(k);
-      v = k.mul(a).sub(sum2);
-      h.neg()
-          .fma(FloatVector.broadcast(SPECIES, product2), v)
-          .mul(rstd2)
-          .intoMemorySegment(ALL, d2 + o, LE);
-      h = FloatVector.fromMemorySegment(SPECIES, ALL, x3 + o, LE).sub(mean3).mul(rstd3);
-      k = FloatVector.fromMemorySegment(SPECIES, ALL, g3 + o, LE);
-      s = k.fma(h, s);
-      t = t.add(k);
-      v = k.mul(a).sub(sum3);
-      h.neg()
-          .fma(FloatVector.broadcast(SPECIES, product3), v)
-          .mul(rstd3)
-          .intoMemorySegment(ALL, d3 + o, LE);
       s.intoMemorySegment(ALL, dw + o, LE);
       t.intoMemorySegment(ALL, db + o, LE);
     }
   }
 
-  /** Four rows of RMSNorm; of each rstd, product and two floats that are not read. */
-  static void plain4(long x, long w, long g, long d, long dw, int n, long step, long statistics) {
+  /** Two rows of RMSNorm; of each rstd, product and two floats that are not read. */
+  static void plain2(long x, long w, long g, long d, long dw, int n, long step, long statistics) {
     float rstd0 = Host.getFloat(statistics);
     float product0 = Host.getFloat(statistics + 4);
     float rstd1 = Host.getFloat(statistics + 16);
     float product1 = Host.getFloat(statistics + 20);
-    float rstd2 = Host.getFloat(statistics + 32);
-    float product2 = Host.getFloat(statistics + 36);
-    float rstd3 = Host.getFloat(statistics + 48);
-    float product3 = Host.getFloat(statistics + 52);
     long x1 = x + step;
-    long x2 = x + 2 * step;
-    long x3 = x + 3 * step;
     long g1 = g + step;
-    long g2 = g + 2 * step;
-    long g3 = g + 3 * step;
     long d1 = d + step;
-    long d2 = d + 2 * step;
-    long d3 = d + 3 * step;
     for (int i = 0; i < n; i += LENGTH) {
       long o = 4L * i;
       FloatVector a = FloatVector.fromMemorySegment(SPECIES, ALL, w + o, LE);
@@ -241,22 +199,6 @@ final class NormGradientLoops {
           .fma(FloatVector.broadcast(SPECIES, product1), v)
           .mul(rstd1)
           .intoMemorySegment(ALL, d1 + o, LE);
-      h = FloatVector.fromMemorySegment(SPECIES, ALL, x2 + o, LE).mul(rstd2);
-      k = FloatVector.fromMemorySegment(SPECIES, ALL, g2 + o, LE);
-      s = k.fma(h, s);
-      v = k.mul(a);
-      h.neg()
-          .fma(FloatVector.broadcast(SPECIES, product2), v)
-          .mul(rstd2)
-          .intoMemorySegment(ALL, d2 + o, LE);
-      h = FloatVector.fromMemorySegment(SPECIES, ALL, x3 + o, LE).mul(rstd3);
-      k = FloatVector.fromMemorySegment(SPECIES, ALL, g3 + o, LE);
-      s = k.fma(h, s);
-      v = k.mul(a);
-      h.neg()
-          .fma(FloatVector.broadcast(SPECIES, product3), v)
-          .mul(rstd3)
-          .intoMemorySegment(ALL, d3 + o, LE);
       s.intoMemorySegment(ALL, dw + o, LE);
     }
   }

@@ -332,24 +332,31 @@ class VectorRowsTest extends KernelFixture {
     });
   }
 
-  @Test
-  void warmCallsAllocateNothing() {
-    Strided x = random(64, 100);
-    Strided y = random(64, 100);
-    Strided w = random(100);
+  @ParameterizedTest
+  @CsvSource({"100", "128"})
+  void warmCallsAllocateNothing(int columns) {
+    Strided x = random(64, columns);
+    Strided y = random(64, columns);
+    Strided w = random(columns);
     Strided mean = random(64);
     Strided rstd = random(64);
-    Strided out = random(64, 100);
-    Strided dw = random(100);
+    Strided out = random(64, columns);
+    Strided dw = random(columns);
     Strided targets = ofLongs(new long[64]);
     assertWarmCallAllocatesNothing("softmax", () -> vector.softmax().softmax(x, out));
     assertWarmCallAllocatesNothing(
         "softmax gradient", () -> vector.softmax().softmaxGradient(y, x, out));
     assertWarmCallAllocatesNothing(
         "layer norm", () -> vector.norm().layerNorm(x, w, w, 1e-5f, out, mean, rstd));
-    Strided sum = random(64, 100);
+    Strided sum = random(64, columns);
     assertWarmCallAllocatesNothing(
         "sum and norm", () -> vector.norm().addRmsNorm(x, y, w, 1e-5f, sum, out, rstd));
+    assertWarmCallAllocatesNothing(
+        "sum and layer norm",
+        () -> vector.norm().addLayerNorm(x, y, w, w, 1e-5f, sum, out, mean, rstd));
+    assertWarmCallAllocatesNothing("rms norm", () -> vector.norm().rmsNorm(x, w, 1e-5f, out, rstd));
+    assertWarmCallAllocatesNothing(
+        "rms norm gradient", () -> vector.norm().rmsNormGradient(x, w, rstd, y, out, true, dw));
     assertWarmCallAllocatesNothing("lse", () -> vector.softmax().logSumExp(x, mean));
     assertWarmCallAllocatesNothing(
         "layer norm gradient",
