@@ -114,6 +114,19 @@ class LauncherTest {
     assertThat(calls()).isEqualTo(2);
   }
 
+  /** What the benchmarks hand to libtorch lies beside src/main. */
+  @Test
+  void buildsAgainWhenAProgramForLibtorchIsNewer() throws Exception {
+    maven(0);
+    Path folder = Files.createDirectories(home.resolve("bench/src/libtorch/resources/dev"));
+    Path program = Files.writeString(folder.resolve("gemm.pt"), "old");
+    run(home.resolve("theriac"));
+    assertThat(run(home.resolve("theriac")).err()).isEmpty();
+    Files.setLastModifiedTime(program, FileTime.from(Instant.now().plusSeconds(5)));
+    assertThat(run(home.resolve("theriac")).err()).contains("the sources are newer than the build");
+    assertThat(calls()).isEqualTo(2);
+  }
+
   @Test
   void fetchesLibtorchOnceForBenchmarksAlone() throws Exception {
     maven(0);

@@ -74,8 +74,9 @@ public final class Matmul {
   /**
    * The feed-forward of a block as one operation: down (act(gate x + gateBias) * (up x + upBias)) +
    * downBias, or without {@code up} (where gate is also called fc1 and down fc2) down act(gate x +
-   * gateBias) + downBias. The same bits as the layers one after the other. Matrices in F32 or a
-   * half type (widened as they are read).
+   * gateBias) + downBias. The forward pass has the bits of the layers one after the other. So have
+   * not all gradients: beside {@code up} the gradient of x is one chain over gate and up, where the
+   * layers add two. Matrices in F32 or a half type (widened as they are read).
    *
    * @param x [..., d]
    * @param gate [n, d]

@@ -45,12 +45,13 @@ final class QuantisedWarmUp implements Runnable {
 
   private QuantisedWarmUp() {}
 
-  /** Whether a tile of so many rows, or with 0 the panel, may be used; the first call starts. */
+  /**
+   * Whether a tile of so many rows, or with 0 the panel, may be used; the first call starts. Never
+   * for a height that is not among the tiles of this JVM.
+   */
   static boolean ready(QuantisedFormat format, int tall) {
-    int now = ready;
-    if (now == ALL) return true;
     for (int i = 0; i < TALL.length; i++) {
-      if (TALL[i] == tall) return (now & bit(format, i)) != 0;
+      if (TALL[i] == tall) return (ready & bit(format, i)) != 0;
     }
     return false;
   }

@@ -9,6 +9,7 @@ import dev.theriac.tensor.QuantisedFormat;
 import dev.theriac.tensor.Strided;
 import java.lang.foreign.Arena;
 import java.lang.ref.Reference;
+import java.util.function.IntConsumer;
 
 /**
  * Products with quantised weights. Few rows stream through the weights, {@link QuantisedTiles}
@@ -25,6 +26,9 @@ final class VectorQuantised implements QuantisedKernels {
 
   /** Below this many multiply-adds the caller computes alone. */
   private static final double PARALLEL_FROM = 100_000;
+
+  /** Multiply-adds that take as long as to widen, scale and store a weight. */
+  private static final int DEQUANTISED = 4;
 
   /** Bytes of dequantised weights at a time. */
   private static final long BUFFER = 4L << 20;
@@ -219,9 +223,13 @@ final class VectorQuantised implements QuantisedKernels {
     for (int g = 0; g < groups; g += most) {
       long from = w.address() + g * groupBytes;
       int count = Math.min(most, groups - g);
-      Workers.parallelFor(
-          count,
-          i -> panel(format, from + i * groupBytes, blocks, buffer + 4L * GROUP * i, stride));
+      IntConsumer panel =
+          i -> panel(format, from + i * groupBytes, blocks, buffer + 4L * GROUP * i, stride);
+      if ((double) DEQUANTISED * count * GROUP * padded < PARALLEL_FROM) {
+        for (int i = 0; i < count; i++) panel.accept(i);
+      } else {
+        Workers.parallelFor(count, panel);
+      }
       int column = g * GROUP;
       int columns = Math.min(count * GROUP, outputs - column);
       GemmF32.run(

@@ -8,6 +8,8 @@ import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.QuantisedFormat;
 import dev.theriac.tensor.Strided;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -88,6 +90,34 @@ class VectorQuantisedTest extends KernelFixture {
     Weights w = quantised(format, 601, 4000);
     Strided bias = random(601);
     assertThat(bits(linear(x, w, bias))).isEqualTo(chain(x, w, bias));
+  }
+
+  /** A worker that nobody woke has used no processor time. */
+  @ParameterizedTest
+  @EnumSource
+  void aSmallProductOfManyRowsWakesNobody(QuantisedFormat format) throws InterruptedException {
+    Workers.setThreads(2);
+    Strided x = random(VectorQuantised.MANY, 40);
+    Weights w = quantised(format, 129, 40);
+    Workers.parallelFor(2, _ -> {});
+    long least = Long.MAX_VALUE;
+    // Several times: on a busy machine a worker may still be on its way to park.
+    for (int i = 0; i < 20 && least > 0; i++) {
+      Thread.sleep(50);
+      long before = workerNanos();
+      linear(x, w, null);
+      Thread.sleep(50);
+      least = workerNanos() - before;
+    }
+    assertThat(least).as("nanoseconds of the workers").isZero();
+  }
+
+  private static long workerNanos() {
+    ThreadMXBean bean = ManagementFactory.getThreadMXBean();
+    return Thread.getAllStackTraces().keySet().stream()
+        .filter(thread -> thread.getName().startsWith("theriac-worker-"))
+        .mapToLong(thread -> bean.getThreadCpuTime(thread.threadId()))
+        .sum();
   }
 
   @ParameterizedTest

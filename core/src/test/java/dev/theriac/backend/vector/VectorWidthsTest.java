@@ -11,6 +11,7 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.junit.platform.launcher.LauncherDiscoveryRequest;
@@ -21,8 +22,9 @@ import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
 import org.junit.platform.launcher.listeners.TestExecutionSummary;
 
 /**
- * All tests of this package once more with narrower vectors than this machine prefers, and one
- * check of every kernel: each width in a JVM of its own, as the width is fixed for its life.
+ * All tests of this package once more with narrower vectors than this machine prefers, and without
+ * the large kernels, and one check of every kernel: each in a JVM of its own, as both are fixed for
+ * its life.
  */
 @Tag(VectorWidthsTest.ONE_WIDTH)
 class VectorWidthsTest {
@@ -32,13 +34,24 @@ class VectorWidthsTest {
   @ParameterizedTest
   @ValueSource(ints = {128, 256})
   void everyTestPassesWithNarrowVectorsToo(int bits) throws IOException, InterruptedException {
+    assertThat(run(Lanes.BITS_PROPERTY + "=" + bits)).contains("vector-" + bits + " passes");
+  }
+
+  @Test
+  void everyTestPassesWithTheKernelsOfAJvmThatRefusesDirectives()
+      throws IOException, InterruptedException {
+    assertThat(run(JitDirectives.PROPERTY + "=false")).contains(" passes");
+  }
+
+  /** What the tests print in a JVM with this property. */
+  private static String run(String property) throws IOException, InterruptedException {
     Process process =
         new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "--add-modules=jdk.incubator.vector",
                 "--enable-native-access=ALL-UNNAMED",
                 "-Dtheriac.memory.poison=true",
-                "-D" + Lanes.BITS_PROPERTY + "=" + bits,
+                "-D" + property,
                 "-cp",
                 System.getProperty("java.class.path"),
                 VectorWidthsTest.class.getName())
@@ -46,7 +59,7 @@ class VectorWidthsTest {
             .start();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertThat(process.waitFor()).as(output).isZero();
-    assertThat(output).contains("vector-" + bits + " passes");
+    return output;
   }
 
   /** Runs in the other JVM; a failed test ends it with another status than 0. */
