@@ -4,6 +4,7 @@ import dev.theriac.backend.Backends;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
+import java.lang.ref.Reference;
 import java.util.Arrays;
 import java.util.stream.LongStream;
 
@@ -87,6 +88,11 @@ public final class KvCache implements AutoCloseable {
       }
       write(values[layer], value, b, count);
     }
+    // The kernel saw addresses only: until here copies must not look unused to the collector.
+    Reference.reachabilityFence(turned);
+    Reference.reachabilityFence(at);
+    Reference.reachabilityFence(key);
+    Reference.reachabilityFence(value);
     long seen = length() + count;
     return new Pair(keys[layer].slice(1, 0, seen), values[layer].slice(1, 0, seen));
   }

@@ -46,13 +46,20 @@ public final class Autograd {
 
   /** Wraps an operation's output, recording the operation if a gradient will have to pass. */
   public static Tensor result(Strided output, Op op) {
-    Tensor t = Tensor.wrap(output);
     boolean needed = enabled() && op.inputs().stream().anyMatch(Tensor::requiresGrad);
-    if (needed) t.setOp(op);
-    else op.saved().forEach(Tensor::close);
+    Tensor t = Tensor.result(output, needed ? op : null);
+    if (!needed) op.saved().forEach(Tensor::close);
+    // A view that is not recorded is a reader that a backward pass does not see.
+    if (!needed && op instanceof ShapeOp && isView(output.storage(), op)) {
+      if (op.inputs().stream().anyMatch(Tensor::requiresGrad)) output.storage().share();
+    }
     // The kernel saw addresses only: until here its inputs must not look unused to the collector.
     Reference.reachabilityFence(op);
     return t;
+  }
+
+  private static boolean isView(Storage output, Op op) {
+    return op.inputs().stream().anyMatch(input -> input.storage() == output);
   }
 
   /**
@@ -114,7 +121,8 @@ public final class Autograd {
   /**
    * One backward pass: pending gradients, how many of them use each storage, which storages the
    * pass made (and so may free), which hold sums (and so may be added to in place), which are to
-   * outlive the pass, how many operations read each, and results that hold gradients by now.
+   * outlive the pass, how many operations read each, results that hold gradients by now, the
+   * youngest result of a recomputed block, and whether there are operations of the user's.
    */
   private static final class Pass implements GradientSink {
     private final Map<Tensor, Tensor> grads = new IdentityHashMap<>();
@@ -124,12 +132,29 @@ public final class Autograd {
     private final Set<Storage> sums = Collections.newSetFromMap(new IdentityHashMap<>());
     private final Map<Storage, Integer> readers = new IdentityHashMap<>();
     private final Map<Storage, Tensor> adopted = new IdentityHashMap<>();
+    private final Map<Storage, Tensor> overwritten = new IdentityHashMap<>();
+    private long recomputed = -1;
+    private boolean custom;
 
     Gradients run(Tensor root, Tensor start) {
+      boolean done = false;
+      try {
+        Gradients found = pass(root, start);
+        done = true;
+        return found;
+      } finally {
+        // Whoever looks at what a failed pass left behind gets an error, not a gradient.
+        if (!done) overwritten.values().forEach(t -> t.free("a backward pass that failed"));
+      }
+    }
+
+    private Gradients pass(Tensor root, Tensor start) {
       List<Tensor> nodes = recorded(root);
       kept.add(root.storage());
       for (Tensor node : nodes) {
         if (node.isRetained()) kept.add(node.storage());
+        if (node.op() instanceof RecomputeOp) recomputed = Math.max(recomputed, node.id());
+        if (node.op() instanceof CustomOp) custom = true;
         node.op().inputs().forEach(input -> readers.merge(input.storage(), 1, Integer::sum));
       }
       hold(start);
@@ -146,7 +171,7 @@ public final class Autograd {
         }
         node.setOp(new FreedOp(op.name()));
         op.saved().forEach(Tensor::close);
-        boolean view = op.inputs().stream().anyMatch(input -> input.storage() == node.storage());
+        boolean view = isView(node.storage(), op);
         if (!view && !kept.contains(node.storage())) {
           // A gradient that was written over values may go on from here.
           if (users.containsKey(node.storage())) adopted.put(node.storage(), node);
@@ -180,6 +205,7 @@ public final class Autograd {
             "gradient of shape %s for an input of shape %s"
                 .formatted(grad.layout(), input.layout()));
       }
+      if (grad.storage() == input.storage()) overwritten.put(grad.storage(), input);
       Tensor old = grads.get(input);
       if (old == null) {
         hold(grad);
@@ -204,13 +230,16 @@ public final class Autograd {
           old != null
               && made.contains(old.storage())
               && users.get(old.storage()) == 1
+              && !old.storage().isShared()
               && old.layout().isContiguous();
       return own ? old : null;
     }
 
     /**
      * True for results of this pass whose memory only the asking operation and views on the way to
-     * it read, and whose own operation does without them in its gradient.
+     * it read, and whose own operation does without them in its gradient. Code that is not the
+     * engine's may read what no record shows: a custom operation anything, a recomputed block what
+     * there was when it ran first.
      */
     @Override
     public boolean mayOverwrite(Tensor input) {
@@ -226,7 +255,13 @@ public final class Autograd {
             case MatmulOp _, ShapeOp.Copy _, IndexOp.GatherRows _, ElementwiseOp.Cast _ -> true;
             case null, default -> false;
           };
-      return unread && !kept.contains(storage) && readers.getOrDefault(storage, 0) == reads;
+      return unread
+          && !custom
+          && recomputed < base.id()
+          && !storage.isShared()
+          && !kept.contains(storage)
+          && !users.containsKey(storage)
+          && readers.getOrDefault(storage, 0) == reads;
     }
 
     private boolean isPending(Storage storage) {

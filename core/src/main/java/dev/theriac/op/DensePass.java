@@ -10,6 +10,8 @@ import dev.theriac.tensor.Strided;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
 
 /**
  * Forward and backward of one feed-forward, by the kernels of a mixture with a single expert:
@@ -115,6 +117,8 @@ record DensePass(
     Tensor dUpBias = like(sink, upBias);
     Tensor dDown = like(sink, down);
     Tensor dDownBias = like(sink, downBias);
+    boolean hidden =
+        Stream.of(dx, dGate, dGateBias, dUp, dUpBias, dDown).anyMatch(Objects::nonNull);
     long[] cuts = cuts(4 * hidden());
     for (int p = 0; p + 1 < cuts.length; p++) {
       long from = cuts[p];
@@ -123,6 +127,8 @@ record DensePass(
       try (Scope _ = Scope.open()) {
         Strided offsets = Tensor.of(new long[] {0, to - from}).strided();
         Rows g = Rows.of(part(grad, from, to));
+        bias(g, offsets, continues, dDownBias);
+        if (!hidden) continue;
         Rows in = Rows.of(part(x, from, to));
         Tensor u = empty(to - from, hidden());
         var grouped = backend().grouped();
@@ -145,7 +151,6 @@ record DensePass(
                 dzUp,
                 null);
         matrix(g, Rows.of(u.strided()), offsets, continues, dDown);
-        bias(g, offsets, continues, dDownBias);
         u.close();
         matrix(Rows.of(dzGate), in, offsets, continues, dGate);
         bias(Rows.of(dzGate), offsets, continues, dGateBias);

@@ -29,13 +29,17 @@ final class GradientRules {
   }
 
   private static void custom(CustomOp op, Tensor out, Tensor grad, GradientSink sink) {
+    // The operation may keep what it is given and what it gives.
+    grad.storage().share();
     List<Tensor> grads = op.gradients(out, grad);
     if (grads.size() != op.inputs().size()) {
       throw new IllegalStateException(
           "%s: %d gradients for %d inputs".formatted(op.name(), grads.size(), op.inputs().size()));
     }
     for (int i = 0; i < grads.size(); i++) {
-      if (grads.get(i) != null) sink.add(op.inputs().get(i), grads.get(i));
+      if (grads.get(i) == null) continue;
+      grads.get(i).storage().share();
+      sink.add(op.inputs().get(i), grads.get(i));
     }
   }
 }

@@ -12,7 +12,7 @@ final class LossGradients {
       case LossOp.CrossEntropy o -> {
         Tensor dx =
             sink.mayOverwrite(o.logits())
-                ? Tensor.wrap(o.logits().strided())
+                ? Tensor.result(o.logits().strided(), null)
                 : Tensor.empty("crossEntropy gradient", DType.F32, o.logits().shape());
         Check.backend("crossEntropy", o.logits())
             .loss()

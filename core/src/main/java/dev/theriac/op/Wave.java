@@ -63,7 +63,7 @@ record Wave(long from, long rows, int first, Tensor offsets, boolean continues) 
 
   /** The wave's entries of a tensor that has one for each row. */
   Tensor part(Tensor t) {
-    return t.detach().slice(0, from, from + rows);
+    return Tensor.result(t.strided(), null).slice(0, from, from + rows);
   }
 
   /** The wave's groups of a stack that has one matrix or row for each group; null for null. */

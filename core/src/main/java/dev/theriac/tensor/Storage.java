@@ -11,6 +11,21 @@ public abstract class Storage {
 
   Scope scope;
 
+  private volatile boolean shared;
+
+  /**
+   * Tells the engine that values may be read in ways it does not record, through a tensor outside
+   * the graph or by a user's operation, so that they are never written over.
+   */
+  public final void share() {
+    shared = true;
+  }
+
+  /** Whether {@link #share} was called. */
+  public final boolean isShared() {
+    return shared;
+  }
+
   public abstract Device device();
 
   /** Capacity in bytes; may exceed what the tensor needs. */

@@ -40,7 +40,15 @@ public final class Tensor implements AutoCloseable {
 
   /** A tensor over existing storage; for kernels, readers and back ends. */
   public static Tensor wrap(Strided data) {
+    data.storage().share();
     return new Tensor(data);
+  }
+
+  /** For the engine: what an operation gave, which made the storage or is a recorded view of it. */
+  public static Tensor result(Strided data, Op op) {
+    Tensor t = new Tensor(data);
+    if (op != null) t.setOp(op);
+    return t;
   }
 
   /** Uninitialised; {@code holder} is the operation named in memory reports. */
@@ -284,7 +292,7 @@ public final class Tensor implements AutoCloseable {
 
   /** The same values, cut off from the graph. */
   public Tensor detach() {
-    return new Tensor(data);
+    return wrap(data);
   }
 
   // ---- views and copies

@@ -14,6 +14,7 @@ import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
@@ -378,6 +379,45 @@ class AutogradTest {
   @TestFactory
   Stream<DynamicTest> gradients() {
     return GradientCheck.tests(cases());
+  }
+
+  /** Hands its gradient on, doubled, and shows it. */
+  private record Shown(Tensor x, Consumer<Tensor> show) implements CustomOp {
+    static Tensor of(Tensor x, Consumer<Tensor> show) {
+      Tensor y = Autograd.noGrad(() -> x.mul(2));
+      return Autograd.result(y.strided(), new Shown(x, show));
+    }
+
+    @Override
+    public String name() {
+      return "shown";
+    }
+
+    @Override
+    public List<Tensor> inputs() {
+      return List.of(x);
+    }
+
+    @Override
+    public List<Tensor> gradients(Tensor output, Tensor grad) {
+      Tensor g = grad.mul(2);
+      show.accept(g);
+      return List.of(g);
+    }
+  }
+
+  /** Though a norm adds to a gradient that has arrived where it lies. */
+  @Test
+  void aGradientThatACustomOperationKeepsIsNotAddedTo() {
+    List<Tensor> kept = new ArrayList<>();
+    List<float[]> seen = new ArrayList<>();
+    Tensor sum = Shown.of(leaf(1, 3, 17), _ -> seen.add(kept.getFirst().toFloats()));
+    Tensor normed = Norm.rmsNorm(sum, leaf(2, 17), 1e-5f);
+    Tensor y = normed.add(Shown.of(sum, kept::add));
+    Tensor g = Tensor.full(1, DType.F32, 3, 17);
+    // Summed elsewhere, the kept one was then freed like every gradient that has been used.
+    assertThatThrownBy(() -> y.backward(g)).hasMessageContaining("after it was freed");
+    assertThat(seen).isEmpty();
   }
 
   @Test

@@ -244,6 +244,23 @@ class DenseFeedForwardTest {
     }
   }
 
+  /** The last bias alone needs nothing of the hidden width. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void theGradientOfTheLastBiasAloneTakesNoHiddenRows(Backend backend) {
+    Problem p = Problem.of(new int[] {256, 8, 1024, 8}, true, true, UnaryKind.SILU, DType.F32);
+    Tensor g = Samples.normal(10, 256, 8);
+    Gradients all = Backends.with(backend, () -> p.fused().backward(g));
+    p.leaves().forEach(leaf -> leaf.requireGrad(leaf == p.downBias));
+    Tensor y = Backends.with(backend, p::fused);
+    long live = Memory.stats().live();
+    Memory.resetPeak();
+    Gradients found = Backends.with(backend, () -> y.backward(g));
+    assertThat(Memory.stats().peak() - live).isLessThan(4L * 256 * 1024 / 2);
+    assertThat(found.leaves()).containsExactly(p.downBias);
+    assertThat(found.get(p.downBias).toFloats()).isEqualTo(all.get(p.downBias).toFloats());
+  }
+
   @Test
   void errorsNameTheOperationAndTheShapes() {
     Problem p = Problem.of(SIZES[2], true, true, UnaryKind.SILU, DType.F32);

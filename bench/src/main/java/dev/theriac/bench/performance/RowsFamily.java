@@ -62,6 +62,7 @@ final class RowsFamily implements Family {
     return gradient ? c.result("dw", columns).result("db", columns) : c;
   }
 
+  /** With memory of its own for the gradient; a training step mostly writes it over x. */
   private static Case crossEntropy(long rows, long classes) {
     return Case.of("cross-entropy", rows + "x" + classes)
         .work(0, 12.0 * rows * classes, Floor.COPY)

@@ -23,6 +23,7 @@ import dev.theriac.nn.Module;
 import dev.theriac.op.Autograd;
 import dev.theriac.op.Index;
 import dev.theriac.op.Loss;
+import dev.theriac.op.ShapeFunctions;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Memory;
 import dev.theriac.tensor.Rng;
@@ -149,10 +150,13 @@ public final class MoeLanguageModel extends Module {
     }
     Tensor auxiliary = auxiliary(routing);
     if (labels == null) return new Forward(logits, null, null, auxiliary, routing);
-    Tensor predicted =
-        logits.slice(1, 0, length - 1).reshape(batch * (length - 1), config.decoder().vocabulary());
-    Tensor wanted = labels.slice(1, 1, length).reshape(batch * (length - 1));
-    Tensor crossEntropy = Loss.crossEntropy(predicted, wanted);
+    // Labels move instead of logits: no second [B, T, V]. The last position has nothing to predict.
+    Tensor none = Tensor.full(Loss.IGNORE_INDEX, DType.I64, batch, 1);
+    Tensor wanted = ShapeFunctions.concat(1, List.of(labels.slice(1, 1, length), none));
+    Tensor crossEntropy =
+        Loss.crossEntropy(
+            logits.reshape(batch * length, config.decoder().vocabulary()),
+            wanted.reshape(batch * length));
     Tensor loss = crossEntropy.add(auxiliary.mul(config.auxiliaryCoefficient()));
     return new Forward(logits, loss, crossEntropy, auxiliary, routing);
   }

@@ -16,6 +16,7 @@ import dev.theriac.moe.Router.Weighting;
 import dev.theriac.moe.lm.MoeModelConfig.Kind;
 import dev.theriac.nn.Parameter;
 import dev.theriac.op.Gradients;
+import dev.theriac.op.Loss;
 import dev.theriac.optim.AdamW;
 import dev.theriac.tensor.Memory;
 import dev.theriac.tensor.Rng;
@@ -334,6 +335,50 @@ class MoeLanguageModelTest {
     assertThatThrownBy(() -> model.forward(ids, null, Tensor.of(new long[] {3}, 1, 1)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContainingAll("[1, 1]", "[2, 1]");
+  }
+
+  /** The logits are there once, before and in the backward pass. */
+  @Test
+  void theLossHoldsNoSecondTensorOfLogits() {
+    MoeLanguageModel model = new MoeLanguageModel(wide(), new Rng(5));
+    long[] ids = new long[256];
+    for (int i = 0; i < ids.length; i++) ids[i] = i * 31 % 32768;
+    Tensor text = Tensor.of(ids, 2, 128);
+    long logits = 4L * ids.length * 32768;
+    long before = Memory.stats().live();
+    Memory.resetPeak();
+    MoeLanguageModel.Forward out = model.forward(text, null, text);
+    assertThat(Memory.stats().peak() - before).isBetween(logits, logits * 5 / 4);
+    Memory.resetPeak();
+    out.loss().backward();
+    // Beside them the gradients of two matrices [V, d].
+    assertThat(Memory.stats().peak() - before).isLessThan(logits * 7 / 4);
+  }
+
+  /** Labels are moved to the logits that predict them; moving the logits would be the same. */
+  @Test
+  void theLossIsThatOfEachPositionButTheLast() {
+    MoeModelConfig shape = config(Kind.MIXTRAL);
+    long vocabulary = shape.decoder().vocabulary();
+    MoeLanguageModel model = new MoeLanguageModel(shape, new Rng(5));
+    model.train(false);
+    long[] ids = {3, 7, 1, 5, 2, 4, 6, 0, 1, 8};
+    long[] labels = {3, 7, 1, Loss.IGNORE_INDEX, 2, 4, 6, 0, 1, 8};
+    Tensor text = Tensor.of(ids, 2, 5);
+    MoeLanguageModel.Forward out = model.forward(text, null, Tensor.of(labels, 2, 5));
+    Tensor logits = model.forward(text, null, null).logits().slice(1, 0, 4).reshape(8, vocabulary);
+    Tensor wanted = Tensor.of(labels, 2, 5).slice(1, 1, 5).reshape(8);
+    Tensor entropy = Loss.crossEntropy(logits, wanted);
+    assertThat(out.crossEntropy().item()).isCloseTo(entropy.item(), within(1e-6f));
+    Gradients found = out.crossEntropy().backward();
+    Gradients slow = entropy.backward();
+    model
+        .parameters()
+        .forEach((path, p) -> {
+          Tensor g = slow.get(p.value());
+          if (g == null) assertThat(found.get(p.value())).as(path).isNull();
+          else assertThat(found.get(p.value()).toFloats()).as(path).isEqualTo(g.toFloats());
+        });
   }
 
   private Path write(String text) throws IOException {
