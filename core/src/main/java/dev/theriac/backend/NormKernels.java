@@ -4,6 +4,8 @@ import dev.theriac.tensor.Strided;
 
 /**
  * Normalisation over the last dimension. F32, contiguous; x, y, grad, dx [N, D]; w, b, dw, db [D].
+ * Squares of elements may be larger than an F32 number; the elements and their differences to the
+ * mean may not.
  */
 public interface NormKernels {
   /**

@@ -30,15 +30,16 @@ final class OptimChecks {
     checks.add(
         "optim.nonZero",
         a -> {
-          Strided x = a.random(3, a.rows, a.columns);
-          for (long i = 0; i < a.rows * a.columns; i++) {
-            Host.setFloat(x.address() + 4 * (a.rows * a.columns + i), -0.0f);
-          }
-          boolean[] found = new boolean[3];
-          Strided out = a.result(3);
+          long n = a.rows * a.columns;
+          Strided x = a.random(4, a.rows, a.columns);
+          for (long i = n; i < 3 * n; i++) Host.setFloat(x.address() + 4 * i, -0.0f);
+          // The third is zero but for one element in its middle.
+          Host.setFloat(x.address() + 4 * (2 * n + n / 2), 1);
+          boolean[] found = new boolean[4];
+          Strided out = a.result(4);
           return b -> {
             b.optim().nonZero(x, found);
-            for (int i = 0; i < 3; i++) Host.setFloat(out.address() + 4L * i, found[i] ? 1 : 0);
+            for (int i = 0; i < 4; i++) Host.setFloat(out.address() + 4L * i, found[i] ? 1 : 0);
           };
         });
     checks.add(

@@ -26,7 +26,9 @@ final class Functions {
 
   static double siluDerivative(double x) {
     double s = sigmoid(x);
-    return s == 0 ? 0 : s * (1 + x * sigmoid(-x));
+    double rest = sigmoid(-x);
+    // An infinite x times 0 would be NaN where the limits are 0 and 1.
+    return s == 0 || rest == 0 ? s : s * (1 + x * rest);
   }
 
   private static double quickGelu(double x) {

@@ -7,7 +7,6 @@ import static dev.theriac.backend.vector.Lanes.LENGTH;
 import static dev.theriac.backend.vector.Lanes.SPECIES;
 import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.EQ;
-import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.MAX;
 import static jdk.incubator.vector.VectorOperators.XOR;
@@ -71,16 +70,9 @@ final class ExtremeLoops {
   }
 
   /** Index of the first largest element that is a number; 0 when none is. */
-  static int argmax(long x, int n, long scratch) {
+  static int argmax(long x, int n) {
     int whole = n & -LENGTH;
-    float top = Float.NEGATIVE_INFINITY;
-    if (whole > 0) {
-      largest(x, whole, scratch);
-      for (int i = 0; i < LENGTH; i++) {
-        float value = Host.getFloat(scratch + 4L * i);
-        if (value > top) top = value;
-      }
-    }
+    float top = whole > 0 ? SoftmaxLoops.max(x, whole) : Float.NEGATIVE_INFINITY;
     for (int i = whole; i < n; i++) {
       float value = Host.getFloat(x + 4L * i);
       if (value > top) top = value;
@@ -89,33 +81,6 @@ final class ExtremeLoops {
       if (Host.getFloat(x + 4L * i) == top) return i;
     }
     return 0;
-  }
-
-  /** Lane by lane, the largest element that is a number. */
-  private static void largest(long x, int n, long scratch) {
-    FloatVector a = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
-    FloatVector b = a;
-    FloatVector c = a;
-    FloatVector d = a;
-    int i = 0;
-    for (; i <= n - 4 * LENGTH; i += 4 * LENGTH) {
-      long p = x + 4L * i;
-      FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, p, LE);
-      a = a.blend(v, v.compare(GT, a));
-      v = FloatVector.fromMemorySegment(SPECIES, ALL, p + BYTES, LE);
-      b = b.blend(v, v.compare(GT, b));
-      v = FloatVector.fromMemorySegment(SPECIES, ALL, p + 2 * BYTES, LE);
-      c = c.blend(v, v.compare(GT, c));
-      v = FloatVector.fromMemorySegment(SPECIES, ALL, p + 3 * BYTES, LE);
-      d = d.blend(v, v.compare(GT, d));
-    }
-    for (; i < n; i += LENGTH) {
-      FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x + 4L * i, LE);
-      a = a.blend(v, v.compare(GT, a));
-    }
-    a = a.blend(b, b.compare(GT, a));
-    c = c.blend(d, d.compare(GT, c));
-    a.blend(c, c.compare(GT, a)).intoMemorySegment(ALL, scratch, LE);
   }
 
   /** Index of the first element of the first vector with {@code value}; n when there is none. */

@@ -13,11 +13,6 @@ import static dev.theriac.backend.vector.Lanes.LENGTH;
 import static dev.theriac.backend.vector.Lanes.SPECIES;
 
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorOperators;
-import jdk.incubator.vector.VectorShape;
-import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Brings blocks of the operands into the order in which the register tiles read them. Strides are
@@ -37,10 +32,6 @@ final class GemmPack {
       this.bytes = bytes;
     }
   }
-
-  private static final VectorSpecies<Integer> INTS = SPECIES.withLanes(int.class);
-  private static final VectorSpecies<Short> SHORTS =
-      VectorSpecies.of(short.class, VectorShape.forBitSize(Math.max(64, 16 * LENGTH)));
 
   /** Block size of the transposition: the widest that the vector width and the compiler allow. */
   private static final int SQUARE = JitDirectives.LARGE_KERNELS ? LENGTH : Math.min(8, LENGTH);
@@ -334,25 +325,12 @@ final class GemmPack {
 
   private static void widen(Element type, long from, long to, int count) {
     if (type == Element.BF16) {
-      int done = widenBf16(from, to, count);
+      int done = count & -LENGTH;
+      HalfLoops.fromBf16(from, to, done);
       gatherHalf(type, from + 2L * done, 2, count - done, to + 4L * done, 4);
     } else {
       gatherHalf(type, from, 2, count, to, 4);
     }
-  }
-
-  private static int widenBf16(long from, long to, int count) {
-    int i = 0;
-    for (; i <= count - LENGTH; i += LENGTH) {
-      IntVector bits =
-          (IntVector)
-              ShortVector.fromMemorySegment(SHORTS, ALL, from + 2L * i, LE)
-                  .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0);
-      bits.lanewise(VectorOperators.LSHL, 16)
-          .reinterpretAsFloats()
-          .intoMemorySegment(ALL, to + 4L * i, LE);
-    }
-    return i;
   }
 
   private static void zeroLanes(long to, int depth, long step, int columns) {

@@ -34,7 +34,7 @@ record NormForward(
   private void plain(long i, long at, long scratch) {
     if (r == 0) NormLoops.squares(x + at, n, scratch);
     else NormLoops.addSquares(x + at, r + at, s + at, n, scratch);
-    NormStatistics.plain(n, eps, rstd + 4 * i, scratch);
+    NormStatistics.plain(s + at, n, eps, rstd + 4 * i, scratch);
     NormLoops.scale(s + at, w, y + at, Host.getFloat(rstd + 4 * i), n);
   }
 
@@ -67,7 +67,7 @@ record NormForward(
         double value = Host.getFloat(from + 4L * k);
         squares += value * value;
       }
-      NormStatistics.write(n, eps, rstd + 4 * i, squares);
+      NormStatistics.plain(from, n, eps, rstd + 4 * i, squares);
     } else {
       statistics(from, whole, i, scratch);
     }
@@ -97,6 +97,10 @@ record NormForward(
         double off = (double) Host.getFloat(from + 4L * k) - shift;
         squares += off * off;
         sum += off;
+      }
+      if (!(squares < Double.POSITIVE_INFINITY)) {
+        NormStatistics.large(from, n, eps, mean + 4 * i, rstd + 4 * i);
+        return;
       }
       if (again || !NormStatistics.cancels(n, sum, squares)) {
         NormStatistics.write(n, eps, mean + 4 * i, rstd + 4 * i, shift, sum, squares);

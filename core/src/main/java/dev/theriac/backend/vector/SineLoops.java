@@ -54,7 +54,8 @@ final class SineLoops {
       c = c.fma(z, z.fma(-0.5f, 1f));
       IntVector q = m.reinterpretAsInts().add(quarter);
       IntVector sign = q.and(2).lanewise(LSHL, 30);
-      IntVector bits = s.reinterpretAsInts();
+      // k and the parts lose the sign of zero.
+      IntVector bits = s.blend(v, v.compare(EQ, 0f)).reinterpretAsInts();
       bits = bits.blend(c.reinterpretAsInts(), q.and(1).compare(EQ, 1));
       boolean far = !v.abs().compare(VectorOperators.LE, END).allTrue();
       bits = bits.lanewise(XOR, sign);
@@ -88,7 +89,8 @@ final class SineLoops {
       c = c.fma(z, z.fma(-0.5f, 1f));
       IntVector q = m.reinterpretAsInts().add(quarter);
       IntVector sign = q.and(2).lanewise(LSHL, 30);
-      IntVector bits = s.reinterpretAsInts();
+      // k and the parts lose the sign of zero.
+      IntVector bits = s.blend(v, v.compare(EQ, 0f)).reinterpretAsInts();
       bits = bits.blend(c.reinterpretAsInts(), q.and(1).compare(EQ, 1));
       boolean far = !v.abs().compare(VectorOperators.LE, END).allTrue();
       FloatVector f = bits.lanewise(XOR, sign).reinterpretAsFloats().mul(w);

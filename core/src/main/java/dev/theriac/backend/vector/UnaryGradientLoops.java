@@ -29,7 +29,6 @@ import static dev.theriac.backend.vector.Lanes.ALL;
 import static dev.theriac.backend.vector.Lanes.LE;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 import static dev.theriac.backend.vector.Lanes.SPECIES;
-import static jdk.incubator.vector.VectorOperators.EQ;
 import static jdk.incubator.vector.VectorOperators.GE;
 import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.LSHL;
@@ -46,13 +45,13 @@ import jdk.incubator.vector.VectorMask;
 final class UnaryGradientLoops {
   private UnaryGradientLoops() {}
 
-  /** f = |x|; 0 at 0. */
+  /** f = |x|; 0 at 0, NaN at NaN. */
   static void abs(long x, long g, long d, int n) {
     for (int i = 0; i < n; i += LENGTH) {
       long o = 4L * i;
       FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x + o, LE);
       FloatVector k = FloatVector.fromMemorySegment(SPECIES, ALL, g + o, LE);
-      FloatVector r = k.blend(k.neg(), v.compare(LT, 0f)).blend(0f, v.compare(EQ, 0f));
+      FloatVector r = v.mul(k).blend(k, v.compare(GT, 0f)).blend(k.neg(), v.compare(LT, 0f));
       r.intoMemorySegment(ALL, d + o, LE);
     }
   }

@@ -230,9 +230,10 @@ final class UnaryLoops {
       e = e.mul(eM.reinterpretAsInts().lanewise(LSHL, 23).reinterpretAsFloats());
       FloatVector r = FloatVector.broadcast(SPECIES, -2f).div(e.add(1f)).add(1f);
       r = r.blend(1f, t.compare(GT, 40f));
+      r = r.blend(p, a.compare(LT, 0.625f));
+      // Also that of zero, which the polynomial loses.
       IntVector sign = v.reinterpretAsInts().and(0x80000000);
       r = r.reinterpretAsInts().or(sign).reinterpretAsFloats();
-      r = r.blend(p, a.compare(LT, 0.625f));
       r.intoMemorySegment(ALL, y + o, LE);
     }
   }

@@ -144,7 +144,7 @@ final class VectorExperts implements ExpertKernels {
             long start = Host.getLong(tokenStart.address() + 8 * t);
             long stop = Host.getLong(tokenStart.address() + 8 * (t + 1));
             long to = y.address() + 4 * t * d;
-            if (start == stop && from == 0) clear(to, d);
+            if (start == stop && from == 0) Moves.clear(to, d);
             for (long i = start; i < stop; i++) {
               long row = Host.getLong(tokenRow.address() + 8 * i);
               if (row < from || row >= end) continue;
@@ -156,12 +156,6 @@ final class VectorExperts implements ExpertKernels {
             }
           }
         });
-  }
-
-  private static void clear(long to, int n) {
-    int whole = n & -LENGTH;
-    Moves.fill(to, whole, 0);
-    for (int i = whole; i < n; i++) Host.setFloat(to + 4L * i, 0);
   }
 
   private static void scaledAdd(long x, float scale, long y, int n) {

@@ -135,8 +135,9 @@ final class VectorOptim implements OptimKernels {
   private static boolean nonZero(long at, long n) {
     long end = at + 4 * n;
     int block = 4 * LENGTH;
-    for (; at + 4L * block <= end; at += 4L * block) {
+    while (at + 4L * block <= end) {
       if (OptimLoops.anyBits(at, block) != 0) return true;
+      at += 4L * block;
       // As long as there is nothing, larger pieces.
       block = (int) Math.min(ZEROS_BLOCK, Math.max(4L * LENGTH, (end - at) / 8 & -4L * LENGTH));
     }

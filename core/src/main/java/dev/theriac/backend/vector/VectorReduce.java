@@ -202,9 +202,8 @@ final class VectorReduce implements ReduceKernels {
         x.size(0),
         Math.max(1, GRAIN / Math.max(LENGTH, columns)),
         (from, to) -> {
-          long scratch = Tails.vectors(1);
           for (long r = from; r < to; r++) {
-            Host.setLong(po + 8 * r, ExtremeLoops.argmax(px + r * step, (int) columns, scratch));
+            Host.setLong(po + 8 * r, ExtremeLoops.argmax(px + r * step, (int) columns));
           }
         });
   }

@@ -53,12 +53,10 @@ final class VectorSoftmax implements SoftmaxKernels {
     }
   }
 
-  /** Scales one row, exponentiates the next and looks for the maximum of the one after it. */
+  /** Exponentiates a row while it looks for the maximum of the next, then scales it. */
   private static void together(long x, long y, long rows, int n, long tail) {
     long scratch = tail + 2 * BYTES;
     long stride = 4L * n;
-    long last = 0;
-    float scale = 0;
     float max = SoftmaxLoops.max(x, n);
     for (long r = 0; r < rows; r++, x += stride, y += stride) {
       long next = r + 1 < rows ? x + stride : x;

@@ -140,6 +140,17 @@ abstract class KernelFixture {
     }
   }
 
+  /** {@link #assertClose}, and where both are zeros, of equal signs. */
+  static void assertCloseWithSigns(
+      String what, Strided actual, Strided expected, double relative, double scale) {
+    assertClose(what, actual, expected, relative, scale);
+    double[] a = values(actual);
+    double[] e = values(expected);
+    for (int i = 0; i < a.length; i++) {
+      if (a[i] == 0 && e[i] == 0) assertThat(a[i]).as("%s, element %d", what, i).isEqualTo(e[i]);
+    }
+  }
+
   /** The results do not depend on the number of threads, bit for bit. */
   static void assertSameForThreads(Supplier<Strided[]> run) {
     Workers.setThreads(1);

@@ -48,7 +48,39 @@ class VectorElementwiseTest extends KernelFixture {
     Strided expected = run(empty(SPECIAL.length), y -> scalar.elementwise().unary(kind, x, y));
     Strided actual = run(empty(SPECIAL.length), y -> vector.elementwise().unary(kind, x, y));
     // Tiny results of the sigmoid family are flushed to zero: at 89 times 1e-38 that shows.
-    assertClose(kind + "", actual, expected, tolerance(kind), kind == UnaryKind.EXP ? 0 : 1e-30);
+    double scale = kind == UnaryKind.EXP ? 0 : 1e-30;
+    assertCloseWithSigns(kind + "", actual, expected, tolerance(kind), scale);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void gradientOfSpecialValues(UnaryKind kind) {
+    Strided x = of(SPECIAL);
+    int n = SPECIAL.length;
+    Strided y = run(empty(n), o -> scalar.elementwise().unary(kind, x, o));
+    for (float grad : new float[] {1, -3}) {
+      Strided g = run(empty(n), o -> scalar.elementwise().fill(o, grad));
+      Strided e = run(empty(n), d -> scalar.elementwise().unaryGradient(kind, x, y, g, d));
+      Strided a = run(empty(n), d -> vector.elementwise().unaryGradient(kind, x, y, g, d));
+      assertCloseWithSigns(kind + "", a, e, 2e-6, 1);
+    }
+  }
+
+  /** Where the formulas are infinity times 0. */
+  @Test
+  void derivativesAtInfinityAreTheirLimits() {
+    Strided x = of(Float.NEGATIVE_INFINITY, Float.POSITIVE_INFINITY);
+    Strided g = of(1, 1);
+    for (UnaryKind kind :
+        new UnaryKind[] {
+          UnaryKind.SILU, UnaryKind.QUICK_GELU, UnaryKind.GELU, UnaryKind.GELU_TANH
+        }) {
+      for (var backend : new dev.theriac.backend.Backend[] {scalar, vector}) {
+        Strided y = run(empty(2), o -> backend.elementwise().unary(kind, x, o));
+        Strided d = run(empty(2), o -> backend.elementwise().unaryGradient(kind, x, y, g, o));
+        assertThat(values(d)).as("%s on %s", kind, backend.name()).containsExactly(0, 1);
+      }
+    }
   }
 
   /** Near multiples of pi/2, where digits are lost unless pi is known to many, and far out. */

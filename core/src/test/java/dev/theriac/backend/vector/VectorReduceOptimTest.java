@@ -150,6 +150,22 @@ class VectorReduceOptimTest extends KernelFixture {
     }
   }
 
+  /** Long slices are read in blocks that grow. */
+  @Test
+  void oneElementIsFoundWhereverItStands() {
+    boolean[] out = new boolean[1];
+    for (int n : new int[] {1000, 5000, 40_000}) {
+      Strided x = empty(1, n);
+      vector.elementwise().fill(x, 0);
+      for (int at = 0; at < n; at++) {
+        Host.setFloat(x.address() + 4L * at, 1e-30f);
+        vector.optim().nonZero(x, out);
+        if (!out[0]) throw new AssertionError("element " + at + " of " + n);
+        Host.setFloat(x.address() + 4L * at, 0);
+      }
+    }
+  }
+
   @Test
   void sumOfSquaresIsFloat64() {
     for (long n : new long[] {0, 1, 7, 8, 129, 100_000}) {

@@ -200,6 +200,40 @@ class VectorRowsTest extends KernelFixture {
     assertClose("rstd", a[2], e[2], 2e-6, 0);
   }
 
+  /** Rows whose sums or squares F32 does not hold, and rows with elements that are no numbers. */
+  @ParameterizedTest
+  @CsvSource({"1", "5", "64", "129", "512"})
+  void normOfLargeElements(int columns) {
+    Strided w = random(columns);
+    Strided zero = run(empty(2, columns), o -> scalar.elementwise().fill(o, 0));
+    for (float large : new float[] {1e38f, 3e38f, 1e20f, 1e19f, INF, Float.NaN}) {
+      for (boolean constant : new boolean[] {true, false}) {
+        Strided x = random(2, columns);
+        for (int i = 0; i < columns; i++) {
+          boolean negative = !constant && i % 2 == 1;
+          Host.setFloat(x.address() + 4L * i, (negative ? -0.5f : 1) * large);
+        }
+        Strided[][] out = new Strided[2][];
+        for (int k = 0; k < 2; k++) {
+          NormKernels norm = k == 0 ? scalar.norm() : vector.norm();
+          Strided[] o = new Strided[12];
+          for (int i = 0; i < 12; i++) o[i] = i < 6 ? empty(2, columns) : empty(2);
+          norm.layerNorm(x, w, w, 1e-5f, o[0], o[6], o[7]);
+          norm.addLayerNorm(x, zero, w, w, 1e-5f, o[1], o[2], o[8], o[9]);
+          norm.rmsNorm(x, w, 1e-5f, o[3], o[10]);
+          norm.addRmsNorm(x, zero, w, 1e-5f, o[4], o[5], o[11]);
+          out[k] = o;
+        }
+        for (int i = 0; i < 12; i++) {
+          String what = "result " + i + " of " + large + (constant ? "" : " and -" + large);
+          double size = Float.isFinite(large) ? large : 3;
+          double scale = i == 6 || i == 8 ? size : i < 6 ? 3 : 0;
+          assertClose(what, out[1][i], out[0][i], 4e-6, scale);
+        }
+      }
+    }
+  }
+
   /** One operation gives the bits of two. */
   @ParameterizedTest
   @CsvSource({"0, 5", "1, 1", "5, 15", "2, 16", "7, 129", "41, 2048"})

@@ -3,11 +3,16 @@ package dev.theriac.backend.vector;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.theriac.backend.BinaryKind;
+import dev.theriac.backend.CompareKind;
+import dev.theriac.backend.NormKernels;
 import dev.theriac.backend.OptimKernels;
+import dev.theriac.backend.QuantisedKernels.Weights;
 import dev.theriac.backend.ReduceKind;
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.backend.Workers;
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Layout;
+import dev.theriac.tensor.QuantisedFormat;
 import dev.theriac.tensor.Strided;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -15,6 +20,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
@@ -50,6 +56,11 @@ class VectorTiersTest extends KernelFixture {
     assertThat(output).contains(MARK + here);
   }
 
+  @AfterEach
+  void waitForKernels() {
+    FewRowsWarmUp.always = false;
+  }
+
   /** Runs in the other JVM. */
   public static void main(String[] args) {
     System.out.println(MARK + new VectorTiersTest().hash());
@@ -63,8 +74,6 @@ class VectorTiersTest extends KernelFixture {
     Strided g = data.random(3, 75);
     Strided w = data.random(75);
     for (UnaryKind kind : UnaryKind.values()) {
-      // The scalar kernels of these two are not the subject.
-      if (kind == UnaryKind.SIN || kind == UnaryKind.COS) continue;
       Strided y = run(empty(3, 75), o -> vector.elementwise().unary(kind, x, o));
       out.add(y);
       out.add(run(empty(3, 75), o -> vector.elementwise().unaryGradient(kind, x, y, g, o)));
@@ -87,7 +96,14 @@ class VectorTiersTest extends KernelFixture {
             empty(3, 75),
             o -> vector.norm().layerNormGradient(x, w, mean, rstd, g, o, false, dw, db)));
     out.addAll(List.of(mean, rstd, dw, db));
-    out.add(run(empty(3), o -> vector.reduce().reduce(ReduceKind.SUM, x, 1, o)));
+    for (ReduceKind kind : ReduceKind.values()) {
+      out.add(run(empty(3), o -> vector.reduce().reduce(kind, x, 1, o)));
+    }
+    out.add(run(empty(DType.I64, 3), o -> vector.reduce().argmax(x, o)));
+    out.add(run(empty(3), o -> vector.softmax().logSumExp(x, o)));
+    norms(x, g, w, out);
+    moves(x, g, out);
+    products(data, out);
     Strided losses = empty(3);
     Strided lse = empty(3);
     vector.loss().crossEntropy(x, ofLongs(1, 2, 3), -100, losses, lse);
@@ -99,6 +115,72 @@ class VectorTiersTest extends KernelFixture {
     out.addAll(List.of(x, m, v));
     int[] hashes = out.stream().mapToInt(o -> Arrays.hashCode(bits(o))).toArray();
     return Arrays.toString(hashes);
+  }
+
+  private void norms(Strided x, Strided g, Strided w, List<Strided> out) {
+    // 64 columns are whole vectors of every width, 75 are not.
+    for (long columns : new long[] {64, 75}) {
+      Strided wide = empty(3, columns);
+      Strided rest = empty(3, columns);
+      vector.elementwise().copy(x.with(x.layout().slice(1, 0, columns)), wide);
+      vector.elementwise().copy(g.with(g.layout().slice(1, 0, columns)), rest);
+      Strided scale = w.with(w.layout().slice(0, 0, columns));
+      Strided[] o = {empty(3), empty(3), empty(3), empty(3), empty(columns)};
+      Strided sum = empty(3, columns);
+      NormKernels norm = vector.norm();
+      out.add(
+          run(
+              empty(3, columns),
+              y -> norm.addLayerNorm(wide, rest, scale, scale, 1e-5f, sum, y, o[0], o[1])));
+      out.add(run(empty(3, columns), y -> norm.addRmsNorm(wide, rest, scale, 1e-5f, sum, y, o[2])));
+      out.add(run(empty(3, columns), y -> norm.rmsNorm(wide, scale, 1e-5f, y, o[3])));
+      out.add(
+          run(copyOf(rest), dx -> norm.rmsNormGradient(wide, scale, o[3], rest, dx, true, o[4])));
+      out.add(sum);
+      out.addAll(List.of(o));
+    }
+  }
+
+  private void moves(Strided x, Strided g, List<Strided> out) {
+    for (CompareKind kind : CompareKind.values()) {
+      Strided yes = run(empty(DType.BOOL, 3, 75), o -> vector.elementwise().compare(kind, x, g, o));
+      out.add(yes);
+      out.add(run(empty(3, 75), o -> vector.elementwise().where(yes, x, g, o)));
+      out.add(run(empty(3, 75), o -> vector.elementwise().copy(yes, o)));
+    }
+    for (DType type : new DType[] {DType.BF16, DType.F16}) {
+      Strided half = run(empty(type, 3, 75), o -> vector.elementwise().copy(x, o));
+      out.add(half);
+      out.add(run(empty(3, 75), o -> vector.elementwise().copy(half, o)));
+    }
+  }
+
+  /** Products of few rows, with dense and with quantised weights. */
+  private void products(KernelFixture data, List<Strided> out) {
+    FewRowsWarmUp.always = true;
+    QuantisedWarmUp.use(true);
+    Strided weights = data.random(33, 64);
+    Strided half = run(empty(DType.BF16, 33, 64), o -> vector.elementwise().copy(weights, o));
+    List<Weights> quantised = new ArrayList<>();
+    for (QuantisedFormat format : QuantisedFormat.values()) {
+      Strided bytes = empty(DType.U8, format.bytes(33, 64));
+      // What fills up a group is nobody's.
+      vector.elementwise().fill(bytes, 0);
+      Weights w = new Weights(bytes, format, 33, 64);
+      vector.quantised().quantise(weights, w);
+      out.add(bytes);
+      quantised.add(w);
+    }
+    for (long rows : new long[] {1, 3, 13}) {
+      Strided a = data.random(rows, 64);
+      for (Strided b : new Strided[] {weights, half}) {
+        Strided turned = b.with(b.layout().permute(1, 0));
+        out.add(run(empty(rows, 33), c -> vector.matmul().matmul(a, turned, null, c, false)));
+      }
+      for (Weights w : quantised) {
+        out.add(run(empty(rows, 33), c -> vector.quantised().linear(a, w, null, c)));
+      }
+    }
   }
 
   private void attention(KernelFixture data, List<Strided> out) {
