@@ -33,8 +33,8 @@ final class OptimChecks {
           long n = a.rows * a.columns;
           Strided x = a.random(4, a.rows, a.columns);
           for (long i = n; i < 3 * n; i++) Host.setFloat(x.address() + 4 * i, -0.0f);
-          // The third is zero but for one element in its middle.
-          Host.setFloat(x.address() + 4 * (2 * n + n / 2), 1);
+          // The third is zero but for one element away from both ends.
+          Host.setFloat(x.address() + 4 * (2 * n + n / 3), 1);
           boolean[] found = new boolean[4];
           Strided out = a.result(4);
           return b -> {
