@@ -150,7 +150,8 @@ abstract class KernelFixture {
       // Not isEqualTo of primitives, for which the two zeros are equal.
       boolean zeros = a[i] == 0 && e[i] == 0;
       if (zeros && Double.compare(a[i], e[i]) != 0) {
-        throw new AssertionError("%s: element %d is %s, expected %s".formatted(what, i, a[i], e[i]));
+        throw new AssertionError(
+            "%s: element %d is %s, expected %s".formatted(what, i, a[i], e[i]));
       }
     }
   }
