@@ -76,8 +76,16 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--python",
       paramLabel = "PATH",
-      description = "A Python with torch whose loop and grouped_mm run as well (dispatch).")
+      description =
+          "A Python with torch whose loop and grouped_mm (dispatch) or training steps"
+              + " (performance) run as well.")
   private Path python;
+
+  @Option(
+      names = "--quickstart",
+      paramLabel = "DIR",
+      description = "A quickstart's folder, to time a start up to the first token (performance).")
+  private Path quickstart;
 
   @Option(names = "--rounds", defaultValue = "0", description = "Rounds (default: by benchmark).")
   private int rounds;
@@ -110,6 +118,7 @@ final class BenchCommand implements Callable<Integer> {
               cases,
               rounds,
               seconds,
+              quickstart,
               line -> {
                 if (!theriac.quiet()) theriac.err().println(line);
               });

@@ -137,9 +137,13 @@ class LauncherTest {
     assertThat(run(theriac, "bench", "gemm", "--no-rival").out()).doesNotContain("bench.rival");
     assertThat(calls()).isEqualTo(1);
 
+    Path old = home.resolve("bench/target/rival/old-1.0.jar");
+    Files.createDirectories(old.getParent());
+    Files.writeString(old, "");
     Run first = run(theriac, "bench", "gemm");
     assertThat(first.err()).contains("fetching libtorch and OpenBLAS for the comparison, once");
     assertThat(first.out()).contains(rival);
+    assertThat(old).doesNotExist();
     assertThat(calls()).isEqualTo(2);
     assertThat(run(theriac, "bench", "gemm").out()).contains(rival);
     assertThat(calls()).isEqualTo(2);

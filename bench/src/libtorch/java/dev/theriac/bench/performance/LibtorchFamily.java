@@ -125,6 +125,11 @@ public final class LibtorchFamily implements Engine {
     }
   }
 
+  @Override
+  public void restart() {
+    forget();
+  }
+
   private void forget() {
     for (PtNDArray old : results) old.close();
     results = new PtNDArray[0];

@@ -252,6 +252,8 @@ def main():
             answer = "%.6g %.6g %d" % (np.median(times), min(times), len(times))
         elif words[0] == "values":
             answer = " ".join(repr(step.loss(int(w))) for w in words[2:])
+        elif words[0] == "restart":
+            step, name, answer = None, None, ""
         elif words[0] == "resident":
             answer = str(resident())
         else:

@@ -17,6 +17,8 @@ import java.util.function.Consumer;
  * @param cases parts of the names of cases to run, or empty for all; only {@code performance}
  * @param rounds how often, or 0 for the benchmark's own choice
  * @param seconds of a measurement in a round, or 0 for the benchmark's own choice
+ * @param quickstart a folder that {@code theriac quickstart} wrote, or null; only {@code
+ *     performance}
  * @param note takes a line that tells how far things are
  */
 public record BenchOptions(
@@ -29,7 +31,23 @@ public record BenchOptions(
     List<String> cases,
     int rounds,
     double seconds,
+    Path quickstart,
     Consumer<String> note) {
+  /** Without a quickstart's folder. */
+  public BenchOptions(
+      List<Integer> threads,
+      boolean full,
+      boolean rivals,
+      String rivalClassPath,
+      Path python,
+      List<String> only,
+      List<String> cases,
+      int rounds,
+      double seconds,
+      Consumer<String> note) {
+    this(threads, full, rivals, rivalClassPath, python, only, cases, rounds, seconds, null, note);
+  }
+
   /** All cases. */
   public BenchOptions(
       List<Integer> threads,

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import tools.jackson.databind.json.JsonMapper;
@@ -133,7 +134,9 @@ public final class BenchReport {
     out.put("wanted_ratio", row.wanted().ratio());
     out.put("wanted_of_bound", row.wanted().share());
     out.put("wanted_us", row.wanted().micros());
+    out.put("wanted_gbytes_per_s", row.wanted().gigabytes());
     out.put("missed", row.missed());
+    out.put("standing", row.standing().name().toLowerCase(Locale.ROOT));
     Map<String, Object> others = new LinkedHashMap<>();
     row.others().forEach((k, v) -> others.put(k, rounded(v)));
     out.put("others_median_us", others);
@@ -145,7 +148,7 @@ public final class BenchReport {
     out.put("name", finding.name());
     out.put("shape", finding.shape());
     out.put("threads", finding.threads());
-    out.put("value", rounded(finding.value()));
+    out.put("value", Double.isNaN(finding.value()) ? null : rounded(finding.value()));
     out.put("most", finding.most());
     out.put("met", finding.met());
     out.put("text", finding.text());

@@ -25,6 +25,11 @@ public interface Engine extends AutoCloseable {
    */
   double[] values(String tensor, long[] indices);
 
+  /**
+   * Forgets what was set up, so that the next call begins with the inputs as they were at first.
+   */
+  default void restart() {}
+
   /** Highest off-heap bytes during one call, above what was held before; -1 where not known. */
   default long peakBytes(String stage) {
     return -1;

@@ -188,13 +188,13 @@ final class HtmlPage {
     for (Finding f : findings) {
       boolean missed = f.met() != null && !f.met();
       add(
-          "<tr><td>%s</td><td class=\"text\">%s</td><td>%d</td><td%s>%.3f%s</td><td>%s</td>"
+          "<tr><td>%s</td><td class=\"text\">%s</td><td>%d</td><td%s>%s%s</td><td>%s</td>"
               + "<td class=\"text\">%s</td></tr>",
           escape(f.name()),
           escape(f.shape()),
           f.threads(),
           missed ? " class=\"missed\"" : "",
-          f.value(),
+          Double.isNaN(f.value()) ? "not compared" : "%.3f".formatted(f.value()),
           missed ? " missed" : "",
           f.most() == null ? "" : f.most().toString(),
           escape(f.text()));

@@ -25,15 +25,13 @@ final class MarkdownTable {
     report
         .ceilings()
         .forEach((threads, c) -> line("%s: %s.", TextTable.threads(threads), TextTable.rates(c)));
-    long wanted =
-        report.rows().stream()
-            .filter(r ->
-                r.wanted().ratio() != null
-                    || r.wanted().share() != null
-                    || r.wanted().micros() != null)
-            .count();
-    long missed = report.rows().stream().filter(r -> !r.missed().isEmpty()).count();
-    line("- %d of %d rows with a target reach it", wanted - missed, wanted);
+    long reached = count(report, Row.Standing.REACHED);
+    long open = count(report, Row.Standing.NOT_COMPARED);
+    line(
+        "- %d of %d rows with a target reach it%s",
+        reached,
+        reached + count(report, Row.Standing.MISSED),
+        open == 0 ? "" : "; %d more were not compared".formatted(open));
     List<String> shapes = report.rows().stream().map(Row::shape).distinct().toList();
     for (String shape : shapes) {
       line("");
@@ -67,10 +65,22 @@ final class MarkdownTable {
           f.name(),
           f.shape(),
           f.threads(),
-          figure(f.value()),
+          Double.isNaN(f.value()) ? "not compared" : figure(f.value()),
           f.most() == null ? "" : figure(f.most()),
           f.text() + (Boolean.FALSE.equals(f.met()) ? "; **missed**" : ""));
     }
+  }
+
+  private static long count(BenchReport report, Row.Standing standing) {
+    return report.rows().stream().filter(r -> r.standing() == standing).count();
+  }
+
+  private static String verdict(Row row) {
+    return switch (row.standing()) {
+      case MISSED -> "**" + String.join(", ", row.missed()) + "**";
+      case NOT_COMPARED -> "not compared";
+      default -> "";
+    };
   }
 
   private void row(Row row) {
@@ -79,6 +89,7 @@ final class MarkdownTable {
     if (row.gflops() != null) rate = figure(row.gflops()) + " GFLOP/s";
     if (row.gigabytes() != null) rate = figure(row.gigabytes()) + " GB/s";
     Row.Wanted w = row.wanted();
+    if (w.gigabytes() != null) rate += " (at least %s)".formatted(w.gigabytes());
     cells(
         name[0],
         name.length > 1 ? name[1] : "",
@@ -92,7 +103,7 @@ final class MarkdownTable {
         row.rivalMedianUs() == null ? "" : TextTable.micros(row.rivalMedianUs()),
         row.ratio() == null ? "" : "%.2f".formatted(row.ratio()),
         w.ratio() == null ? "" : figure(w.ratio()),
-        row.missed().isEmpty() ? "" : "**" + String.join(", ", row.missed()) + "**");
+        verdict(row));
     row.others()
         .forEach((other, micros) -> {
           if (other.equals(row.rival())) return;

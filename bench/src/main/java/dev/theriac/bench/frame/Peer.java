@@ -14,8 +14,8 @@ import java.util.Locale;
  * One engine in a JVM of its own, driven by lines on standard input; each is answered with one line
  * that begins with {@code "= "}. Commands, words parted by tabs: {@code stages}, {@code run STAGE
  * SECONDS} (median and fastest microseconds, calls), {@code values TENSOR INDEX...}, {@code bytes
- * STAGE}, {@code resident} (peak, in bytes), {@code peak MILLIS} (GFLOP/s), {@code bandwidth
- * MILLIS} and {@code copy MILLIS} (GB/s). {@code moe_peer.py} speaks the same.
+ * STAGE}, {@code restart}, {@code resident} (peak, in bytes), {@code peak MILLIS} (GFLOP/s), {@code
+ * bandwidth MILLIS} and {@code copy MILLIS} (GB/s). {@code moe_peer.py} speaks the same.
  */
 public final class Peer {
   private static final int MOST_CALLS = 200_000;
@@ -48,6 +48,10 @@ public final class Peer {
         yield values.toString();
       }
       case "bytes" -> Long.toString(engine.peakBytes(words[1]));
+      case "restart" -> {
+        engine.restart();
+        yield "";
+      }
       case "resident" -> Long.toString(residentPeak());
       case "peak" -> format("%.6g", Ceilings.fma(threads, Integer.parseInt(words[1])));
       case "bandwidth" -> format("%.6g", Ceilings.read(threads, Integer.parseInt(words[1])));

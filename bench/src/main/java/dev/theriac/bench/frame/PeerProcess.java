@@ -52,16 +52,17 @@ public final class PeerProcess implements AutoCloseable {
         threads);
   }
 
-  /** Our engine in a JVM with the options of the launcher, to see the memory that it takes. */
+  /**
+   * Our engine in a JVM with the options of the launcher, to see the memory that it takes.
+   *
+   * @throws IOException outside a source tree, where those options are not to be found
+   */
   public static PeerProcess asUsersStartIt(String bench, String problem, int threads)
       throws IOException {
     return new PeerProcess(
         List.of(
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "--add-modules=jdk.incubator.vector",
-            "--enable-native-access=ALL-UNNAMED",
-            "-XX:+UseParallelGC",
-            "-Xmn64m",
+            "@" + SourceTree.folder().resolve(SourceTree.OPTIONS),
             "-cp",
             System.getProperty("java.class.path"),
             Peer.class.getName(),
@@ -121,6 +122,11 @@ public final class PeerProcess implements AutoCloseable {
     return Arrays.stream(ask(command.toString()).strip().split(" "))
         .mapToDouble(Double::parseDouble)
         .toArray();
+  }
+
+  /** See {@link Engine#restart}. */
+  public void restart() throws IOException {
+    ask("restart");
   }
 
   /** See {@link Engine#peakBytes}. */

@@ -13,7 +13,8 @@ import java.util.Set;
 
 /**
  * Engines side by side on one problem with one thread count. Rounds alternate between them so that
- * a busy machine hits all alike; ratios are taken within a round. The first engine is ours.
+ * a busy machine hits all alike, and which goes first alternates too; ratios are taken within a
+ * round. The first engine is ours.
  */
 public final class Rounds implements AutoCloseable {
   private static final double WARM_SECONDS = 0.2;
@@ -114,7 +115,7 @@ public final class Rounds implements AutoCloseable {
     }
     for (int round = 0; round < turns; round++) {
       for (String stage : stages) {
-        for (PeerProcess peer : peers) {
+        for (PeerProcess peer : round % 2 == 0 ? peers : peers.reversed()) {
           double[] times = micros.getOrDefault(stage, Map.of()).get(peer);
           if (times == null) continue;
           times[round] = peer.run(stage, whole.contains(stage) ? seconds : seconds / 5).median();

@@ -46,17 +46,49 @@ public record Row(
    * @param ratio to the rival, at least
    * @param share of the bound, at least
    * @param micros at most
+   * @param gigabytes 10^9 bytes per second, at least
    */
-  public record Wanted(Double ratio, Double share, Double micros) {
+  public record Wanted(Double ratio, Double share, Double micros, Double gigabytes) {
     public static final Wanted NOTHING = new Wanted(null, null, null);
+
+    /** Without a rate. */
+    public Wanted(Double ratio, Double share, Double micros) {
+      this(ratio, share, micros, null);
+    }
   }
 
-  /** What of {@link #wanted} is not reached: "ratio", "share", "time". */
+  /** How a row stands to what is wanted. */
+  public enum Standing {
+    /** Nothing is wanted. */
+    NO_TARGET,
+    REACHED,
+    MISSED,
+    /**
+     * Nothing is missed, but a figure is not there, such as a ratio to a rival that did not run.
+     */
+    NOT_COMPARED
+  }
+
+  /** See {@link Standing}. */
+  public Standing standing() {
+    if (wanted.equals(Wanted.NOTHING)) return Standing.NO_TARGET;
+    if (!missed().isEmpty()) return Standing.MISSED;
+    boolean open =
+        wanted.ratio != null && ratio == null
+            || wanted.share != null && ofBound == null
+            || wanted.gigabytes != null && gigabytes == null;
+    return open ? Standing.NOT_COMPARED : Standing.REACHED;
+  }
+
+  /** What of {@link #wanted} is not reached: "ratio", "share", "time", "rate". */
   public List<String> missed() {
     List<String> missed = new ArrayList<>();
     if (wanted.ratio != null && ratio != null && ratio < wanted.ratio) missed.add("ratio");
     if (wanted.share != null && ofBound != null && ofBound < wanted.share) missed.add("share");
     if (wanted.micros != null && medianUs > wanted.micros) missed.add("time");
+    if (wanted.gigabytes != null && gigabytes != null && gigabytes < wanted.gigabytes) {
+      missed.add("rate");
+    }
     return missed;
   }
 

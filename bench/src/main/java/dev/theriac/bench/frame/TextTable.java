@@ -47,12 +47,14 @@ final class TextTable {
     if (!report.findings().isEmpty()) line("");
     for (Finding f : report.findings()) {
       line(
-          "%s, %s, %s: %.3f%s (%s)",
+          "%s, %s, %s: %s%s (%s)",
           f.name(),
           f.shape(),
           threads(f.threads()),
-          f.value(),
-          f.most() == null ? "" : " of at most " + f.most() + (f.met() ? "" : ": missed"),
+          Double.isNaN(f.value()) ? "not compared" : "%.3f".formatted(f.value()),
+          f.most() == null
+              ? ""
+              : " of at most " + f.most() + (Boolean.FALSE.equals(f.met()) ? ": missed" : ""),
           f.text());
     }
   }
@@ -76,9 +78,11 @@ final class TextTable {
     if (w.ratio() != null) text.append(" ratio ").append(w.ratio());
     if (w.share() != null) text.append(" share ").append(Math.round(100 * w.share())).append(" %");
     if (w.micros() != null) text.append(" at most ").append(w.micros()).append(" us");
+    if (w.gigabytes() != null) text.append(" at least ").append(w.gigabytes()).append(" GB/s");
     if (text.isEmpty()) return "";
     text.insert(0, "  wanted:");
     if (!row.missed().isEmpty()) text.append(", missed: ").append(String.join(", ", row.missed()));
+    if (row.standing() == Row.Standing.NOT_COMPARED) text.append(", not compared");
     return text.toString();
   }
 

@@ -1,5 +1,9 @@
 package dev.theriac.bench.performance;
 
+import static dev.theriac.bench.performance.Turns.IN_TURN;
+import static dev.theriac.bench.performance.Turns.each;
+import static dev.theriac.bench.performance.Turns.inTurn;
+
 import dev.theriac.backend.Backend;
 import dev.theriac.backend.BinaryKind;
 import dev.theriac.backend.UnaryKind;
@@ -36,19 +40,21 @@ final class ElementwiseFamily implements Family {
     return cases;
   }
 
+  /** A call takes {@link Turns#IN_TURN} sets of tensors; results are those of the last. */
   private static Case of(String operation, int inputs, int outputs) {
-    double elements = (double) ROWS * COLUMNS;
+    double elements = (double) IN_TURN * ROWS * COLUMNS;
     Case c =
-        Case.of(operation, ROWS + "x" + COLUMNS)
+        Case.of(operation, IN_TURN + "x" + ROWS + "x" + COLUMNS)
             .work(0, 4 * elements * (inputs + outputs), Floor.COPY)
             .tolerance(2e-6, 2e-5);
     for (String name : List.of("x", "y", "g").subList(0, inputs)) {
-      c = c.input(Input.f32(name, ROWS, COLUMNS).scaled(4));
+      c = c.input(Input.f32(name, IN_TURN, ROWS, COLUMNS).scaled(4));
     }
     for (String name : List.of("out", "other").subList(0, outputs)) {
       boolean turned = operation.equals("transpose");
-      long[] shape = turned ? new long[] {COLUMNS, ROWS} : new long[] {ROWS, COLUMNS};
-      c = c.input(Input.space(name, shape)).result(name, shape);
+      long rows = turned ? COLUMNS : ROWS;
+      long columns = turned ? ROWS : COLUMNS;
+      c = c.input(Input.space(name, IN_TURN, rows, columns)).result(name, rows, columns);
     }
     return c;
   }
@@ -56,32 +62,41 @@ final class ElementwiseFamily implements Family {
   @Override
   public Call ours(Case c, Inputs in, Backend backend) {
     var kernels = backend.elementwise();
-    Strided x = in.strided("x");
-    Strided out = in.strided("out");
+    Strided[] x = each(in, "x");
+    Strided[] out = each(in, "out");
+    Strided last = out[IN_TURN - 1];
     return switch (c.operation()) {
       case "add", "swiglu" -> {
         BinaryKind kind = BinaryKind.valueOf(c.operation().toUpperCase(Locale.ROOT));
-        Strided y = in.strided("y");
-        yield Call.into(() -> kernels.binary(kind, x, y, out), out);
+        Strided[] y = each(in, "y");
+        yield Call.into(inTurn(i -> kernels.binary(kind, x[i], y[i], out[i])), last);
       }
       case "gelu-tanh-gradient" -> {
-        Strided g = in.strided("y");
-        yield Call.into(() -> kernels.unaryGradient(UnaryKind.GELU_TANH, x, x, g, out), out);
+        Strided[] g = each(in, "y");
+        yield Call.into(
+            inTurn(i -> kernels.unaryGradient(UnaryKind.GELU_TANH, x[i], x[i], g[i], out[i])),
+            last);
       }
       case "swiglu-gradient" -> {
-        Strided y = in.strided("y");
-        Strided g = in.strided("g");
-        Strided other = in.strided("other");
-        yield Call.into(() -> kernels.swigluGradient(x, y, g, out, other), out, other);
+        Strided[] y = each(in, "y");
+        Strided[] g = each(in, "g");
+        Strided[] other = each(in, "other");
+        yield Call.into(
+            inTurn(i -> kernels.swigluGradient(x[i], y[i], g[i], out[i], other[i])),
+            last,
+            other[IN_TURN - 1]);
       }
       case "transpose" -> {
-        Strided turned = in.tensor("x").transpose(0, 1).strided();
-        yield Call.into(() -> kernels.copy(turned, out), out);
+        Strided[] turned = new Strided[IN_TURN];
+        for (int i = 0; i < IN_TURN; i++) {
+          turned[i] = in.tensor("x").select(0, i).transpose(0, 1).strided();
+        }
+        yield Call.into(inTurn(i -> kernels.copy(turned[i], out[i])), last);
       }
       default -> {
         String name = c.operation().replace('-', '_').toUpperCase(Locale.ROOT);
         UnaryKind kind = UnaryKind.valueOf(name);
-        yield Call.into(() -> kernels.unary(kind, x, out), out);
+        yield Call.into(inTurn(i -> kernels.unary(kind, x[i], out[i])), last);
       }
     };
   }

@@ -42,6 +42,14 @@ public interface Family {
     double at(int result, long index);
   }
 
+  /**
+   * Whether a call changes the case's inputs, so that its results are known for the first calls
+   * alone.
+   */
+  default boolean changesInputs(Case c) {
+    return false;
+  }
+
   /** Engines that run the case beside ours. */
   default List<String> rivals(Case c) {
     return List.of("libtorch");

@@ -65,6 +65,11 @@ public final class PerformanceEngine implements Engine {
   }
 
   @Override
+  public void restart() {
+    close();
+  }
+
+  @Override
   public void close() {
     if (call != null) call.close();
     if (inputs != null) inputs.close();

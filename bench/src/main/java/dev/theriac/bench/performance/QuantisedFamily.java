@@ -4,6 +4,8 @@ import dev.theriac.backend.Backend;
 import dev.theriac.backend.Backends;
 import dev.theriac.backend.QuantisedKernels.Weights;
 import dev.theriac.bench.frame.Engine;
+import dev.theriac.bench.frame.Finding;
+import dev.theriac.bench.frame.PeerProcess;
 import dev.theriac.tensor.CpuStorage;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Host;
@@ -12,6 +14,7 @@ import dev.theriac.tensor.QuantisedFormat;
 import dev.theriac.tensor.Strided;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Products of few rows with weights of 8 and 4 bits, beside ggml's with its formats of as many bits
@@ -114,6 +117,20 @@ final class QuantisedFamily implements Family {
 
   private static void copy(long from, long to, long bytes) {
     Host.ALL.asSlice(to, bytes).copyFrom(Host.ALL.asSlice(from, bytes));
+  }
+
+  @Override
+  public List<Finding> findings(List<PeerProcess> peers, Map<String, Double> micros, int threads) {
+    List<Finding> found = new ArrayList<>();
+    for (Case c : cases()) {
+      Double half = micros.get("int4/" + c.shape());
+      Double whole = micros.get("int8/" + c.shape());
+      if (!c.operation().equals("int4") || half == null || whole == null) continue;
+      String text = "medians of the rows above";
+      found.add(
+          new Finding("int4's time over int8's", c.shape(), threads, half / whole, 1.0, text));
+    }
+    return found;
   }
 
   @Override

@@ -1,8 +1,13 @@
 package dev.theriac.bench.performance;
 
+import static dev.theriac.bench.performance.Turns.IN_TURN;
+import static dev.theriac.bench.performance.Turns.each;
+import static dev.theriac.bench.performance.Turns.inTurn;
+
 import dev.theriac.backend.Backend;
 import dev.theriac.backend.NormKernels;
 import dev.theriac.backend.OptimKernels;
+import dev.theriac.bench.frame.Row.Wanted;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Strided;
 import java.util.ArrayList;
@@ -37,24 +42,26 @@ final class RowsFamily implements Family {
     return cases;
   }
 
+  /** A call takes {@link Turns#IN_TURN} of them; results are those of the last. */
   private static Case norm(String operation) {
+    long n = IN_TURN;
     long rows = 1024;
     long columns = 2048;
     boolean adds = operation.startsWith("add");
     boolean gradient = operation.endsWith("gradient");
-    double bytes = 4.0 * rows * columns * (adds ? 4 : gradient ? 3 : 2);
+    double bytes = 4.0 * n * rows * columns * (adds ? 4 : gradient ? 3 : 2);
     Case c =
-        Case.of(operation, rows + "x" + columns)
+        Case.of(operation, n + "x" + rows + "x" + columns)
             .work(0, bytes, Floor.COPY)
             .input(
-                Input.f32("x", rows, columns),
-                Input.f32("r", rows, columns),
+                Input.f32("x", n, rows, columns),
+                Input.f32("r", n, rows, columns),
                 Input.f32("w", columns),
                 Input.f32("b", columns),
                 new Input("mean", DType.F32, 0.1, 0, rows),
                 new Input("rstd", DType.F32, 0.5, 1.5, rows),
-                Input.space("y", rows, columns),
-                Input.space("s", rows, columns),
+                Input.space("y", n, rows, columns),
+                Input.space("s", n, rows, columns),
                 Input.space("dw", columns),
                 Input.space("db", columns));
     if (adds) c = c.result("s", rows, columns);
@@ -66,13 +73,19 @@ final class RowsFamily implements Family {
   private static Case crossEntropy(long rows, long classes) {
     return Case.of("cross-entropy", rows + "x" + classes)
         .work(0, 12.0 * rows * classes, Floor.COPY)
-        .wanted(3.0, null)
+        .wanted(1, new Wanted(3.0, null, null, 20.0))
+        .wanted(2, new Wanted(3.0, null, null, 20.0))
         .input(
             Input.f32("x", rows, classes).scaled(4),
             Input.i64("targets", classes, rows),
             Input.space("d", rows, classes),
             Input.space("losses", rows),
-            Input.space("lse", rows))
+            Input.space("lse", rows),
+            // The rest is libtorch's alone.
+            Input.space("logs", rows, classes),
+            Input.space("dlogs", rows, classes),
+            Input.space("weight", 1),
+            Input.space("dlosses", rows))
         .result("losses", rows)
         .result("d", rows, classes);
   }
@@ -92,12 +105,17 @@ final class RowsFamily implements Family {
   }
 
   @Override
+  public boolean changesInputs(Case c) {
+    return c.operation().equals("adamw");
+  }
+
+  @Override
   public Call ours(Case c, Inputs in, Backend backend) {
     return switch (c.operation()) {
       case "softmax" -> {
-        Strided x = in.strided("x");
-        Strided y = in.strided("y");
-        yield Call.into(() -> backend.softmax().softmax(x, y), y);
+        Strided[] x = each(in, "x");
+        Strided[] y = each(in, "y");
+        yield Call.into(inTurn(i -> backend.softmax().softmax(x[i], y[i])), y[IN_TURN - 1]);
       }
       case "cross-entropy" -> crossEntropy(c, in, backend);
       case "adamw" -> {
@@ -112,24 +130,36 @@ final class RowsFamily implements Family {
   }
 
   private static Call norm(String operation, Inputs in, NormKernels norm) {
-    Strided x = in.strided("x");
-    Strided r = in.strided("r");
+    Strided[] x = each(in, "x");
+    Strided[] r = each(in, "r");
     Strided w = in.strided("w");
     Strided b = in.strided("b");
     Strided mean = in.strided("mean");
     Strided rstd = in.strided("rstd");
-    Strided y = in.strided("y");
-    Strided s = in.strided("s");
+    Strided[] y = each(in, "y");
+    Strided[] s = each(in, "s");
     Strided dw = in.strided("dw");
     Strided db = in.strided("db");
+    Strided lastY = y[IN_TURN - 1];
+    Strided lastS = s[IN_TURN - 1];
     return switch (operation) {
-      case "layer-norm" -> Call.into(() -> norm.layerNorm(x, w, b, EPS, y, mean, rstd), y);
-      case "rms-norm" -> Call.into(() -> norm.rmsNorm(x, w, EPS, y, rstd), y);
+      case "layer-norm" ->
+          Call.into(inTurn(i -> norm.layerNorm(x[i], w, b, EPS, y[i], mean, rstd)), lastY);
+      case "rms-norm" -> Call.into(inTurn(i -> norm.rmsNorm(x[i], w, EPS, y[i], rstd)), lastY);
       case "add-layer-norm" ->
-          Call.into(() -> norm.addLayerNorm(x, r, w, b, EPS, s, y, mean, rstd), s, y);
-      case "add-rms-norm" -> Call.into(() -> norm.addRmsNorm(x, r, w, EPS, s, y, rstd), s, y);
+          Call.into(
+              inTurn(i -> norm.addLayerNorm(x[i], r[i], w, b, EPS, s[i], y[i], mean, rstd)),
+              lastS,
+              lastY);
+      case "add-rms-norm" ->
+          Call.into(
+              inTurn(i -> norm.addRmsNorm(x[i], r[i], w, EPS, s[i], y[i], rstd)), lastS, lastY);
       default ->
-          Call.into(() -> norm.layerNormGradient(x, w, mean, rstd, r, y, false, dw, db), y, dw, db);
+          Call.into(
+              inTurn(i -> norm.layerNormGradient(x[i], w, mean, rstd, r[i], y[i], false, dw, db)),
+              lastY,
+              dw,
+              db);
     };
   }
 

@@ -70,6 +70,11 @@ final class StepsFamily implements Family {
     };
   }
 
+  @Override
+  public boolean changesInputs(Case c) {
+    return true;
+  }
+
   /** Of our own in this process: what is compared is one program with the other. */
   @Override
   public Expected expected(Case c, Inputs inputs) {
