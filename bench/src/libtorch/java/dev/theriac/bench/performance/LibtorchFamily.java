@@ -9,6 +9,7 @@ import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.pytorch.jni.IValue;
 import ai.djl.pytorch.jni.IValueUtils;
 import ai.djl.pytorch.jni.JniUtils;
+import dev.theriac.backend.Workers;
 import dev.theriac.bench.frame.Engine;
 import dev.theriac.tensor.DType;
 import java.io.IOException;
@@ -99,9 +100,12 @@ public final class LibtorchFamily implements Engine {
     }
     float[] data = new float[size];
     if (input.scale() != 0 || input.offset() != 0) {
-      java.util.stream.IntStream.range(0, size)
-          .parallel()
-          .forEach(i -> data[i] = (float) input.at(i));
+      Workers.parallelRange(
+          size,
+          1 << 16,
+          (from, to) -> {
+            for (int i = (int) from; i < to; i++) data[i] = (float) input.at(i);
+          });
     }
     PtNDArray full = (PtNDArray) held.create(data, new Shape(input.shape()));
     if (input.dtype() == DType.F32) return full;

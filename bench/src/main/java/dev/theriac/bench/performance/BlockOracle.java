@@ -1,11 +1,11 @@
 package dev.theriac.bench.performance;
 
+import dev.theriac.backend.Workers;
 import dev.theriac.llm.DecoderConfig;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.IntUnaryOperator;
-import java.util.stream.IntStream;
 
 /**
  * A decoder block in float64 on its first tokens, which do not see the others, forward and
@@ -120,9 +120,9 @@ final class BlockOracle implements Family.Expected {
     int columns = x[0].length;
     entering.put(name, x);
     double[][] result = new double[ROWS][out];
-    IntStream.range(0, out)
-        .parallel()
-        .forEach(o -> {
+    Workers.parallelFor(
+        out,
+        o -> {
           for (int t = 0; t < ROWS; t++) result[t][o] = bias ? in.at(name + ".bias", o) : 0;
           Input w = in.input(name + ".weight");
           for (int i = 0; i < columns; i++) {
@@ -138,9 +138,9 @@ final class BlockOracle implements Family.Expected {
     int out = dy[0].length;
     double[][] dxs = new double[ROWS][columns];
     Input w = in.input(name + ".weight");
-    IntStream.range(0, columns)
-        .parallel()
-        .forEach(i -> {
+    Workers.parallelFor(
+        columns,
+        i -> {
           for (int o = 0; o < out; o++) {
             double value = w.at((long) o * columns + i);
             for (int t = 0; t < ROWS; t++) dxs[t][i] += value * dy[t][o];

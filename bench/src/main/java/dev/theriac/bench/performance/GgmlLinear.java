@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.theriac.backend.Workers;
 import dev.theriac.bench.frame.Engine;
 import java.io.IOException;
 import java.io.InputStream;
@@ -193,9 +194,12 @@ final class GgmlLinear implements Engine {
   }
 
   private static void fill(MemorySegment memory, Input input) {
-    LongStream.range(0, input.size())
-        .parallel()
-        .forEach(i -> memory.setAtIndex(JAVA_FLOAT, i, (float) input.at(i)));
+    Workers.parallelRange(
+        input.size(),
+        1 << 16,
+        (from, to) -> {
+          for (long i = from; i < to; i++) memory.setAtIndex(JAVA_FLOAT, i, (float) input.at(i));
+        });
   }
 
   private static MemorySegment memory(MethodHandle data, MemorySegment tensor, long bytes) {

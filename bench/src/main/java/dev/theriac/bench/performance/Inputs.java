@@ -1,5 +1,6 @@
 package dev.theriac.bench.performance;
 
+import dev.theriac.backend.Workers;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Scope;
@@ -7,7 +8,6 @@ import dev.theriac.tensor.Strided;
 import dev.theriac.tensor.Tensor;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.stream.LongStream;
 
 /** A case's tensors in our memory, each made when it is first asked for. */
 public final class Inputs implements AutoCloseable {
@@ -49,11 +49,11 @@ public final class Inputs implements AutoCloseable {
       Host.ALL.asSlice(at, size * dtype.bytes()).fill((byte) 0);
       return t;
     }
-    LongStream.range(0, (size + AT_ONCE - 1) / AT_ONCE)
-        .parallel()
-        .forEach(part -> {
-          long end = Math.min(size, (part + 1) * AT_ONCE);
-          for (long i = part * AT_ONCE; i < end; i++) Host.set(dtype, at, i, input.at(i));
+    Workers.parallelRange(
+        size,
+        AT_ONCE,
+        (from, to) -> {
+          for (long i = from; i < to; i++) Host.set(dtype, at, i, input.at(i));
         });
     return t;
   }

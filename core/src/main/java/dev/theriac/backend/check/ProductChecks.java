@@ -8,6 +8,9 @@ import dev.theriac.tensor.Strided;
 final class ProductChecks {
   private static final float SCALE = 0.25f;
 
+  /** More keys than attention looks at in one go. */
+  private static final long MANY = 1100;
+
   private ProductChecks() {}
 
   static void addTo(KernelChecks checks) {
@@ -45,12 +48,13 @@ final class ProductChecks {
           return b -> b.matmul().matmul(x, w, null, c, true);
         });
     for (DType dtype : new DType[] {DType.F32, DType.BF16, DType.F16}) {
-      for (boolean row : new boolean[] {false, true}) {
+      for (int few : new int[] {0, 1, 2, 4}) {
+        String which = few == 0 ? "" : few == 1 ? "one row " : few + " rows ";
         checks.add(
             "matmul.matmul",
-            (row ? "one row NT, " : "NT, ") + dtype,
+            which + "NT, " + dtype,
             a -> {
-              long rows = row ? 1 : a.rows;
+              long rows = few == 0 ? a.rows : few;
               Strided x = a.random(rows, 70);
               Strided w = a.random(dtype, a.columns, 70);
               Strided t = w.with(w.layout().permute(1, 0));
@@ -77,8 +81,39 @@ final class ProductChecks {
             return b -> b.attention().attention(q, k, v, lengths, true, SCALE, out, lse);
           });
     }
+    for (boolean single : new boolean[] {false, true}) {
+      checks.add(
+          "attention.attention",
+          single ? "one query, many keys" : "causal, many keys",
+          a -> {
+            long t = single ? 1 : a.rows;
+            Strided q = a.random(1, t, 2, 20);
+            Strided k = a.random(1, MANY, 1, 20);
+            Strided v = a.random(1, MANY, 1, 20);
+            Strided out = a.result(1, t, 2, 20);
+            Strided lse = a.result(1, 2, t);
+            return b -> b.attention().attention(q, k, v, null, true, SCALE, out, lse);
+          });
+    }
+    checks.add(
+        "attention.attention",
+        "not causal",
+        a -> {
+          Strided q = a.random(2, a.rows, 4, 20);
+          Strided k = a.random(2, a.rows, 2, 20);
+          Strided v = a.random(2, a.rows, 2, 20);
+          Strided out = a.result(2, a.rows, 4, 20);
+          Strided lse = a.result(2, 4, a.rows);
+          return b -> b.attention().attention(q, k, v, null, false, SCALE, out, lse);
+        });
+    gradient(checks, "", true);
+    gradient(checks, "not causal", false);
+  }
+
+  private static void gradient(KernelChecks checks, String variant, boolean causal) {
     checks.add(
         "attention.attentionGradient",
+        variant,
         a -> {
           long t = a.rows;
           Strided q = a.random(2, t, 4, 20);
@@ -93,7 +128,7 @@ final class ProductChecks {
           Strided dv = a.result(2, t, 2, 20);
           return b ->
               b.attention()
-                  .attentionGradient(q, k, v, null, true, SCALE, out, lse, grad, dq, dk, dv);
+                  .attentionGradient(q, k, v, null, causal, SCALE, out, lse, grad, dq, dk, dv);
         });
   }
 }

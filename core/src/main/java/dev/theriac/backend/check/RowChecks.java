@@ -112,6 +112,20 @@ final class RowChecks {
           return b -> b.norm().layerNormGradient(x, w, mean, rstd, grad, dx, false, dw, db);
         });
     checks.add(
+        "norm.layerNormGradient",
+        "added",
+        a -> {
+          Strided x = a.random(a.rows, a.columns);
+          Strided w = a.random(a.columns);
+          Strided mean = a.random(a.rows);
+          Strided rstd = a.positive(a.rows);
+          Strided grad = a.random(a.rows, a.columns);
+          Strided dx = a.changed(a.random(a.rows, a.columns));
+          Strided dw = a.result(a.columns);
+          Strided db = a.result(a.columns);
+          return b -> b.norm().layerNormGradient(x, w, mean, rstd, grad, dx, true, dw, db);
+        });
+    checks.add(
         "norm.rmsNorm",
         a -> {
           Strided x = a.random(a.rows, a.columns);
@@ -154,6 +168,18 @@ final class RowChecks {
           Strided dx = a.result(a.rows, a.columns);
           Strided dw = a.result(a.columns);
           return b -> b.norm().rmsNormGradient(x, w, rstd, grad, dx, false, dw);
+        });
+    checks.add(
+        "norm.rmsNormGradient",
+        "added",
+        a -> {
+          Strided x = a.random(a.rows, a.columns);
+          Strided w = a.random(a.columns);
+          Strided rstd = a.positive(a.rows);
+          Strided grad = a.random(a.rows, a.columns);
+          Strided dx = a.changed(a.random(a.rows, a.columns));
+          Strided dw = a.result(a.columns);
+          return b -> b.norm().rmsNormGradient(x, w, rstd, grad, dx, true, dw);
         });
   }
 
