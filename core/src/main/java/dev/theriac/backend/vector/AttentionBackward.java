@@ -36,6 +36,22 @@ record AttentionBackward(
   void run(int b, int group, int first, int last, long sums) {
     int n = 0;
     for (int i = first; i < last; i++) n = Math.max(n, call.visible(b, call.end(i) - 1));
+    long row = 4L * call.paddedDepth();
+    long rows = row * roundUp(n, TALL);
+    long block = row * QUERIES;
+    long strip = ROW * roundUp(Math.min(n, CHUNK), TALL);
+    long sumBytes = row * sumRows();
+    long bytes = (WIDEST + 1) * BYTES + 64 + 2 * ROW + 6 * block + 2 * rows + 2 * strip;
+    if (sums == 0) bytes += 2 * sumBytes;
+    long zeros = Workspace.take(Workspace.TASK, bytes, "attention gradient");
+    try {
+      run(b, group, first, last, sums, n, zeros);
+    } finally {
+      Workspace.release(Workspace.TASK);
+    }
+  }
+
+  private void run(int b, int group, int first, int last, long sums, int n, long zeros) {
     int depth = call.depth();
     int padded = call.paddedDepth();
     long row = 4L * padded;
@@ -43,16 +59,6 @@ record AttentionBackward(
     long block = row * QUERIES;
     long strip = ROW * roundUp(Math.min(n, CHUNK), TALL);
     long sumBytes = row * sumRows();
-    long zeros =
-        Workspace.get(
-            Workspace.TASK,
-            (WIDEST + 1) * BYTES
-                + 64
-                + 2 * ROW
-                + 6 * block
-                + 2 * rows
-                + 2 * strip
-                + (sums == 0 ? 2 * sumBytes : 0));
     long scratch = zeros + WIDEST * BYTES;
     long scales = scratch + BYTES;
     long logs = scales + 64;
@@ -73,8 +79,8 @@ record AttentionBackward(
     Host.setFloat(scales, 1);
     Host.setFloat(scales + 4, (float) (call.scale() * AttentionLoops.LOG2E));
     Host.setFloat(scales + 8, call.scale());
-    Moves.fill(sumK, padded * sumRows(), 0);
-    Moves.fill(sumV, padded * sumRows(), 0);
+    AttentionLoops.clear(sumK, (long) padded * sumRows());
+    AttentionLoops.clear(sumV, (long) padded * sumRows());
     Heads k = call.k();
     Heads v = call.v();
     AttentionLoops.padRows(k.at(b, 0, group), k.token(), n, depth, scales, keys, padded);
@@ -96,7 +102,8 @@ record AttentionBackward(
         AttentionBlock.scores(call, b, t, m, c, count, keys + o, packedQ, zeros, p);
         AttentionBlock.scores(call, b, t, m, c, count, values + o, packedG, zeros, ds);
         gradients(b, t, m, c, count, p, ds, logs, means);
-        products(b, t, m, c, count, p, ds, keys + o, queries, grads, result, sumK + o, sumV + o);
+        products(
+            b, t, m, c, count, p, ds, keys + o, queries, grads, result, sumK + o, sumV + o, outs);
       }
       AttentionLoops.scaleRows(result, row, dq.at(b, t, h), dq.token(), m, depth, scales + 8, 0);
     }
@@ -153,8 +160,9 @@ record AttentionBackward(
       int seen = Math.clamp(call.seen(b, t, m, w) - c, 0, count);
       AttentionBlock.hide(call, t, w, c, seen, p);
       AttentionLoops.gradient(p + o, ds + o, seen, logs + o, means + o);
-      // Tiles of keys whose first key a lane sees take the next ones too.
       int more = Math.min(TALL, whole - seen);
+      AttentionBlock.clearHidden(call, t, w, c, seen, p, ds);
+      // Tiles of keys whose first key a lane sees take the next ones too.
       AttentionLoops.fill(p + o + seen * ROW, more, 0);
       AttentionLoops.fill(ds + o + seen * ROW, more, 0);
     }
@@ -173,50 +181,54 @@ record AttentionBackward(
       long grads,
       long result,
       long sumK,
-      long sumV) {
+      long sumV,
+      long spare) {
     int vectors = call.paddedDepth() / LENGTH;
     long row = 4L * call.paddedDepth();
     for (int s = 0; s < count; s += TALL) {
-      // Queries before the first that sees key s.
-      int blind = call.causal() ? call.blind(t, c + s) : 0;
-      long o = s * row;
-      long at = s * ROW + 4L * blind;
-      int depth = m - blind;
-      AttentionBlock.multiply(
-          TALL,
-          vectors,
-          p + at,
-          ROW,
-          4,
-          grads + blind * row,
-          row,
-          depth,
-          sumV + o,
-          row,
-          sumV + o,
-          row);
-      AttentionBlock.multiply(
-          TALL,
-          vectors,
-          ds + at,
-          ROW,
-          4,
-          queries + blind * row,
-          row,
-          depth,
-          sumK + o,
-          row,
-          sumK + o,
-          row);
+      int keysLeft = Math.min(TALL, count - s);
+      mixQueries(t, m, c, s, keysLeft, p, grads, sumV + s * row, spare);
+      mixQueries(t, m, c, s, keysLeft, ds, queries, sumK + s * row, spare);
     }
     for (int r = 0; r < m; r += TALL) {
       int tall = Math.min(TALL, m - r);
       int seen = Math.min(call.visible(b, t + r + tall - 1) - c, count);
       if (seen <= 0) continue;
+      // The keys that all rows see, and then what the causal mask leaves of the rest.
+      int all = Math.clamp(call.visible(b, t + r) - c, 0, count);
       long to = result + r * row;
-      AttentionBlock.multiply(
-          tall, vectors, ds + 4L * r, 4, ROW, keys, row, seen, to, row, to, row);
+      AttentionBlock.multiply(tall, vectors, ds + 4L * r, 4, ROW, keys, row, all, to, row, to, row);
+      AttentionBlock.addKeys(call, b, t + r, tall, c, all, seen, ds + 4L * r, keys, to);
     }
+  }
+
+  /** Adds to a tile of key rows what the queries that see them give, the first of them first. */
+  private void mixQueries(
+      int t, int m, int c, int s, int keys, long strip, long rows, long sum, long spare) {
+    int vectors = call.paddedDepth() / LENGTH;
+    long row = 4L * call.paddedDepth();
+    long weights = strip + s * ROW;
+    // Queries before the first that sees all keys of the tile.
+    int blind = call.causal() ? Math.min(m, call.blind(t, c + s + keys - 1)) : 0;
+    if (blind > 0) AttentionBlock.addQueries(call, t, c + s, keys, blind, weights, rows, sum);
+    // A tile that reaches beyond the keys there are leaves the rows there as they were.
+    long beyond = sum + keys * row;
+    long bytes = (TALL - keys) * row;
+    if (bytes > 0) Moves.copy(beyond, spare, bytes);
+    AttentionBlock.multiply(
+        TALL,
+        vectors,
+        weights + 4L * blind,
+        ROW,
+        4,
+        rows + blind * row,
+        row,
+        m - blind,
+        sum,
+        row,
+        sum,
+        row);
+    if (bytes > 0) Moves.copy(spare, beyond, bytes);
   }
 
   /**
@@ -227,7 +239,7 @@ record AttentionBackward(
     int rows = call.keys();
     long sumV = sumK + 4L * padded * sumRows();
     for (int i = 1; i < parts; i++) {
-      AttentionLoops.addTo(sumK + i * step, sumK, 2 * sumRows() * padded);
+      AttentionLoops.addTo(sumK + i * step, sumK, 2L * sumRows() * padded);
     }
     long scales = Tails.vectors(1);
     Host.setFloat(scales, (float) AttentionLoops.LN2);

@@ -125,6 +125,82 @@ final class AttentionBlock {
     }
   }
 
+  /**
+   * Clears in two strips what {@link #hide} hides in one, whatever the lanes have come to since: 0
+   * times infinity or NaN.
+   */
+  static void clearHidden(AttentionCall call, int t, int w, int s, int seen, long p, long ds) {
+    if (!call.causal()) return;
+    int first = call.keys() - call.queries() + t + w * LENGTH;
+    for (int k = Math.max(0, first + 1 - s); k < seen; k++) {
+      long o = k * ROW + w * BYTES;
+      AttentionLoops.clearBelow(p + o, ds + o, s + k - first);
+    }
+  }
+
+  /**
+   * Adds to the sums of a tile of queries [t, t + tall) what the keys [all, seen) of a chunk at s
+   * give, of which each query sees some and none beyond them.
+   *
+   * @param weights those of the first query, for the chunk's first key: a column of a strip
+   * @param rows rows of the chunk's keys or values
+   */
+  static void addKeys(
+      AttentionCall call,
+      int b,
+      int t,
+      int tall,
+      int s,
+      int all,
+      int seen,
+      long weights,
+      long rows,
+      long sums) {
+    if (all >= seen) return;
+    int padded = call.paddedDepth();
+    long row = 4L * padded;
+    if (tall == TALL && seen - all == TALL - 1) {
+      AttentionTriangles.later(
+          weights + all * ROW, 4, ROW, rows + all * row, sums, row, padded / LENGTH);
+      return;
+    }
+    for (int i = 1; i < tall; i++) {
+      int own = Math.min(call.visible(b, t + i) - s, seen);
+      addRows(weights + 4L * i, ROW, rows, all, own, padded, sums + i * row);
+    }
+  }
+
+  /**
+   * Adds to the sums of a tile of keys [s, s + keys) what those queries of the block at t give that
+   * stand before query {@code blind}, from which on all keys are seen.
+   *
+   * @param weights those of the first key, for the block's first query: a row of a strip
+   * @param rows rows of the block's queries or gradients
+   */
+  static void addQueries(
+      AttentionCall call, int t, int s, int keys, int blind, long weights, long rows, long sums) {
+    int padded = call.paddedDepth();
+    long row = 4L * padded;
+    int first = call.blind(t, s);
+    if (keys == TALL && blind - first == TALL - 1) {
+      AttentionTriangles.earlier(
+          weights + 4L * first, ROW, 4, rows + first * row, sums, row, padded / LENGTH);
+      return;
+    }
+    for (int i = 0; i < keys && first < blind; i++) {
+      int own = call.blind(t, s + i);
+      addRows(weights + i * ROW, 4, rows, own, blind, padded, sums + i * row);
+    }
+  }
+
+  /** sum += the sum of weights[k] rows[k] over the k in [from, to), in order. */
+  private static void addRows(
+      long weights, long step, long rows, int from, int to, int padded, long sum) {
+    for (int k = from; k < to && padded > 0; k++) {
+      AttentionRows.mix(weights + k * step, 0, rows + 4L * k * padded, 0, 1, 1, padded, sum);
+    }
+  }
+
   /** Packs m rows of queries, padded to whole vectors, as columns. */
   static void packColumns(long from, long row, int m, int depth, long to) {
     GemmPack.b(GemmPack.Element.F32, from, 0, 4, row, depth, m, vectors(m), to, null);

@@ -142,6 +142,8 @@ record AttentionForward(AttentionCall call, Heads out, long lse) {
         int tall = Math.min(TALL, m - r);
         int seen = Math.min(call.visible(b, t + r + tall - 1) - s - c, count);
         if (seen <= 0 && !fresh) continue;
+        // The keys that all rows see, and then what the causal mask leaves of the rest.
+        int all = Math.clamp(call.visible(b, t + r) - s - c, 0, count);
         AttentionBlock.multiply(
             tall,
             padded / LENGTH,
@@ -150,11 +152,15 @@ record AttentionForward(AttentionCall call, Heads out, long lse) {
             ROW,
             values + c * row,
             row,
-            Math.max(0, seen),
+            all,
             fresh ? zeros : result + r * row,
             fresh ? 0 : row,
             result + r * row,
             row);
+        long weights = strip + 4L * r;
+        long from = values + c * row;
+        AttentionBlock.addKeys(
+            call, b, t + r, tall, s + c, all, seen, weights, from, result + r * row);
       }
     }
   }

@@ -37,6 +37,9 @@ final class AttentionLoops {
   /** Powers below 2^LOW are given as 0: the next ones would be subnormal. */
   private static final float LOW = -126f;
 
+  /** Floats of a loop: an int counts them, and a count of int is what the compiler unrolls. */
+  private static final long PIECE = 1 << 24;
+
   /** A vector of -infinity followed by one of zeros. */
   private static final long HIDDEN = hidden();
 
@@ -101,7 +104,7 @@ final class AttentionLoops {
   static void padRows(long x, long xRow, int rows, int n, long scale, long y, int padded) {
     scaleRows(x, xRow, y, 4L * padded, rows, n, scale, 0);
     for (int r = 0; r < rows && n < padded; r++) {
-      for (int i = n; i < padded; i++) Host.setInt(y + 4L * (r * padded + i), 0);
+      for (int i = n; i < padded; i++) Host.setInt(y + 4L * ((long) r * padded + i), 0);
     }
   }
 
@@ -110,6 +113,15 @@ final class AttentionLoops {
     FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, at, LE);
     FloatVector h = FloatVector.fromMemorySegment(SPECIES, ALL, HIDDEN + BYTES - 4L * lanes, LE);
     v.blend(h, h.compare(LT, 0f)).intoMemorySegment(ALL, at, LE);
+  }
+
+  /** Sets the first {@code lanes} floats of two vectors to 0; at most the whole vectors. */
+  static void clearBelow(long x, long y, int lanes) {
+    FloatVector h = FloatVector.fromMemorySegment(SPECIES, ALL, HIDDEN + BYTES - 4L * lanes, LE);
+    FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, x, LE);
+    FloatVector w = FloatVector.fromMemorySegment(SPECIES, ALL, y, LE);
+    v.blend(0f, h.compare(LT, 0f)).intoMemorySegment(ALL, x, LE);
+    w.blend(0f, h.compare(LT, 0f)).intoMemorySegment(ALL, y, LE);
   }
 
   /** Sets a vector in each of n rows of a strip. */
@@ -220,8 +232,19 @@ final class AttentionLoops {
     }
   }
 
+  /** Sets n floats, a multiple of the vector length, to 0. */
+  static void clear(long x, long n) {
+    for (long i = 0; i < n; i += PIECE) Moves.fill(x + 4 * i, (int) Math.min(PIECE, n - i), 0);
+  }
+
   /** y += x for n floats, a multiple of the vector length. */
-  static void addTo(long x, long y, int n) {
+  static void addTo(long x, long y, long n) {
+    for (long i = 0; i < n; i += PIECE) {
+      addPiece(x + 4 * i, y + 4 * i, (int) Math.min(PIECE, n - i));
+    }
+  }
+
+  private static void addPiece(long x, long y, int n) {
     for (int i = 0; i < n; i += LENGTH) {
       FloatVector v = FloatVector.fromMemorySegment(SPECIES, ALL, y + 4L * i, LE);
       v.add(FloatVector.fromMemorySegment(SPECIES, ALL, x + 4L * i, LE))

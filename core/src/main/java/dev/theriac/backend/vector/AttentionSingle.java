@@ -35,20 +35,27 @@ record AttentionSingle(
     int chunks = Math.max(1, (call.keys() + chunk - 1) / chunk);
     long sequence =
         4L * call.heads() * (2L * roundUp(chunks, LENGTH) + (long) chunks * call.depth());
-    long partial = Workspace.get(Workspace.OPERATION, call.batch() * sequence);
-    AttentionSingle single = new AttentionSingle(call, out, lse, chunk, chunks, partial);
+    long partial = Workspace.take(Workspace.OPERATION, call.batch() * sequence, "attention");
+    try {
+      new AttentionSingle(call, out, lse, chunk, chunks, partial).run(width);
+    } finally {
+      Workspace.release(Workspace.OPERATION);
+    }
+  }
+
+  private void run(int width) {
     Workers.parallelRange(
         (long) call.batch() * chunks,
         Math.max(1, TASK_FLOATS / (width * Math.min(chunk, Math.max(1, call.keys())))),
         (from, to) -> {
-          for (long i = from; i < to; i++) single.chunk((int) (i / chunks), (int) (i % chunks));
+          for (long i = from; i < to; i++) chunk((int) (i / chunks), (int) (i % chunks));
         });
     Workers.parallelRange(
         (long) call.batch() * call.heads(),
         Math.max(1, TASK_FLOATS / (chunks * call.depth())),
         (from, to) -> {
           for (long i = from; i < to; i++) {
-            single.combine((int) (i / call.heads()), (int) (i % call.heads()));
+            combine((int) (i / call.heads()), (int) (i % call.heads()));
           }
         });
   }

@@ -8,7 +8,6 @@ import static dev.theriac.backend.vector.Lanes.LENGTH;
 import java.lang.foreign.Arena;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 
 /**
  * Gets the tiles of attention compiled in the background, and stands in for them until then with
@@ -32,12 +31,12 @@ final class AttentionWarmUp implements Runnable {
   private static final int DEPTH = 64;
   private static final int CALLS = 300;
   private static final int TIMED = 3;
-  private static final long PATIENCE = TimeUnit.SECONDS.toNanos(60);
-  private static final long PAUSE = TimeUnit.MILLISECONDS.toNanos(500);
   private static final CountDownLatch DONE = new CountDownLatch(1);
 
-  /** Whether the tiles run at speed. Tests switch it to compare the two ways. */
-  static volatile boolean ready;
+  /** A bit for each tile, by its vectors, that runs at speed. */
+  private static volatile int ready;
+
+  private static final int ALL_TILES = (2 << WIDEST) - 2;
 
   static {
     Thread thread = new Thread(null, new AttentionWarmUp(), "theriac-warm-up-attention", 0, false);
@@ -50,6 +49,11 @@ final class AttentionWarmUp implements Runnable {
   /** Waits until the tiles run at speed; false if that takes longer than {@code seconds}. */
   static boolean await(long seconds) throws InterruptedException {
     return DONE.await(seconds, TimeUnit.SECONDS);
+  }
+
+  /** Lets all tiles be used, or none: for tests, which compare the two ways. */
+  static void use(boolean compiled) {
+    ready = compiled ? ALL_TILES : 0;
   }
 
   /** One tile of {@link AttentionTiles} of {@link #TALL} rows by 1 to {@link #WIDEST} vectors. */
@@ -65,7 +69,7 @@ final class AttentionWarmUp implements Runnable {
       long initRow,
       long c,
       long cRow) {
-    if (ready) {
+    if ((ready >> vectors & 1) != 0) {
       vectorTile(vectors, a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
     } else {
       scalarTile(vectors * LENGTH, a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
@@ -128,36 +132,38 @@ final class AttentionWarmUp implements Runnable {
 
   @Override
   public void run() {
-    long patience = System.nanoTime() + PATIENCE;
-    while (!exercise()) {
-      if (System.nanoTime() > patience) LockSupport.parkNanos(PAUSE);
+    Patience patience =
+        new Patience("attention", "scalar code is used meanwhile, some fifty times slower");
+    int done = 0;
+    while (done != ALL_TILES) {
+      for (int vectors = 1; vectors <= WIDEST; vectors++) {
+        if ((done >> vectors & 1) != 0 || !exercise(vectors)) continue;
+        done |= 1 << vectors;
+        ready = done;
+      }
+      if (done != ALL_TILES) patience.round();
     }
-    ready = true;
     DONE.countDown();
   }
 
-  /** Calls each tile some times and returns whether all of them run at speed. */
-  private static boolean exercise() {
+  /** Calls a tile some times and returns whether it runs at speed. */
+  private static boolean exercise(int vectors) {
     try (Arena arena = Arena.ofConfined()) {
       long step = WIDEST * BYTES;
       long a = arena.allocate(4 * TALL * DEPTH, 64).address();
       long b = arena.allocate(step * DEPTH, 64).address();
       long c = arena.allocate(TALL * step, 64).address();
-      boolean atSpeed = true;
-      for (int vectors = 1; vectors <= WIDEST; vectors++) {
-        for (int i = 0; i < CALLS; i++) {
-          // Almost empty sums: what brings the compiler on is the number of calls.
-          vectorTile(vectors, a, 4L * DEPTH, 4, b, step, i % 3, c, 0, c, step);
-        }
-        double best = Double.MAX_VALUE;
-        for (int i = 0; i < TIMED; i++) {
-          long start = System.nanoTime();
-          vectorTile(vectors, a, 4L * DEPTH, 4, b, step, DEPTH, c, 0, c, step);
-          best = Math.min(best, System.nanoTime() - start);
-        }
-        atSpeed &= best < AT_SPEED * TALL * vectors * DEPTH;
+      for (int i = 0; i < CALLS; i++) {
+        // Almost empty sums: what brings the compiler on is the number of calls.
+        vectorTile(vectors, a, 4L * DEPTH, 4, b, step, i % 3, c, 0, c, step);
       }
-      return atSpeed;
+      double best = Double.MAX_VALUE;
+      for (int i = 0; i < TIMED; i++) {
+        long start = System.nanoTime();
+        vectorTile(vectors, a, 4L * DEPTH, 4, b, step, DEPTH, c, 0, c, step);
+        best = Math.min(best, System.nanoTime() - start);
+      }
+      return best < AT_SPEED * TALL * vectors * DEPTH;
     }
   }
 }

@@ -6,7 +6,6 @@ import static dev.theriac.backend.vector.Lanes.LENGTH;
 import java.lang.foreign.Arena;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.locks.LockSupport;
 
 /**
  * Gets the kernels of {@link FewRows} compiled in the background, each when it is first asked for.
@@ -20,8 +19,6 @@ final class FewRowsWarmUp implements Runnable {
   private static final int BLOCKS = 32;
   private static final int CALLS = 300;
   private static final int TIMED = 5;
-  private static final long PATIENCE = TimeUnit.SECONDS.toNanos(60);
-  private static final long PAUSE = TimeUnit.SECONDS.toNanos(1);
 
   /** Kernels that somebody has asked for, and those that run at speed, one bit each. */
   private static final AtomicInteger WANTED = new AtomicInteger();
@@ -69,7 +66,8 @@ final class FewRowsWarmUp implements Runnable {
   /** Ends when all that was asked for runs at speed; who asks for more later starts another. */
   @Override
   public void run() {
-    long patience = System.nanoTime() + PATIENCE;
+    Patience patience =
+        new Patience("products of few rows", "those for more rows are used meanwhile");
     for (; ; ) {
       int wanted = WANTED.get();
       int left = wanted & ~READY.get();
@@ -81,7 +79,7 @@ final class FewRowsWarmUp implements Runnable {
         int kernel = Integer.numberOfTrailingZeros(rest);
         if (exercise(kernel >= 8, kernel & 7)) READY.getAndUpdate(ready -> ready | 1 << kernel);
       }
-      if (System.nanoTime() > patience) LockSupport.parkNanos(PAUSE);
+      if ((wanted & ~READY.get()) != 0) patience.round();
     }
   }
 

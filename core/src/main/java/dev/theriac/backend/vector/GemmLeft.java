@@ -1,6 +1,8 @@
 package dev.theriac.backend.vector;
 
 import dev.theriac.backend.Workers;
+import dev.theriac.tensor.CpuStorage;
+import dev.theriac.tensor.OutOfTensorMemoryException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
@@ -20,7 +22,7 @@ final class GemmLeft implements IntConsumer {
   /** Rows of one packing task. */
   private static final int STRIP = 256;
 
-  /** Buffers kept for later calls: two, for two calls at a time. */
+  /** Buffers kept for later calls, none of them large: two, for two calls at a time. */
   private static final int SLOTS = 2;
 
   private static final AtomicReferenceArray<MemorySegment> FREE = new AtomicReferenceArray<>(SLOTS);
@@ -34,7 +36,13 @@ final class GemmLeft implements IntConsumer {
   /** Packing tasks before each product. */
   private final int[] firstTask;
 
+  /** Null where {@link #large} holds the operands. */
   private MemorySegment memory;
+
+  /** A block of the pool of tensors, which counts and bounds what is too large to be kept. */
+  private CpuStorage large;
+
+  private long address;
 
   private GemmLeft(GemmF32 call, GemmGroups groups) {
     this.call = call;
@@ -55,8 +63,23 @@ final class GemmLeft implements IntConsumer {
     GemmLeft left = new GemmLeft(call, groups);
     long bytes = 4 * left.first[groups.count()];
     if (bytes > MOST) return null;
-    left.memory = acquire(Math.max(bytes, 64));
-    Workers.parallelFor(left.firstTask[groups.count()], left);
+    if (bytes > Workspace.KEPT) {
+      try {
+        left.large = CpuStorage.allocate(bytes, "matrix product");
+      } catch (OutOfTensorMemoryException e) {
+        return null;
+      }
+      left.address = left.large.address();
+    } else {
+      left.memory = acquire(Math.max(bytes, 64));
+      left.address = left.memory.address();
+    }
+    try {
+      Workers.parallelFor(left.firstTask[groups.count()], left);
+    } catch (Throwable e) {
+      left.release();
+      throw e;
+    }
     return left;
   }
 
@@ -67,8 +90,7 @@ final class GemmLeft implements IntConsumer {
 
   /** Address of a product's row, the first of a group, in the run of {@code terms} from k on. */
   long address(int g, int k, int terms, int row) {
-    return memory.address()
-        + 4 * (first[g] + (long) k * padded(groups.rows(g)) + (long) row * terms);
+    return address + 4 * (first[g] + (long) k * padded(groups.rows(g)) + (long) row * terms);
   }
 
   @Override
@@ -107,6 +129,11 @@ final class GemmLeft implements IntConsumer {
   /** Gives the memory back, after the last use of an address. */
   void release() {
     Reference.reachabilityFence(memory);
+    if (large != null) {
+      large.free("the end of its operation");
+      large = null;
+      return;
+    }
     for (int i = 0; i < SLOTS; i++) {
       if (FREE.compareAndSet(i, null, memory)) break;
     }

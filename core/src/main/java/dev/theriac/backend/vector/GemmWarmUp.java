@@ -8,7 +8,6 @@ import static dev.theriac.backend.vector.Lanes.LENGTH;
 import java.lang.foreign.Arena;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 
 /**
  * Gets the register tiles compiled in the background, and stands in for them until then.
@@ -21,16 +20,12 @@ import java.util.concurrent.locks.LockSupport;
  */
 final class GemmWarmUp implements Runnable {
 
-  private static final System.Logger LOG = System.getLogger(GemmWarmUp.class.getName());
-
   /** Nanoseconds for one vector multiply-add: compiled code takes about a fifth, boxed code ten. */
   private static final double AT_SPEED = 2.5;
 
   private static final int DEPTH = 64;
   private static final int CALLS = 300;
   private static final int TIMED = 3;
-  private static final long PATIENCE = TimeUnit.SECONDS.toNanos(60);
-  private static final long PAUSE = TimeUnit.SECONDS.toNanos(1);
   private static final CountDownLatch DONE = new CountDownLatch(1);
 
   /** Whether the tiles run at speed. Tests switch it to compare the two ways. */
@@ -65,20 +60,10 @@ final class GemmWarmUp implements Runnable {
 
   @Override
   public void run() {
-    long patience = System.nanoTime() + PATIENCE;
-    boolean warned = false;
-    while (!exercise()) {
-      if (System.nanoTime() > patience) {
-        if (!warned) {
-          LOG.log(
-              System.Logger.Level.WARNING,
-              "the compiler has not got the vector kernels of the matrix product up to speed yet:"
-                  + " scalar code is used meanwhile, some fifty times slower");
-        }
-        warned = true;
-        LockSupport.parkNanos(PAUSE);
-      }
-    }
+    Patience patience =
+        new Patience(
+            "the matrix product", "scalar code is used meanwhile, some fifty times slower");
+    while (!exercise()) patience.round();
     finished = System.nanoTime();
     ready = true;
     DONE.countDown();

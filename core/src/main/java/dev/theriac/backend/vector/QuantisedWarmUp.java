@@ -6,7 +6,6 @@ import dev.theriac.tensor.QuantisedFormat;
 import java.lang.foreign.Arena;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntConsumer;
 
 /**
@@ -15,16 +14,12 @@ import java.util.function.IntConsumer;
  */
 final class QuantisedWarmUp implements Runnable {
 
-  private static final System.Logger LOG = System.getLogger(QuantisedWarmUp.class.getName());
-
   /** Nanoseconds for a vector of weights and a row: compiled code takes about one. */
   private static final double AT_SPEED = 6;
 
   private static final int CALLS = 300;
   private static final int TIMED = 3;
   private static final int BLOCKS = 4;
-  private static final long PATIENCE = TimeUnit.SECONDS.toNanos(60);
-  private static final long PAUSE = TimeUnit.SECONDS.toNanos(1);
   private static final CountDownLatch DONE = new CountDownLatch(1);
 
   private static final boolean LARGE = JitDirectives.LARGE_KERNELS;
@@ -72,8 +67,9 @@ final class QuantisedWarmUp implements Runnable {
 
   @Override
   public void run() {
-    long patience = System.nanoTime() + PATIENCE;
-    boolean warned = false;
+    Patience patience =
+        new Patience(
+            "quantised weights", "scalar code is used meanwhile, some twenty times slower");
     int done = 0;
     while (done != ALL) {
       for (int kernel = 0; kernel < TALL.length; kernel++) {
@@ -85,16 +81,7 @@ final class QuantisedWarmUp implements Runnable {
           }
         }
       }
-      if (System.nanoTime() > patience) {
-        if (!warned) {
-          LOG.log(
-              System.Logger.Level.WARNING,
-              "the compiler has not got the vector kernels of quantised weights up to speed yet:"
-                  + " scalar code is used meanwhile, some twenty times slower");
-        }
-        warned = true;
-        LockSupport.parkNanos(PAUSE);
-      }
+      if (done != ALL) patience.round();
     }
     DONE.countDown();
   }

@@ -96,7 +96,29 @@ final class VectorAttention implements AttentionKernels {
     int length = step(heads, blocks, BACKWARD_TASKS);
     int parts = Math.max(1, (blocks + length - 1) / length);
     long rows = 4L * call.paddedDepth() * backward.sumRows();
-    long sums = parts == 1 ? 0 : Workspace.get(Workspace.OPERATION, 2 * rows * heads * parts);
+    if (parts == 1) {
+      gradient(backward, groups, heads, blocks, length, parts, rows, 0);
+      return;
+    }
+    long sums = Workspace.take(Workspace.OPERATION, 2 * rows * heads * parts, "attention gradient");
+    try {
+      gradient(backward, groups, heads, blocks, length, parts, rows, sums);
+    } finally {
+      Workspace.release(Workspace.OPERATION);
+    }
+  }
+
+  /** All tasks, with {@code sums} for those of each part, unless there is one. */
+  private static void gradient(
+      AttentionBackward backward,
+      int groups,
+      int heads,
+      int blocks,
+      int length,
+      int parts,
+      long rows,
+      long sums) {
+    AttentionCall call = backward.call();
     Workers.parallelRange(
         (long) heads * parts,
         grain(5.0 * length * AttentionBlock.QUERIES * call.keys() * call.depth()),
