@@ -191,6 +191,7 @@ final class FewRows implements IntConsumer {
       // The last panel starts further left; what it computes a second time is thrown away.
       int from = Math.min(j, shape.columns() - PANEL);
       long w = b + from * shape.bColStride();
+      long next = b + Math.min(j + PANEL, shape.columns() - PANEL) * shape.bColStride();
       long to = c + 4L * from;
       long init = to;
       long initStride = shape.cRowStride();
@@ -199,13 +200,13 @@ final class FewRows implements IntConsumer {
         initStride = 0;
       }
       if (from == j && rows == kernel) {
-        panel(w, x, xStride, rows, depth, init, initStride, to, shape.cRowStride());
+        panel(w, next, x, xStride, rows, depth, init, initStride, to, shape.cRowStride());
         continue;
       }
       for (int r = 0; r < rows; r++) {
         GemmPack.copy(init + r * initStride, scratch.tile + 4L * PANEL * r, PANEL);
       }
-      panel(w, x, xStride, rows, depth, scratch.tile, 4 * PANEL, scratch.tile, 4 * PANEL);
+      panel(w, next, x, xStride, rows, depth, scratch.tile, 4 * PANEL, scratch.tile, 4 * PANEL);
       for (int r = 0; r < rows; r++) {
         long source = scratch.tile + 4L * (PANEL * r + j - from);
         int count = Math.min(PANEL - (j - from), end - j);
@@ -217,6 +218,7 @@ final class FewRows implements IntConsumer {
   /** Sixteen columns of c. Three rows take a kernel for four, whose last row is the third again. */
   private void panel(
       long w,
+      long next,
       long x,
       long xStride,
       int rows,
@@ -230,7 +232,7 @@ final class FewRows implements IntConsumer {
     boolean half = shape.bType() != Element.F32;
     long step = shape.bColStride();
     int kernel = FewRowsWarmUp.kernelRows(rows);
-    kernel(half, kernel, w, step, x, xStride, rows, blocks, init, initStride, c, cStride);
+    kernel(half, kernel, w, step, next, x, xStride, rows, blocks, init, initStride, c, cStride);
     int done = blocks * block;
     if (done == depth) return;
     w += done * shape.bType().bytes;
@@ -253,12 +255,17 @@ final class FewRows implements IntConsumer {
     }
   }
 
-  /** Calls the kernel for {@code kernel} rows, of which the first {@code rows} are there. */
-  static void kernel(
+  /**
+   * Calls the kernel for {@code kernel} rows, of which the first {@code rows} are there.
+   *
+   * @return the exclusive or of what it touched ahead
+   */
+  static long kernel(
       boolean half,
       int kernel,
       long w,
       long s,
+      long next,
       long x,
       long xs,
       int rows,
@@ -269,37 +276,37 @@ final class FewRows implements IntConsumer {
       long cs) {
     long last = x + (rows - 1) * xs;
     int which = (half ? 8 : 0) + kernel;
-    switch (LENGTH) {
+    return switch (LENGTH) {
       case 16 -> {
-        switch (which) {
-          case 1 -> FewRows16.f32x1(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          case 2 -> FewRows16.f32x2(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          case 4 -> FewRows16.f32x4(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          case 9 -> FewRows16.bf16x1(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          case 10 -> FewRows16.bf16x2(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          default -> FewRows16.bf16x4(w, s, x, xs, last, n, STOP, i, is, c, cs);
-        }
+        yield switch (which) {
+          case 1 -> FewRows16.f32x1(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 2 -> FewRows16.f32x2(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 4 -> FewRows16.f32x4(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 9 -> FewRows16.bf16x1(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 10 -> FewRows16.bf16x2(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          default -> FewRows16.bf16x4(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+        };
       }
       case 8 -> {
-        switch (which) {
-          case 1 -> FewRows8.f32x1(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          case 2 -> FewRows8.f32x2(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          case 4 -> FewRows8.f32x4(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          case 9 -> FewRows8.bf16x1(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          case 10 -> FewRows8.bf16x2(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          default -> FewRows8.bf16x4(w, s, x, xs, last, n, STOP, i, is, c, cs);
-        }
+        yield switch (which) {
+          case 1 -> FewRows8.f32x1(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 2 -> FewRows8.f32x2(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 4 -> FewRows8.f32x4(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 9 -> FewRows8.bf16x1(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 10 -> FewRows8.bf16x2(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          default -> FewRows8.bf16x4(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+        };
       }
       default -> {
-        switch (which) {
-          case 1 -> FewRows4.f32x1(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          case 2 -> FewRows4.f32x2(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          case 4 -> FewRows4.f32x4(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          case 9 -> FewRows4.bf16x1(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          case 10 -> FewRows4.bf16x2(w, s, x, xs, last, n, STOP, i, is, c, cs);
-          default -> FewRows4.bf16x4(w, s, x, xs, last, n, STOP, i, is, c, cs);
-        }
+        yield switch (which) {
+          case 1 -> FewRows4.f32x1(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 2 -> FewRows4.f32x2(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 4 -> FewRows4.f32x4(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 9 -> FewRows4.bf16x1(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 10 -> FewRows4.bf16x2(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          default -> FewRows4.bf16x4(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+        };
       }
-    }
+    };
   }
 }

@@ -2,6 +2,7 @@ package dev.theriac.backend.vector;
 
 import static dev.theriac.backend.vector.Lanes.ALL;
 import static dev.theriac.backend.vector.Lanes.F32;
+import static dev.theriac.backend.vector.Lanes.I64;
 import static dev.theriac.backend.vector.Lanes.LE;
 
 import jdk.incubator.vector.FloatVector;
@@ -21,6 +22,11 @@ import jdk.incubator.vector.VectorSpecies;
  * rounds, rows h apart trade every other group of h lanes by one permutation and two blends.
  *
  * <p>{@code blocks} counts blocks of 16 dwords of a row of w: a dword is one f32 or two bf16.
+ *
+ * <p>While a block is worked on, the next 64 bytes of each row are touched, at the end of the rows
+ * those at {@code next}, which is the first of 16 rows too: the processor foresees sixteen streams
+ * badly, and has no room left to look ahead of a whole block. What was touched is returned, so that
+ * the compiler does not drop it; it means nothing.
  *
  * <p>{@code stop} must not be above zero. The comparisons with it never hold: they keep the
  * compiler from moving all multiply-adds to the end of the loop, where they would wait for each
@@ -58,9 +64,10 @@ final class FewRows16 {
     return VectorMask.fromArray(INTS, lanes, 0);
   }
 
-  static void f32x1(
+  static long f32x1(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -80,7 +87,9 @@ final class FewRows16 {
     VectorMask<Integer> odd1 = ODD_1;
     long x0 = x;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 1 < blocks ? w + 64 : next;
       IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector r2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -160,13 +169,17 @@ final class FewRows16 {
       if (i == stop - 1) break;
       FloatVector z0f = z0.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(z0f, c00);
+      touched ^= ALL.get(I64, ahead);
       FloatVector z1f = z1.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(z1f, c00);
+      touched ^= ALL.get(I64, ahead + wStride);
       if (i == stop - 2) break;
       FloatVector z2f = z2.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(z2f, c00);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       FloatVector z3f = z3.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(z3f, c00);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector y4m = trade2.selectFrom(t4, t6);
       IntVector y4 = t4.blend(y4m, odd2);
       IntVector y6 = y4m.blend(t6, odd2);
@@ -182,13 +195,17 @@ final class FewRows16 {
       if (i == stop - 3) break;
       FloatVector z4f = z4.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(z4f, c00);
+      touched ^= ALL.get(I64, ahead + 4 * wStride);
       FloatVector z5f = z5.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(z5f, c00);
+      touched ^= ALL.get(I64, ahead + 5 * wStride);
       if (i == stop - 4) break;
       FloatVector z6f = z6.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(z6f, c00);
+      touched ^= ALL.get(I64, ahead + 6 * wStride);
       FloatVector z7f = z7.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(z7f, c00);
+      touched ^= ALL.get(I64, ahead + 7 * wStride);
       IntVector y8m = trade2.selectFrom(t8, t10);
       IntVector y8 = t8.blend(y8m, odd2);
       IntVector y10 = y8m.blend(t10, odd2);
@@ -204,13 +221,17 @@ final class FewRows16 {
       if (i == stop - 5) break;
       FloatVector z8f = z8.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(z8f, c00);
+      touched ^= ALL.get(I64, ahead + 8 * wStride);
       FloatVector z9f = z9.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(z9f, c00);
+      touched ^= ALL.get(I64, ahead + 9 * wStride);
       if (i == stop - 6) break;
       FloatVector z10f = z10.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(z10f, c00);
+      touched ^= ALL.get(I64, ahead + 10 * wStride);
       FloatVector z11f = z11.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(z11f, c00);
+      touched ^= ALL.get(I64, ahead + 11 * wStride);
       IntVector y12m = trade2.selectFrom(t12, t14);
       IntVector y12 = t12.blend(y12m, odd2);
       IntVector y14 = y12m.blend(t14, odd2);
@@ -226,22 +247,28 @@ final class FewRows16 {
       if (i == stop - 7) break;
       FloatVector z12f = z12.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(z12f, c00);
+      touched ^= ALL.get(I64, ahead + 12 * wStride);
       FloatVector z13f = z13.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(z13f, c00);
+      touched ^= ALL.get(I64, ahead + 13 * wStride);
       if (i == stop - 8) break;
       FloatVector z14f = z14.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(z14f, c00);
+      touched ^= ALL.get(I64, ahead + 14 * wStride);
       FloatVector z15f = z15.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(z15f, c00);
+      touched ^= ALL.get(I64, ahead + 15 * wStride);
       w += 64;
       x0 += 64;
     }
     c00.intoMemorySegment(ALL, c, LE);
+    return touched;
   }
 
-  static void f32x2(
+  static long f32x2(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -263,7 +290,9 @@ final class FewRows16 {
     long x1 = x + xStride;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c10 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 1 < blocks ? w + 64 : next;
       IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector r2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -344,16 +373,20 @@ final class FewRows16 {
       FloatVector z0f = z0.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(z0f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(z0f, c10);
+      touched ^= ALL.get(I64, ahead);
       FloatVector z1f = z1.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(z1f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(z1f, c10);
+      touched ^= ALL.get(I64, ahead + wStride);
       if (i == stop - 2) break;
       FloatVector z2f = z2.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(z2f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(z2f, c10);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       FloatVector z3f = z3.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(z3f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(z3f, c10);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector y4m = trade2.selectFrom(t4, t6);
       IntVector y4 = t4.blend(y4m, odd2);
       IntVector y6 = y4m.blend(t6, odd2);
@@ -370,16 +403,20 @@ final class FewRows16 {
       FloatVector z4f = z4.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(z4f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(z4f, c10);
+      touched ^= ALL.get(I64, ahead + 4 * wStride);
       FloatVector z5f = z5.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(z5f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(z5f, c10);
+      touched ^= ALL.get(I64, ahead + 5 * wStride);
       if (i == stop - 4) break;
       FloatVector z6f = z6.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(z6f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(z6f, c10);
+      touched ^= ALL.get(I64, ahead + 6 * wStride);
       FloatVector z7f = z7.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(z7f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(z7f, c10);
+      touched ^= ALL.get(I64, ahead + 7 * wStride);
       IntVector y8m = trade2.selectFrom(t8, t10);
       IntVector y8 = t8.blend(y8m, odd2);
       IntVector y10 = y8m.blend(t10, odd2);
@@ -396,16 +433,20 @@ final class FewRows16 {
       FloatVector z8f = z8.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(z8f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 32)).fma(z8f, c10);
+      touched ^= ALL.get(I64, ahead + 8 * wStride);
       FloatVector z9f = z9.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(z9f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 36)).fma(z9f, c10);
+      touched ^= ALL.get(I64, ahead + 9 * wStride);
       if (i == stop - 6) break;
       FloatVector z10f = z10.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(z10f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 40)).fma(z10f, c10);
+      touched ^= ALL.get(I64, ahead + 10 * wStride);
       FloatVector z11f = z11.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(z11f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(z11f, c10);
+      touched ^= ALL.get(I64, ahead + 11 * wStride);
       IntVector y12m = trade2.selectFrom(t12, t14);
       IntVector y12 = t12.blend(y12m, odd2);
       IntVector y14 = y12m.blend(t14, odd2);
@@ -422,27 +463,33 @@ final class FewRows16 {
       FloatVector z12f = z12.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(z12f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 48)).fma(z12f, c10);
+      touched ^= ALL.get(I64, ahead + 12 * wStride);
       FloatVector z13f = z13.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(z13f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 52)).fma(z13f, c10);
+      touched ^= ALL.get(I64, ahead + 13 * wStride);
       if (i == stop - 8) break;
       FloatVector z14f = z14.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(z14f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 56)).fma(z14f, c10);
+      touched ^= ALL.get(I64, ahead + 14 * wStride);
       FloatVector z15f = z15.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(z15f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(z15f, c10);
+      touched ^= ALL.get(I64, ahead + 15 * wStride);
       w += 64;
       x0 += 64;
       x1 += 64;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c10.intoMemorySegment(ALL, c + cStride, LE);
+    return touched;
   }
 
-  static void f32x4(
+  static long f32x4(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -468,7 +515,9 @@ final class FewRows16 {
     FloatVector c10 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride, LE);
     FloatVector c20 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 2 * initStride, LE);
     FloatVector c30 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 1 < blocks ? w + 64 : next;
       IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector r2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -551,24 +600,28 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(z0f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(z0f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(z0f, c30);
+      touched ^= ALL.get(I64, ahead);
       if (i == stop - 2) break;
       FloatVector z1f = z1.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(z1f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(z1f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(z1f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(z1f, c30);
+      touched ^= ALL.get(I64, ahead + wStride);
       if (i == stop - 3) break;
       FloatVector z2f = z2.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(z2f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(z2f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(z2f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(z2f, c30);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 4) break;
       FloatVector z3f = z3.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(z3f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(z3f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(z3f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(z3f, c30);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector y4m = trade2.selectFrom(t4, t6);
       IntVector y4 = t4.blend(y4m, odd2);
       IntVector y6 = y4m.blend(t6, odd2);
@@ -587,24 +640,28 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(z4f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 16)).fma(z4f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 16)).fma(z4f, c30);
+      touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 6) break;
       FloatVector z5f = z5.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(z5f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(z5f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 20)).fma(z5f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 20)).fma(z5f, c30);
+      touched ^= ALL.get(I64, ahead + 5 * wStride);
       if (i == stop - 7) break;
       FloatVector z6f = z6.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(z6f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(z6f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 24)).fma(z6f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 24)).fma(z6f, c30);
+      touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 8) break;
       FloatVector z7f = z7.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(z7f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(z7f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(z7f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(z7f, c30);
+      touched ^= ALL.get(I64, ahead + 7 * wStride);
       IntVector y8m = trade2.selectFrom(t8, t10);
       IntVector y8 = t8.blend(y8m, odd2);
       IntVector y10 = y8m.blend(t10, odd2);
@@ -623,24 +680,28 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 32)).fma(z8f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 32)).fma(z8f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 32)).fma(z8f, c30);
+      touched ^= ALL.get(I64, ahead + 8 * wStride);
       if (i == stop - 10) break;
       FloatVector z9f = z9.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(z9f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 36)).fma(z9f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 36)).fma(z9f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 36)).fma(z9f, c30);
+      touched ^= ALL.get(I64, ahead + 9 * wStride);
       if (i == stop - 11) break;
       FloatVector z10f = z10.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(z10f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 40)).fma(z10f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 40)).fma(z10f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 40)).fma(z10f, c30);
+      touched ^= ALL.get(I64, ahead + 10 * wStride);
       if (i == stop - 12) break;
       FloatVector z11f = z11.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(z11f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(z11f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 44)).fma(z11f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 44)).fma(z11f, c30);
+      touched ^= ALL.get(I64, ahead + 11 * wStride);
       IntVector y12m = trade2.selectFrom(t12, t14);
       IntVector y12 = t12.blend(y12m, odd2);
       IntVector y14 = y12m.blend(t14, odd2);
@@ -659,24 +720,28 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 48)).fma(z12f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 48)).fma(z12f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 48)).fma(z12f, c30);
+      touched ^= ALL.get(I64, ahead + 12 * wStride);
       if (i == stop - 14) break;
       FloatVector z13f = z13.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(z13f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 52)).fma(z13f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 52)).fma(z13f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 52)).fma(z13f, c30);
+      touched ^= ALL.get(I64, ahead + 13 * wStride);
       if (i == stop - 15) break;
       FloatVector z14f = z14.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(z14f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 56)).fma(z14f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 56)).fma(z14f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 56)).fma(z14f, c30);
+      touched ^= ALL.get(I64, ahead + 14 * wStride);
       if (i == stop - 16) break;
       FloatVector z15f = z15.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(z15f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(z15f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 60)).fma(z15f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 60)).fma(z15f, c30);
+      touched ^= ALL.get(I64, ahead + 15 * wStride);
       w += 64;
       x0 += 64;
       x1 += 64;
@@ -687,11 +752,13 @@ final class FewRows16 {
     c10.intoMemorySegment(ALL, c + cStride, LE);
     c20.intoMemorySegment(ALL, c + 2 * cStride, LE);
     c30.intoMemorySegment(ALL, c + 3 * cStride, LE);
+    return touched;
   }
 
-  static void bf16x1(
+  static long bf16x1(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -712,7 +779,9 @@ final class FewRows16 {
     IntVector high = IntVector.broadcast(INTS, 0xffff0000);
     long x0 = x;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 1 < blocks ? w + 64 : next;
       IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector r2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -794,19 +863,23 @@ final class FewRows16 {
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(z0f, c00);
       FloatVector z0g = z0.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(z0g, c00);
+      touched ^= ALL.get(I64, ahead);
       FloatVector z1f = z1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(z1f, c00);
       FloatVector z1g = z1.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(z1g, c00);
+      touched ^= ALL.get(I64, ahead + wStride);
       if (i == stop - 2) break;
       FloatVector z2f = z2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(z2f, c00);
       FloatVector z2g = z2.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(z2g, c00);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       FloatVector z3f = z3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(z3f, c00);
       FloatVector z3g = z3.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(z3g, c00);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector y4m = trade2.selectFrom(t4, t6);
       IntVector y4 = t4.blend(y4m, odd2);
       IntVector y6 = y4m.blend(t6, odd2);
@@ -824,19 +897,23 @@ final class FewRows16 {
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(z4f, c00);
       FloatVector z4g = z4.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(z4g, c00);
+      touched ^= ALL.get(I64, ahead + 4 * wStride);
       FloatVector z5f = z5.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(z5f, c00);
       FloatVector z5g = z5.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(z5g, c00);
+      touched ^= ALL.get(I64, ahead + 5 * wStride);
       if (i == stop - 4) break;
       FloatVector z6f = z6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(z6f, c00);
       FloatVector z6g = z6.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(z6g, c00);
+      touched ^= ALL.get(I64, ahead + 6 * wStride);
       FloatVector z7f = z7.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(z7f, c00);
       FloatVector z7g = z7.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(z7g, c00);
+      touched ^= ALL.get(I64, ahead + 7 * wStride);
       IntVector y8m = trade2.selectFrom(t8, t10);
       IntVector y8 = t8.blend(y8m, odd2);
       IntVector y10 = y8m.blend(t10, odd2);
@@ -854,19 +931,23 @@ final class FewRows16 {
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 64)).fma(z8f, c00);
       FloatVector z8g = z8.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 68)).fma(z8g, c00);
+      touched ^= ALL.get(I64, ahead + 8 * wStride);
       FloatVector z9f = z9.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 72)).fma(z9f, c00);
       FloatVector z9g = z9.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 76)).fma(z9g, c00);
+      touched ^= ALL.get(I64, ahead + 9 * wStride);
       if (i == stop - 6) break;
       FloatVector z10f = z10.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 80)).fma(z10f, c00);
       FloatVector z10g = z10.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 84)).fma(z10g, c00);
+      touched ^= ALL.get(I64, ahead + 10 * wStride);
       FloatVector z11f = z11.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 88)).fma(z11f, c00);
       FloatVector z11g = z11.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 92)).fma(z11g, c00);
+      touched ^= ALL.get(I64, ahead + 11 * wStride);
       IntVector y12m = trade2.selectFrom(t12, t14);
       IntVector y12 = t12.blend(y12m, odd2);
       IntVector y14 = y12m.blend(t14, odd2);
@@ -884,28 +965,34 @@ final class FewRows16 {
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 96)).fma(z12f, c00);
       FloatVector z12g = z12.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 100)).fma(z12g, c00);
+      touched ^= ALL.get(I64, ahead + 12 * wStride);
       FloatVector z13f = z13.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 104)).fma(z13f, c00);
       FloatVector z13g = z13.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 108)).fma(z13g, c00);
+      touched ^= ALL.get(I64, ahead + 13 * wStride);
       if (i == stop - 8) break;
       FloatVector z14f = z14.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 112)).fma(z14f, c00);
       FloatVector z14g = z14.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 116)).fma(z14g, c00);
+      touched ^= ALL.get(I64, ahead + 14 * wStride);
       FloatVector z15f = z15.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 120)).fma(z15f, c00);
       FloatVector z15g = z15.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 124)).fma(z15g, c00);
+      touched ^= ALL.get(I64, ahead + 15 * wStride);
       w += 64;
       x0 += 128;
     }
     c00.intoMemorySegment(ALL, c, LE);
+    return touched;
   }
 
-  static void bf16x2(
+  static long bf16x2(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -928,7 +1015,9 @@ final class FewRows16 {
     long x1 = x + xStride;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c10 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 1 < blocks ? w + 64 : next;
       IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector r2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -1012,12 +1101,14 @@ final class FewRows16 {
       FloatVector z0g = z0.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(z0g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(z0g, c10);
+      touched ^= ALL.get(I64, ahead);
       FloatVector z1f = z1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(z1f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(z1f, c10);
       FloatVector z1g = z1.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(z1g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(z1g, c10);
+      touched ^= ALL.get(I64, ahead + wStride);
       if (i == stop - 2) break;
       FloatVector z2f = z2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(z2f, c00);
@@ -1025,12 +1116,14 @@ final class FewRows16 {
       FloatVector z2g = z2.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(z2g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(z2g, c10);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       FloatVector z3f = z3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(z3f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(z3f, c10);
       FloatVector z3g = z3.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(z3g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(z3g, c10);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector y4m = trade2.selectFrom(t4, t6);
       IntVector y4 = t4.blend(y4m, odd2);
       IntVector y6 = y4m.blend(t6, odd2);
@@ -1050,12 +1143,14 @@ final class FewRows16 {
       FloatVector z4g = z4.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(z4g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 36)).fma(z4g, c10);
+      touched ^= ALL.get(I64, ahead + 4 * wStride);
       FloatVector z5f = z5.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(z5f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 40)).fma(z5f, c10);
       FloatVector z5g = z5.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(z5g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(z5g, c10);
+      touched ^= ALL.get(I64, ahead + 5 * wStride);
       if (i == stop - 4) break;
       FloatVector z6f = z6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(z6f, c00);
@@ -1063,12 +1158,14 @@ final class FewRows16 {
       FloatVector z6g = z6.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(z6g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 52)).fma(z6g, c10);
+      touched ^= ALL.get(I64, ahead + 6 * wStride);
       FloatVector z7f = z7.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(z7f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 56)).fma(z7f, c10);
       FloatVector z7g = z7.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(z7g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(z7g, c10);
+      touched ^= ALL.get(I64, ahead + 7 * wStride);
       IntVector y8m = trade2.selectFrom(t8, t10);
       IntVector y8 = t8.blend(y8m, odd2);
       IntVector y10 = y8m.blend(t10, odd2);
@@ -1088,12 +1185,14 @@ final class FewRows16 {
       FloatVector z8g = z8.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 68)).fma(z8g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 68)).fma(z8g, c10);
+      touched ^= ALL.get(I64, ahead + 8 * wStride);
       FloatVector z9f = z9.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 72)).fma(z9f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 72)).fma(z9f, c10);
       FloatVector z9g = z9.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 76)).fma(z9g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 76)).fma(z9g, c10);
+      touched ^= ALL.get(I64, ahead + 9 * wStride);
       if (i == stop - 6) break;
       FloatVector z10f = z10.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 80)).fma(z10f, c00);
@@ -1101,12 +1200,14 @@ final class FewRows16 {
       FloatVector z10g = z10.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 84)).fma(z10g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 84)).fma(z10g, c10);
+      touched ^= ALL.get(I64, ahead + 10 * wStride);
       FloatVector z11f = z11.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 88)).fma(z11f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 88)).fma(z11f, c10);
       FloatVector z11g = z11.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 92)).fma(z11g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 92)).fma(z11g, c10);
+      touched ^= ALL.get(I64, ahead + 11 * wStride);
       IntVector y12m = trade2.selectFrom(t12, t14);
       IntVector y12 = t12.blend(y12m, odd2);
       IntVector y14 = y12m.blend(t14, odd2);
@@ -1126,12 +1227,14 @@ final class FewRows16 {
       FloatVector z12g = z12.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 100)).fma(z12g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 100)).fma(z12g, c10);
+      touched ^= ALL.get(I64, ahead + 12 * wStride);
       FloatVector z13f = z13.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 104)).fma(z13f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 104)).fma(z13f, c10);
       FloatVector z13g = z13.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 108)).fma(z13g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 108)).fma(z13g, c10);
+      touched ^= ALL.get(I64, ahead + 13 * wStride);
       if (i == stop - 8) break;
       FloatVector z14f = z14.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 112)).fma(z14f, c00);
@@ -1139,23 +1242,27 @@ final class FewRows16 {
       FloatVector z14g = z14.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 116)).fma(z14g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 116)).fma(z14g, c10);
+      touched ^= ALL.get(I64, ahead + 14 * wStride);
       FloatVector z15f = z15.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 120)).fma(z15f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 120)).fma(z15f, c10);
       FloatVector z15g = z15.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 124)).fma(z15g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 124)).fma(z15g, c10);
+      touched ^= ALL.get(I64, ahead + 15 * wStride);
       w += 64;
       x0 += 128;
       x1 += 128;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c10.intoMemorySegment(ALL, c + cStride, LE);
+    return touched;
   }
 
-  static void bf16x4(
+  static long bf16x4(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -1182,7 +1289,9 @@ final class FewRows16 {
     FloatVector c10 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride, LE);
     FloatVector c20 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 2 * initStride, LE);
     FloatVector c30 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 1 < blocks ? w + 64 : next;
       IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector r2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -1270,6 +1379,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(z0g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(z0g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(z0g, c30);
+      touched ^= ALL.get(I64, ahead);
       if (i == stop - 2) break;
       FloatVector z1f = z1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(z1f, c00);
@@ -1281,6 +1391,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(z1g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(z1g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(z1g, c30);
+      touched ^= ALL.get(I64, ahead + wStride);
       if (i == stop - 3) break;
       FloatVector z2f = z2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(z2f, c00);
@@ -1292,6 +1403,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(z2g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 20)).fma(z2g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 20)).fma(z2g, c30);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 4) break;
       FloatVector z3f = z3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(z3f, c00);
@@ -1303,6 +1415,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(z3g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(z3g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(z3g, c30);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector y4m = trade2.selectFrom(t4, t6);
       IntVector y4 = t4.blend(y4m, odd2);
       IntVector y6 = y4m.blend(t6, odd2);
@@ -1326,6 +1439,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 36)).fma(z4g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 36)).fma(z4g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 36)).fma(z4g, c30);
+      touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 6) break;
       FloatVector z5f = z5.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(z5f, c00);
@@ -1337,6 +1451,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(z5g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 44)).fma(z5g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 44)).fma(z5g, c30);
+      touched ^= ALL.get(I64, ahead + 5 * wStride);
       if (i == stop - 7) break;
       FloatVector z6f = z6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(z6f, c00);
@@ -1348,6 +1463,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 52)).fma(z6g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 52)).fma(z6g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 52)).fma(z6g, c30);
+      touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 8) break;
       FloatVector z7f = z7.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(z7f, c00);
@@ -1359,6 +1475,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(z7g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 60)).fma(z7g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 60)).fma(z7g, c30);
+      touched ^= ALL.get(I64, ahead + 7 * wStride);
       IntVector y8m = trade2.selectFrom(t8, t10);
       IntVector y8 = t8.blend(y8m, odd2);
       IntVector y10 = y8m.blend(t10, odd2);
@@ -1382,6 +1499,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 68)).fma(z8g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 68)).fma(z8g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 68)).fma(z8g, c30);
+      touched ^= ALL.get(I64, ahead + 8 * wStride);
       if (i == stop - 10) break;
       FloatVector z9f = z9.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 72)).fma(z9f, c00);
@@ -1393,6 +1511,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 76)).fma(z9g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 76)).fma(z9g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 76)).fma(z9g, c30);
+      touched ^= ALL.get(I64, ahead + 9 * wStride);
       if (i == stop - 11) break;
       FloatVector z10f = z10.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 80)).fma(z10f, c00);
@@ -1404,6 +1523,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 84)).fma(z10g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 84)).fma(z10g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 84)).fma(z10g, c30);
+      touched ^= ALL.get(I64, ahead + 10 * wStride);
       if (i == stop - 12) break;
       FloatVector z11f = z11.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 88)).fma(z11f, c00);
@@ -1415,6 +1535,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 92)).fma(z11g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 92)).fma(z11g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 92)).fma(z11g, c30);
+      touched ^= ALL.get(I64, ahead + 11 * wStride);
       IntVector y12m = trade2.selectFrom(t12, t14);
       IntVector y12 = t12.blend(y12m, odd2);
       IntVector y14 = y12m.blend(t14, odd2);
@@ -1438,6 +1559,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 100)).fma(z12g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 100)).fma(z12g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 100)).fma(z12g, c30);
+      touched ^= ALL.get(I64, ahead + 12 * wStride);
       if (i == stop - 14) break;
       FloatVector z13f = z13.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 104)).fma(z13f, c00);
@@ -1449,6 +1571,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 108)).fma(z13g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 108)).fma(z13g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 108)).fma(z13g, c30);
+      touched ^= ALL.get(I64, ahead + 13 * wStride);
       if (i == stop - 15) break;
       FloatVector z14f = z14.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 112)).fma(z14f, c00);
@@ -1460,6 +1583,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 116)).fma(z14g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 116)).fma(z14g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 116)).fma(z14g, c30);
+      touched ^= ALL.get(I64, ahead + 14 * wStride);
       if (i == stop - 16) break;
       FloatVector z15f = z15.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 120)).fma(z15f, c00);
@@ -1471,6 +1595,7 @@ final class FewRows16 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 124)).fma(z15g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 124)).fma(z15g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 124)).fma(z15g, c30);
+      touched ^= ALL.get(I64, ahead + 15 * wStride);
       w += 64;
       x0 += 128;
       x1 += 128;
@@ -1481,5 +1606,6 @@ final class FewRows16 {
     c10.intoMemorySegment(ALL, c + cStride, LE);
     c20.intoMemorySegment(ALL, c + 2 * cStride, LE);
     c30.intoMemorySegment(ALL, c + 3 * cStride, LE);
+    return touched;
   }
 }

@@ -2,6 +2,7 @@ package dev.theriac.backend.vector;
 
 import static dev.theriac.backend.vector.Lanes.ALL;
 import static dev.theriac.backend.vector.Lanes.F32;
+import static dev.theriac.backend.vector.Lanes.I64;
 import static dev.theriac.backend.vector.Lanes.LE;
 
 import jdk.incubator.vector.FloatVector;
@@ -21,6 +22,11 @@ import jdk.incubator.vector.VectorSpecies;
  * rounds, rows h apart trade every other group of h lanes by one permutation and two blends.
  *
  * <p>{@code blocks} counts blocks of 4 dwords of a row of w: a dword is one f32 or two bf16.
+ *
+ * <p>While a block is worked on, the next 64 bytes of each row are touched, at the end of the rows
+ * those at {@code next}, which is the first of 16 rows too: the processor foresees sixteen streams
+ * badly, and has no room left to look ahead of a whole block. What was touched is returned, so that
+ * the compiler does not drop it; it means nothing.
  *
  * <p>{@code stop} must not be above zero. The comparisons with it never hold: they keep the
  * compiler from moving all multiply-adds to the end of the loop, where they would wait for each
@@ -54,9 +60,10 @@ final class FewRows4 {
     return VectorMask.fromArray(INTS, lanes, 0);
   }
 
-  static void f32x1(
+  static long f32x1(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -75,7 +82,10 @@ final class FewRows4 {
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 16, LE);
     FloatVector c02 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
     FloatVector c03 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 48, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 4 < blocks ? w + 64 : next;
+      ahead += (i & 3) * 4 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector ar1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector ar2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -102,6 +112,7 @@ final class FewRows4 {
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az2f, c00);
       FloatVector az3f = az3.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az3f, c00);
+      touched ^= ALL.get(I64, ahead);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 4 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 5 * wStride, LE);
       IntVector br2 = IntVector.fromMemorySegment(INTS, ALL, w + 6 * wStride, LE);
@@ -128,6 +139,7 @@ final class FewRows4 {
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz2f, c01);
       FloatVector bz3f = bz3.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz3f, c01);
+      touched ^= ALL.get(I64, ahead + wStride);
       IntVector cr0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector cr1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
       IntVector cr2 = IntVector.fromMemorySegment(INTS, ALL, w + 10 * wStride, LE);
@@ -154,6 +166,7 @@ final class FewRows4 {
       c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(cz2f, c02);
       FloatVector cz3f = cz3.reinterpretAsFloats();
       c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(cz3f, c02);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       IntVector dr0 = IntVector.fromMemorySegment(INTS, ALL, w + 12 * wStride, LE);
       IntVector dr1 = IntVector.fromMemorySegment(INTS, ALL, w + 13 * wStride, LE);
       IntVector dr2 = IntVector.fromMemorySegment(INTS, ALL, w + 14 * wStride, LE);
@@ -180,6 +193,7 @@ final class FewRows4 {
       c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(dz2f, c03);
       FloatVector dz3f = dz3.reinterpretAsFloats();
       c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(dz3f, c03);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       w += 16;
       x0 += 16;
     }
@@ -187,11 +201,13 @@ final class FewRows4 {
     c01.intoMemorySegment(ALL, c + 16, LE);
     c02.intoMemorySegment(ALL, c + 32, LE);
     c03.intoMemorySegment(ALL, c + 48, LE);
+    return touched;
   }
 
-  static void f32x2(
+  static long f32x2(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -215,7 +231,10 @@ final class FewRows4 {
     FloatVector c11 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride + 16, LE);
     FloatVector c12 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride + 32, LE);
     FloatVector c13 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride + 48, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 4 < blocks ? w + 64 : next;
+      ahead += (i & 3) * 4 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector ar1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector ar2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -246,6 +265,7 @@ final class FewRows4 {
       FloatVector az3f = az3.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az3f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(az3f, c10);
+      touched ^= ALL.get(I64, ahead);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 4 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 5 * wStride, LE);
       IntVector br2 = IntVector.fromMemorySegment(INTS, ALL, w + 6 * wStride, LE);
@@ -276,6 +296,7 @@ final class FewRows4 {
       FloatVector bz3f = bz3.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz3f, c01);
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(bz3f, c11);
+      touched ^= ALL.get(I64, ahead + wStride);
       IntVector cr0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector cr1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
       IntVector cr2 = IntVector.fromMemorySegment(INTS, ALL, w + 10 * wStride, LE);
@@ -306,6 +327,7 @@ final class FewRows4 {
       FloatVector cz3f = cz3.reinterpretAsFloats();
       c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(cz3f, c02);
       c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(cz3f, c12);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       IntVector dr0 = IntVector.fromMemorySegment(INTS, ALL, w + 12 * wStride, LE);
       IntVector dr1 = IntVector.fromMemorySegment(INTS, ALL, w + 13 * wStride, LE);
       IntVector dr2 = IntVector.fromMemorySegment(INTS, ALL, w + 14 * wStride, LE);
@@ -336,6 +358,7 @@ final class FewRows4 {
       FloatVector dz3f = dz3.reinterpretAsFloats();
       c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(dz3f, c03);
       c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(dz3f, c13);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       w += 16;
       x0 += 16;
       x1 += 16;
@@ -348,11 +371,13 @@ final class FewRows4 {
     c11.intoMemorySegment(ALL, c + cStride + 16, LE);
     c12.intoMemorySegment(ALL, c + cStride + 32, LE);
     c13.intoMemorySegment(ALL, c + cStride + 48, LE);
+    return touched;
   }
 
-  static void f32x4(
+  static long f32x4(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -386,7 +411,10 @@ final class FewRows4 {
     FloatVector c31 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride + 16, LE);
     FloatVector c32 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride + 32, LE);
     FloatVector c33 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride + 48, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 4 < blocks ? w + 64 : next;
+      ahead += (i & 3) * 4 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector ar1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector ar2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -427,6 +455,7 @@ final class FewRows4 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(az3f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(az3f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(az3f, c30);
+      touched ^= ALL.get(I64, ahead);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 4 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 5 * wStride, LE);
       IntVector br2 = IntVector.fromMemorySegment(INTS, ALL, w + 6 * wStride, LE);
@@ -467,6 +496,7 @@ final class FewRows4 {
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(bz3f, c11);
       c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(bz3f, c21);
       c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(bz3f, c31);
+      touched ^= ALL.get(I64, ahead + wStride);
       IntVector cr0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector cr1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
       IntVector cr2 = IntVector.fromMemorySegment(INTS, ALL, w + 10 * wStride, LE);
@@ -507,6 +537,7 @@ final class FewRows4 {
       c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(cz3f, c12);
       c22 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(cz3f, c22);
       c32 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(cz3f, c32);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       IntVector dr0 = IntVector.fromMemorySegment(INTS, ALL, w + 12 * wStride, LE);
       IntVector dr1 = IntVector.fromMemorySegment(INTS, ALL, w + 13 * wStride, LE);
       IntVector dr2 = IntVector.fromMemorySegment(INTS, ALL, w + 14 * wStride, LE);
@@ -547,6 +578,7 @@ final class FewRows4 {
       c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(dz3f, c13);
       c23 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(dz3f, c23);
       c33 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(dz3f, c33);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       w += 16;
       x0 += 16;
       x1 += 16;
@@ -569,11 +601,13 @@ final class FewRows4 {
     c31.intoMemorySegment(ALL, c + 3 * cStride + 16, LE);
     c32.intoMemorySegment(ALL, c + 3 * cStride + 32, LE);
     c33.intoMemorySegment(ALL, c + 3 * cStride + 48, LE);
+    return touched;
   }
 
-  static void bf16x1(
+  static long bf16x1(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -593,7 +627,10 @@ final class FewRows4 {
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 16, LE);
     FloatVector c02 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
     FloatVector c03 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 48, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 4 < blocks ? w + 64 : next;
+      ahead += (i & 3) * 4 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector ar1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector ar2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -628,6 +665,7 @@ final class FewRows4 {
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(az3f, c00);
       FloatVector az3g = az3.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az3g, c00);
+      touched ^= ALL.get(I64, ahead);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 4 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 5 * wStride, LE);
       IntVector br2 = IntVector.fromMemorySegment(INTS, ALL, w + 6 * wStride, LE);
@@ -662,6 +700,7 @@ final class FewRows4 {
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(bz3f, c01);
       FloatVector bz3g = bz3.and(high).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz3g, c01);
+      touched ^= ALL.get(I64, ahead + wStride);
       IntVector cr0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector cr1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
       IntVector cr2 = IntVector.fromMemorySegment(INTS, ALL, w + 10 * wStride, LE);
@@ -696,6 +735,7 @@ final class FewRows4 {
       c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(cz3f, c02);
       FloatVector cz3g = cz3.and(high).reinterpretAsFloats();
       c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(cz3g, c02);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       IntVector dr0 = IntVector.fromMemorySegment(INTS, ALL, w + 12 * wStride, LE);
       IntVector dr1 = IntVector.fromMemorySegment(INTS, ALL, w + 13 * wStride, LE);
       IntVector dr2 = IntVector.fromMemorySegment(INTS, ALL, w + 14 * wStride, LE);
@@ -730,6 +770,7 @@ final class FewRows4 {
       c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(dz3f, c03);
       FloatVector dz3g = dz3.and(high).reinterpretAsFloats();
       c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(dz3g, c03);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       w += 16;
       x0 += 32;
     }
@@ -737,11 +778,13 @@ final class FewRows4 {
     c01.intoMemorySegment(ALL, c + 16, LE);
     c02.intoMemorySegment(ALL, c + 32, LE);
     c03.intoMemorySegment(ALL, c + 48, LE);
+    return touched;
   }
 
-  static void bf16x2(
+  static long bf16x2(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -766,7 +809,10 @@ final class FewRows4 {
     FloatVector c11 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride + 16, LE);
     FloatVector c12 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride + 32, LE);
     FloatVector c13 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride + 48, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 4 < blocks ? w + 64 : next;
+      ahead += (i & 3) * 4 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector ar1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector ar2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -809,6 +855,7 @@ final class FewRows4 {
       FloatVector az3g = az3.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az3g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(az3g, c10);
+      touched ^= ALL.get(I64, ahead);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 4 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 5 * wStride, LE);
       IntVector br2 = IntVector.fromMemorySegment(INTS, ALL, w + 6 * wStride, LE);
@@ -851,6 +898,7 @@ final class FewRows4 {
       FloatVector bz3g = bz3.and(high).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz3g, c01);
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(bz3g, c11);
+      touched ^= ALL.get(I64, ahead + wStride);
       IntVector cr0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector cr1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
       IntVector cr2 = IntVector.fromMemorySegment(INTS, ALL, w + 10 * wStride, LE);
@@ -893,6 +941,7 @@ final class FewRows4 {
       FloatVector cz3g = cz3.and(high).reinterpretAsFloats();
       c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(cz3g, c02);
       c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(cz3g, c12);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       IntVector dr0 = IntVector.fromMemorySegment(INTS, ALL, w + 12 * wStride, LE);
       IntVector dr1 = IntVector.fromMemorySegment(INTS, ALL, w + 13 * wStride, LE);
       IntVector dr2 = IntVector.fromMemorySegment(INTS, ALL, w + 14 * wStride, LE);
@@ -935,6 +984,7 @@ final class FewRows4 {
       FloatVector dz3g = dz3.and(high).reinterpretAsFloats();
       c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(dz3g, c03);
       c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(dz3g, c13);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       w += 16;
       x0 += 32;
       x1 += 32;
@@ -947,11 +997,13 @@ final class FewRows4 {
     c11.intoMemorySegment(ALL, c + cStride + 16, LE);
     c12.intoMemorySegment(ALL, c + cStride + 32, LE);
     c13.intoMemorySegment(ALL, c + cStride + 48, LE);
+    return touched;
   }
 
-  static void bf16x4(
+  static long bf16x4(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -986,7 +1038,10 @@ final class FewRows4 {
     FloatVector c31 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride + 16, LE);
     FloatVector c32 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride + 32, LE);
     FloatVector c33 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride + 48, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 4 < blocks ? w + 64 : next;
+      ahead += (i & 3) * 4 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector ar1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector ar2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -1047,6 +1102,7 @@ final class FewRows4 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(az3g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(az3g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(az3g, c30);
+      touched ^= ALL.get(I64, ahead);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 4 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 5 * wStride, LE);
       IntVector br2 = IntVector.fromMemorySegment(INTS, ALL, w + 6 * wStride, LE);
@@ -1107,6 +1163,7 @@ final class FewRows4 {
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(bz3g, c11);
       c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(bz3g, c21);
       c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(bz3g, c31);
+      touched ^= ALL.get(I64, ahead + wStride);
       IntVector cr0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector cr1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
       IntVector cr2 = IntVector.fromMemorySegment(INTS, ALL, w + 10 * wStride, LE);
@@ -1167,6 +1224,7 @@ final class FewRows4 {
       c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(cz3g, c12);
       c22 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(cz3g, c22);
       c32 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(cz3g, c32);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       IntVector dr0 = IntVector.fromMemorySegment(INTS, ALL, w + 12 * wStride, LE);
       IntVector dr1 = IntVector.fromMemorySegment(INTS, ALL, w + 13 * wStride, LE);
       IntVector dr2 = IntVector.fromMemorySegment(INTS, ALL, w + 14 * wStride, LE);
@@ -1227,6 +1285,7 @@ final class FewRows4 {
       c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(dz3g, c13);
       c23 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(dz3g, c23);
       c33 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(dz3g, c33);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       w += 16;
       x0 += 32;
       x1 += 32;
@@ -1249,5 +1308,6 @@ final class FewRows4 {
     c31.intoMemorySegment(ALL, c + 3 * cStride + 16, LE);
     c32.intoMemorySegment(ALL, c + 3 * cStride + 32, LE);
     c33.intoMemorySegment(ALL, c + 3 * cStride + 48, LE);
+    return touched;
   }
 }

@@ -2,6 +2,7 @@ package dev.theriac.backend.vector;
 
 import static dev.theriac.backend.vector.Lanes.ALL;
 import static dev.theriac.backend.vector.Lanes.F32;
+import static dev.theriac.backend.vector.Lanes.I64;
 import static dev.theriac.backend.vector.Lanes.LE;
 
 import jdk.incubator.vector.FloatVector;
@@ -21,6 +22,11 @@ import jdk.incubator.vector.VectorSpecies;
  * rounds, rows h apart trade every other group of h lanes by one permutation and two blends.
  *
  * <p>{@code blocks} counts blocks of 8 dwords of a row of w: a dword is one f32 or two bf16.
+ *
+ * <p>While a block is worked on, the next 64 bytes of each row are touched, at the end of the rows
+ * those at {@code next}, which is the first of 16 rows too: the processor foresees sixteen streams
+ * badly, and has no room left to look ahead of a whole block. What was touched is returned, so that
+ * the compiler does not drop it; it means nothing.
  *
  * <p>{@code stop} must not be above zero. The comparisons with it never hold: they keep the
  * compiler from moving all multiply-adds to the end of the loop, where they would wait for each
@@ -56,9 +62,10 @@ final class FewRows8 {
     return VectorMask.fromArray(INTS, lanes, 0);
   }
 
-  static void f32x1(
+  static long f32x1(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -77,7 +84,10 @@ final class FewRows8 {
     long x0 = x;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 2 < blocks ? w + 64 : next;
+      ahead += (i & 1) * 8 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector ar1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector ar2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -115,11 +125,13 @@ final class FewRows8 {
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(az0f, c00);
       FloatVector az1f = az1.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(az1f, c00);
+      touched ^= ALL.get(I64, ahead);
       if (i == stop - 2) break;
       FloatVector az2f = az2.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az2f, c00);
       FloatVector az3f = az3.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az3f, c00);
+      touched ^= ALL.get(I64, ahead + wStride);
       IntVector ay4m = trade2.selectFrom(as4, as6);
       IntVector ay4 = as4.blend(ay4m, odd2);
       IntVector ay6 = ay4m.blend(as6, odd2);
@@ -137,11 +149,13 @@ final class FewRows8 {
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(az4f, c00);
       FloatVector az5f = az5.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(az5f, c00);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 4) break;
       FloatVector az6f = az6.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(az6f, c00);
       FloatVector az7f = az7.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az7f, c00);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
       IntVector br2 = IntVector.fromMemorySegment(INTS, ALL, w + 10 * wStride, LE);
@@ -179,11 +193,13 @@ final class FewRows8 {
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(bz0f, c01);
       FloatVector bz1f = bz1.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(bz1f, c01);
+      touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 6) break;
       FloatVector bz2f = bz2.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz2f, c01);
       FloatVector bz3f = bz3.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz3f, c01);
+      touched ^= ALL.get(I64, ahead + 5 * wStride);
       IntVector by4m = trade2.selectFrom(bs4, bs6);
       IntVector by4 = bs4.blend(by4m, odd2);
       IntVector by6 = by4m.blend(bs6, odd2);
@@ -201,21 +217,25 @@ final class FewRows8 {
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(bz4f, c01);
       FloatVector bz5f = bz5.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(bz5f, c01);
+      touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 8) break;
       FloatVector bz6f = bz6.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(bz6f, c01);
       FloatVector bz7f = bz7.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz7f, c01);
+      touched ^= ALL.get(I64, ahead + 7 * wStride);
       w += 32;
       x0 += 32;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + 32, LE);
+    return touched;
   }
 
-  static void f32x2(
+  static long f32x2(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -237,7 +257,10 @@ final class FewRows8 {
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
     FloatVector c10 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride, LE);
     FloatVector c11 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride + 32, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 2 < blocks ? w + 64 : next;
+      ahead += (i & 1) * 8 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector ar1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector ar2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -277,6 +300,7 @@ final class FewRows8 {
       FloatVector az1f = az1.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(az1f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(az1f, c10);
+      touched ^= ALL.get(I64, ahead);
       if (i == stop - 2) break;
       FloatVector az2f = az2.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az2f, c00);
@@ -284,6 +308,7 @@ final class FewRows8 {
       FloatVector az3f = az3.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az3f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(az3f, c10);
+      touched ^= ALL.get(I64, ahead + wStride);
       IntVector ay4m = trade2.selectFrom(as4, as6);
       IntVector ay4 = as4.blend(ay4m, odd2);
       IntVector ay6 = ay4m.blend(as6, odd2);
@@ -303,6 +328,7 @@ final class FewRows8 {
       FloatVector az5f = az5.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(az5f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(az5f, c10);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 4) break;
       FloatVector az6f = az6.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(az6f, c00);
@@ -310,6 +336,7 @@ final class FewRows8 {
       FloatVector az7f = az7.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az7f, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(az7f, c10);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
       IntVector br2 = IntVector.fromMemorySegment(INTS, ALL, w + 10 * wStride, LE);
@@ -349,6 +376,7 @@ final class FewRows8 {
       FloatVector bz1f = bz1.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(bz1f, c01);
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(bz1f, c11);
+      touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 6) break;
       FloatVector bz2f = bz2.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz2f, c01);
@@ -356,6 +384,7 @@ final class FewRows8 {
       FloatVector bz3f = bz3.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz3f, c01);
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(bz3f, c11);
+      touched ^= ALL.get(I64, ahead + 5 * wStride);
       IntVector by4m = trade2.selectFrom(bs4, bs6);
       IntVector by4 = bs4.blend(by4m, odd2);
       IntVector by6 = by4m.blend(bs6, odd2);
@@ -375,6 +404,7 @@ final class FewRows8 {
       FloatVector bz5f = bz5.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(bz5f, c01);
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(bz5f, c11);
+      touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 8) break;
       FloatVector bz6f = bz6.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(bz6f, c01);
@@ -382,6 +412,7 @@ final class FewRows8 {
       FloatVector bz7f = bz7.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz7f, c01);
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(bz7f, c11);
+      touched ^= ALL.get(I64, ahead + 7 * wStride);
       w += 32;
       x0 += 32;
       x1 += 32;
@@ -390,11 +421,13 @@ final class FewRows8 {
     c01.intoMemorySegment(ALL, c + 32, LE);
     c10.intoMemorySegment(ALL, c + cStride, LE);
     c11.intoMemorySegment(ALL, c + cStride + 32, LE);
+    return touched;
   }
 
-  static void f32x4(
+  static long f32x4(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -422,7 +455,10 @@ final class FewRows8 {
     FloatVector c21 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 2 * initStride + 32, LE);
     FloatVector c30 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride, LE);
     FloatVector c31 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride + 32, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 2 < blocks ? w + 64 : next;
+      ahead += (i & 1) * 8 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector ar1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector ar2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -467,6 +503,7 @@ final class FewRows8 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(az1f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(az1f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(az1f, c30);
+      touched ^= ALL.get(I64, ahead);
       if (i == stop - 3) break;
       FloatVector az2f = az2.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az2f, c00);
@@ -479,6 +516,7 @@ final class FewRows8 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(az3f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(az3f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(az3f, c30);
+      touched ^= ALL.get(I64, ahead + wStride);
       IntVector ay4m = trade2.selectFrom(as4, as6);
       IntVector ay4 = as4.blend(ay4m, odd2);
       IntVector ay6 = ay4m.blend(as6, odd2);
@@ -503,6 +541,7 @@ final class FewRows8 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(az5f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 20)).fma(az5f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 20)).fma(az5f, c30);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 7) break;
       FloatVector az6f = az6.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(az6f, c00);
@@ -515,6 +554,7 @@ final class FewRows8 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(az7f, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(az7f, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(az7f, c30);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
       IntVector br2 = IntVector.fromMemorySegment(INTS, ALL, w + 10 * wStride, LE);
@@ -559,6 +599,7 @@ final class FewRows8 {
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(bz1f, c11);
       c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(bz1f, c21);
       c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(bz1f, c31);
+      touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 11) break;
       FloatVector bz2f = bz2.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz2f, c01);
@@ -571,6 +612,7 @@ final class FewRows8 {
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(bz3f, c11);
       c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(bz3f, c21);
       c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(bz3f, c31);
+      touched ^= ALL.get(I64, ahead + 5 * wStride);
       IntVector by4m = trade2.selectFrom(bs4, bs6);
       IntVector by4 = bs4.blend(by4m, odd2);
       IntVector by6 = by4m.blend(bs6, odd2);
@@ -595,6 +637,7 @@ final class FewRows8 {
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(bz5f, c11);
       c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 20)).fma(bz5f, c21);
       c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 20)).fma(bz5f, c31);
+      touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 15) break;
       FloatVector bz6f = bz6.reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(bz6f, c01);
@@ -607,6 +650,7 @@ final class FewRows8 {
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(bz7f, c11);
       c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(bz7f, c21);
       c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(bz7f, c31);
+      touched ^= ALL.get(I64, ahead + 7 * wStride);
       w += 32;
       x0 += 32;
       x1 += 32;
@@ -621,11 +665,13 @@ final class FewRows8 {
     c21.intoMemorySegment(ALL, c + 2 * cStride + 32, LE);
     c30.intoMemorySegment(ALL, c + 3 * cStride, LE);
     c31.intoMemorySegment(ALL, c + 3 * cStride + 32, LE);
+    return touched;
   }
 
-  static void bf16x1(
+  static long bf16x1(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -645,7 +691,10 @@ final class FewRows8 {
     long x0 = x;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 2 < blocks ? w + 64 : next;
+      ahead += (i & 1) * 8 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector ar1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector ar2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -687,6 +736,7 @@ final class FewRows8 {
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az1f, c00);
       FloatVector az1g = az1.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az1g, c00);
+      touched ^= ALL.get(I64, ahead);
       if (i == stop - 2) break;
       FloatVector az2f = az2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(az2f, c00);
@@ -696,6 +746,7 @@ final class FewRows8 {
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(az3f, c00);
       FloatVector az3g = az3.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az3g, c00);
+      touched ^= ALL.get(I64, ahead + wStride);
       IntVector ay4m = trade2.selectFrom(as4, as6);
       IntVector ay4 = as4.blend(ay4m, odd2);
       IntVector ay6 = ay4m.blend(as6, odd2);
@@ -717,6 +768,7 @@ final class FewRows8 {
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(az5f, c00);
       FloatVector az5g = az5.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(az5g, c00);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 4) break;
       FloatVector az6f = az6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(az6f, c00);
@@ -726,6 +778,7 @@ final class FewRows8 {
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(az7f, c00);
       FloatVector az7g = az7.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(az7g, c00);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
       IntVector br2 = IntVector.fromMemorySegment(INTS, ALL, w + 10 * wStride, LE);
@@ -767,6 +820,7 @@ final class FewRows8 {
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz1f, c01);
       FloatVector bz1g = bz1.and(high).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz1g, c01);
+      touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 6) break;
       FloatVector bz2f = bz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(bz2f, c01);
@@ -776,6 +830,7 @@ final class FewRows8 {
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(bz3f, c01);
       FloatVector bz3g = bz3.and(high).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz3g, c01);
+      touched ^= ALL.get(I64, ahead + 5 * wStride);
       IntVector by4m = trade2.selectFrom(bs4, bs6);
       IntVector by4 = bs4.blend(by4m, odd2);
       IntVector by6 = by4m.blend(bs6, odd2);
@@ -797,6 +852,7 @@ final class FewRows8 {
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(bz5f, c01);
       FloatVector bz5g = bz5.and(high).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(bz5g, c01);
+      touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 8) break;
       FloatVector bz6f = bz6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(bz6f, c01);
@@ -806,16 +862,19 @@ final class FewRows8 {
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(bz7f, c01);
       FloatVector bz7g = bz7.and(high).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(bz7g, c01);
+      touched ^= ALL.get(I64, ahead + 7 * wStride);
       w += 32;
       x0 += 64;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + 32, LE);
+    return touched;
   }
 
-  static void bf16x2(
+  static long bf16x2(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -838,7 +897,10 @@ final class FewRows8 {
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
     FloatVector c10 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride, LE);
     FloatVector c11 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride + 32, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 2 < blocks ? w + 64 : next;
+      ahead += (i & 1) * 8 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector ar1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector ar2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -884,6 +946,7 @@ final class FewRows8 {
       FloatVector az1g = az1.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az1g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(az1g, c10);
+      touched ^= ALL.get(I64, ahead);
       if (i == stop - 2) break;
       FloatVector az2f = az2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(az2f, c00);
@@ -897,6 +960,7 @@ final class FewRows8 {
       FloatVector az3g = az3.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az3g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(az3g, c10);
+      touched ^= ALL.get(I64, ahead + wStride);
       IntVector ay4m = trade2.selectFrom(as4, as6);
       IntVector ay4 = as4.blend(ay4m, odd2);
       IntVector ay6 = ay4m.blend(as6, odd2);
@@ -922,6 +986,7 @@ final class FewRows8 {
       FloatVector az5g = az5.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(az5g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(az5g, c10);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 4) break;
       FloatVector az6f = az6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(az6f, c00);
@@ -935,6 +1000,7 @@ final class FewRows8 {
       FloatVector az7g = az7.and(high).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(az7g, c00);
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(az7g, c10);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
       IntVector br2 = IntVector.fromMemorySegment(INTS, ALL, w + 10 * wStride, LE);
@@ -980,6 +1046,7 @@ final class FewRows8 {
       FloatVector bz1g = bz1.and(high).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz1g, c01);
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(bz1g, c11);
+      touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 6) break;
       FloatVector bz2f = bz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(bz2f, c01);
@@ -993,6 +1060,7 @@ final class FewRows8 {
       FloatVector bz3g = bz3.and(high).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz3g, c01);
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(bz3g, c11);
+      touched ^= ALL.get(I64, ahead + 5 * wStride);
       IntVector by4m = trade2.selectFrom(bs4, bs6);
       IntVector by4 = bs4.blend(by4m, odd2);
       IntVector by6 = by4m.blend(bs6, odd2);
@@ -1018,6 +1086,7 @@ final class FewRows8 {
       FloatVector bz5g = bz5.and(high).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(bz5g, c01);
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(bz5g, c11);
+      touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 8) break;
       FloatVector bz6f = bz6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(bz6f, c01);
@@ -1031,6 +1100,7 @@ final class FewRows8 {
       FloatVector bz7g = bz7.and(high).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(bz7g, c01);
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(bz7g, c11);
+      touched ^= ALL.get(I64, ahead + 7 * wStride);
       w += 32;
       x0 += 64;
       x1 += 64;
@@ -1039,11 +1109,13 @@ final class FewRows8 {
     c01.intoMemorySegment(ALL, c + 32, LE);
     c10.intoMemorySegment(ALL, c + cStride, LE);
     c11.intoMemorySegment(ALL, c + cStride + 32, LE);
+    return touched;
   }
 
-  static void bf16x4(
+  static long bf16x4(
       long w,
       long wStride,
+      long next,
       long x,
       long xStride,
       long last,
@@ -1072,7 +1144,10 @@ final class FewRows8 {
     FloatVector c21 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 2 * initStride + 32, LE);
     FloatVector c30 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride, LE);
     FloatVector c31 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride + 32, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      long ahead = i + 2 < blocks ? w + 64 : next;
+      ahead += (i & 1) * 8 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector ar1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
       IntVector ar2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
@@ -1127,6 +1202,7 @@ final class FewRows8 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(az1g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(az1g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(az1g, c30);
+      touched ^= ALL.get(I64, ahead);
       if (i == stop - 3) break;
       FloatVector az2f = az2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(az2f, c00);
@@ -1149,6 +1225,7 @@ final class FewRows8 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(az3g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(az3g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(az3g, c30);
+      touched ^= ALL.get(I64, ahead + wStride);
       IntVector ay4m = trade2.selectFrom(as4, as6);
       IntVector ay4 = as4.blend(ay4m, odd2);
       IntVector ay6 = ay4m.blend(as6, odd2);
@@ -1183,6 +1260,7 @@ final class FewRows8 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(az5g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 44)).fma(az5g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 44)).fma(az5g, c30);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 7) break;
       FloatVector az6f = az6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(az6f, c00);
@@ -1205,6 +1283,7 @@ final class FewRows8 {
       c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(az7g, c10);
       c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 60)).fma(az7g, c20);
       c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 60)).fma(az7g, c30);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
       IntVector br2 = IntVector.fromMemorySegment(INTS, ALL, w + 10 * wStride, LE);
@@ -1259,6 +1338,7 @@ final class FewRows8 {
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(bz1g, c11);
       c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(bz1g, c21);
       c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(bz1g, c31);
+      touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 11) break;
       FloatVector bz2f = bz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(bz2f, c01);
@@ -1281,6 +1361,7 @@ final class FewRows8 {
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(bz3g, c11);
       c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(bz3g, c21);
       c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(bz3g, c31);
+      touched ^= ALL.get(I64, ahead + 5 * wStride);
       IntVector by4m = trade2.selectFrom(bs4, bs6);
       IntVector by4 = bs4.blend(by4m, odd2);
       IntVector by6 = by4m.blend(bs6, odd2);
@@ -1315,6 +1396,7 @@ final class FewRows8 {
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(bz5g, c11);
       c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 44)).fma(bz5g, c21);
       c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 44)).fma(bz5g, c31);
+      touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 15) break;
       FloatVector bz6f = bz6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(bz6f, c01);
@@ -1337,6 +1419,7 @@ final class FewRows8 {
       c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(bz7g, c11);
       c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 60)).fma(bz7g, c21);
       c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 60)).fma(bz7g, c31);
+      touched ^= ALL.get(I64, ahead + 7 * wStride);
       w += 32;
       x0 += 64;
       x1 += 64;
@@ -1351,5 +1434,6 @@ final class FewRows8 {
     c21.intoMemorySegment(ALL, c + 2 * cStride + 32, LE);
     c30.intoMemorySegment(ALL, c + 3 * cStride, LE);
     c31.intoMemorySegment(ALL, c + 3 * cStride + 32, LE);
+    return touched;
   }
 }

@@ -95,7 +95,7 @@ final class FewRowsWarmUp implements Runnable {
         // Short sums bring the compiler on by the number of calls, long ones show it the loop.
         int blocks = i % 16 == 0 ? BLOCKS : i % 3;
         long start = System.nanoTime();
-        FewRows.kernel(half, rows, w, row, x, 0, rows, blocks, c, 64, c, 64);
+        FewRows.kernel(half, rows, w, row, w, x, 0, rows, blocks, c, 64, c, 64);
         if (blocks == BLOCKS && i > CALLS - 16 * TIMED) {
           best = Math.min(best, System.nanoTime() - start);
         }

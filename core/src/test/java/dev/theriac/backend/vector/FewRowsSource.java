@@ -18,9 +18,18 @@ final class FewRowsSource {
   /** Rows of b that one call takes: one vector of 16 lanes, two of 8 or four of 4. */
   private static final int PANEL = 16;
 
+  /** Bytes that memory hands over at a time. */
+  private static final int LINE = 64;
+
   private final StringBuilder out = new StringBuilder();
   private final int lanes;
   private int barriers;
+
+  /** Multiply-adds of a block, those written so far, and rows touched so far. */
+  private int all;
+
+  private int done;
+  private int touches;
 
   private FewRowsSource(int lanes) {
     this.lanes = lanes;
@@ -56,6 +65,7 @@ final class FewRowsSource {
 
         import static dev.theriac.backend.vector.Lanes.ALL;
         import static dev.theriac.backend.vector.Lanes.F32;
+        import static dev.theriac.backend.vector.Lanes.I64;
         import static dev.theriac.backend.vector.Lanes.LE;
 
         import jdk.incubator.vector.FloatVector;
@@ -75,6 +85,11 @@ final class FewRowsSource {
          * rounds, rows h apart trade every other group of h lanes by one permutation and two blends.
          *
          * <p>{@code blocks} counts blocks of LANES dwords of a row of w: a dword is one f32 or two bf16.
+         *
+         * <p>While a block is worked on, the next 64 bytes of each row are touched, at the end of the rows
+         * those at {@code next}, which is the first of 16 rows too: the processor foresees sixteen streams
+         * badly, and has no room left to look ahead of a whole block. What was touched is returned, so that
+         * the compiler does not drop it; it means nothing.
          *
          * <p>{@code stop} must not be above zero. The comparisons with it never hold: they keep the
          * compiler from moving all multiply-adds to the end of the loop, where they would wait for each
@@ -121,9 +136,10 @@ final class FewRowsSource {
   private void kernel(boolean half, int rows) {
     barriers = 0;
     line(0, "");
-    line(1, "static void %sx%d(", half ? "bf16" : "f32", rows);
+    line(1, "static long %sx%d(", half ? "bf16" : "f32", rows);
     line(3, "long w,");
     line(3, "long wStride,");
+    line(3, "long next,");
     line(3, "long x,");
     line(3, "long xStride,");
     line(3, "long last,");
@@ -154,7 +170,17 @@ final class FewRowsSource {
             from);
       }
     }
+    line(2, "long touched = 0;");
     line(2, "for (int i = 0; i < blocks; i++) {");
+    int parts = LINE / (4 * lanes);
+    line(3, "long ahead = i + %d < blocks ? w + %d : next;", parts, LINE);
+    if (parts > 1) {
+      // Every block touches some of the rows, all of them once a line.
+      line(3, "ahead += (i & %d) * %d * wStride;", parts - 1, PANEL / parts);
+    }
+    all = rows * PANEL * (half ? 2 : 1);
+    done = 0;
+    touches = 0;
     for (int p = 0; p < PANEL / lanes; p++) {
       panel(half, rows, p);
     }
@@ -169,6 +195,7 @@ final class FewRowsSource {
         line(2, "c%d%d.intoMemorySegment(ALL, %s, LE);", r, p, to);
       }
     }
+    line(2, "return touched;");
     line(1, "}");
   }
 
@@ -234,6 +261,11 @@ final class FewRowsSource {
     for (int r = 0; r < rows; r++) {
       String x = "ALL.get(F32, " + plus("x" + r, 4 * k) + ")";
       line(3, "c%d%d = FloatVector.broadcast(FLOATS, %s).fma(%s, c%d%d);", r, p, x, column, r, p);
+      done++;
+      // Spread evenly, since many at once would fill the processor's queues.
+      for (; touches < lanes * done / all; touches++) {
+        line(3, "touched ^= ALL.get(I64, %s);", times("ahead", touches, "wStride"));
+      }
     }
   }
 

@@ -12,6 +12,9 @@ import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Strided;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
 import java.util.BitSet;
 import org.junit.jupiter.api.AfterEach;
@@ -141,6 +144,35 @@ class FewRowsTest {
     assertThat(new Product(1, 15, 64, DType.F32, Order.ROWS).run()).isFalse();
     assertThat(new Product(1, 64, 3, DType.F32, Order.ROWS).run()).isFalse();
     assertThat(new Product(1, 64, 64, DType.F16, Order.ROWS).run()).isFalse();
+  }
+
+  /** Memory behind a matrix may not be there. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 4})
+  void touchesNothingBesideTheMatrix(int rows) {
+    try (Arena arena = Arena.ofConfined()) {
+      for (boolean half : new boolean[] {false, true}) {
+        for (int blocks = 1; blocks <= 9; blocks++) {
+          long row = (long) Lanes.BYTES * blocks;
+          long stride = row + 64;
+          MemorySegment w = arena.allocate(33 * stride, 64);
+          for (long at = 0; at < w.byteSize(); at += 8) {
+            boolean inside = at < 32 * stride && at % stride < row;
+            w.set(ValueLayout.JAVA_LONG, at, inside ? 0 : 1 + at * at);
+          }
+          long x = arena.allocate(2 * row, 64).address();
+          long c = arena.allocate(4 * 64, 64).address();
+          long next = w.address() + 16 * stride;
+          long touched =
+              FewRows.kernel(
+                  half, rows, w.address(), stride, next, x, 0, rows, blocks, c, 64, c, 64);
+          assertThat(touched).isZero();
+          touched =
+              FewRows.kernel(half, rows, next, stride, next, x, 0, rows, blocks, c, 64, c, 64);
+          assertThat(touched).isZero();
+        }
+      }
+    }
   }
 
   @Test
