@@ -153,7 +153,7 @@ class FewRowsTest {
     try (Arena arena = Arena.ofConfined()) {
       for (boolean half : new boolean[] {false, true}) {
         for (int blocks = 1; blocks <= 9; blocks++) {
-          long row = (long) Lanes.BYTES * blocks;
+          long row = Lanes.BYTES * blocks;
           long stride = row + 64;
           MemorySegment w = arena.allocate(33 * stride, 64);
           for (long at = 0; at < w.byteSize(); at += 8) {
