@@ -204,14 +204,21 @@ final class FewRows implements IntConsumer {
         continue;
       }
       for (int r = 0; r < rows; r++) {
-        GemmPack.copy(init + r * initStride, scratch.tile + 4L * PANEL * r, PANEL);
+        copy(init + r * initStride, scratch.tile + 4L * PANEL * r, PANEL);
       }
       panel(w, next, x, xStride, rows, depth, scratch.tile, 4 * PANEL, scratch.tile, 4 * PANEL);
       for (int r = 0; r < rows; r++) {
         long source = scratch.tile + 4L * (PANEL * r + j - from);
         int count = Math.min(PANEL - (j - from), end - j);
-        GemmPack.copy(source, to + r * shape.cRowStride() + 4L * (j - from), count);
+        copy(source, to + r * shape.cRowStride() + 4L * (j - from), count);
       }
+    }
+  }
+
+  /** A few floats, without vectors: in a method this large the compiler may box those. */
+  private static void copy(long from, long to, int count) {
+    for (int i = 0; i < count; i++) {
+      ALL.set(F32, to + 4L * i, ALL.get(F32, from + 4L * i));
     }
   }
 
