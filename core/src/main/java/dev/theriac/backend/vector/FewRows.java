@@ -164,7 +164,7 @@ final class FewRows implements IntConsumer {
       long row = index == 0 ? r : ALL.get(I64, index + 8L * r);
       long from = a + row * shape.aRowStride();
       if (shape.aColStride() == 4) {
-        GemmPack.copy(from, to, depth);
+        copy(from, to, depth);
       } else {
         for (int k = 0; k < depth; k++) {
           ALL.set(F32, to + 4L * k, ALL.get(F32, from + k * shape.aColStride()));
@@ -215,7 +215,7 @@ final class FewRows implements IntConsumer {
     }
   }
 
-  /** A few floats, without vectors: in a method this large the compiler may box those. */
+  /** Copies floats without vectors: in a method this large the compiler may box those. */
   private static void copy(long from, long to, int count) {
     for (int i = 0; i < count; i++) {
       ALL.set(F32, to + 4L * i, ALL.get(F32, from + 4L * i));
