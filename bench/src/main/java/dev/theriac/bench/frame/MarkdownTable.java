@@ -24,7 +24,7 @@ final class MarkdownTable {
         m.cpu(), m.cores(), m.system(), m.java(), m.version(), m.commit());
     report
         .ceilings()
-        .forEach((threads, c) -> line("%s: %s.", TextTable.threads(threads), TextTable.rates(c)));
+        .forEach((threads, c) -> line("- %s: %s.", TextTable.threads(threads), TextTable.rates(c)));
     long reached = count(report, Row.Standing.REACHED);
     long open = count(report, Row.Standing.NOT_COMPARED);
     line(
