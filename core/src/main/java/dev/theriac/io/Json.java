@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /**
  * Reads the JSON of a file header, RFC 8259 to the letter, with bounds on depth and on the number
@@ -64,6 +65,20 @@ final class Json {
       }
     }
     return out.append('"').toString();
+  }
+
+  /** A value of {@link #parse} as JSON on one line. */
+  static String write(Object value) {
+    return switch (value) {
+      case Map<?, ?> map ->
+          map.entrySet().stream()
+              .map(e -> quote((String) e.getKey()) + ":" + write(e.getValue()))
+              .collect(Collectors.joining(",", "{", "}"));
+      case List<?> list ->
+          list.stream().map(Json::write).collect(Collectors.joining(",", "[", "]"));
+      case String s -> quote(s);
+      case null, default -> String.valueOf(value);
+    };
   }
 
   private Object value(int depth) {

@@ -1,10 +1,10 @@
 package dev.theriac.moe.lm;
 
+import dev.theriac.io.ConfigFields;
 import dev.theriac.io.FileException;
 import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.moe.Router.Weighting;
-import dev.theriac.moe.config.ConfigFields;
 import dev.theriac.moe.lm.MoeModelConfig.Kind;
 import java.nio.file.Path;
 import java.util.Arrays;

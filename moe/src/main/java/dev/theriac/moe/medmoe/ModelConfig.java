@@ -1,10 +1,10 @@
 package dev.theriac.moe.medmoe;
 
+import dev.theriac.io.ConfigFields;
 import dev.theriac.io.FileException;
 import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.moe.Router;
-import dev.theriac.moe.config.ConfigFields;
 import dev.theriac.tensor.DType;
 import dev.theriac.vision.VisionConfig;
 import dev.theriac.vision.image.Preprocessing;

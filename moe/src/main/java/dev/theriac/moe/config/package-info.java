@@ -1,2 +1,0 @@
-/** Configuration files of models. */
-package dev.theriac.moe.config;
