@@ -7,8 +7,10 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /** A running {@link Peer}, or another program that speaks its language. */
@@ -145,6 +147,11 @@ public final class PeerProcess implements AutoCloseable {
         Double.parseDouble(ask("peak\t" + millis)),
         Double.parseDouble(ask("bandwidth\t" + millis)),
         Double.parseDouble(ask("copy\t" + millis)));
+  }
+
+  /** The processor time that the process has used so far, of all its threads, where known. */
+  Optional<Duration> processorTime() {
+    return process.info().totalCpuDuration();
   }
 
   private String ask(String command) throws IOException {

@@ -3,24 +3,30 @@ package dev.theriac.bench.frame;
 import dev.theriac.bench.frame.Row.Wanted;
 import dev.theriac.bench.frame.Work.Ceiling;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /**
  * Engines side by side on one problem with one thread count. Rounds alternate between them so that
  * a busy machine hits all alike, and which goes first alternates too; ratios are taken within a
- * round. The first engine is ours.
+ * round. Before each turn the other engines' processes have come to rest. The first engine is ours.
  */
 public final class Rounds implements AutoCloseable {
   private static final double WARM_SECONDS = 0.2;
   private static final int MOST_SLICES = 40;
   private static final int FEW = 3;
   private static final double LONG_MICROS = 4e5;
+
+  /** Several times what any known library waits busily. */
+  private static final long MOST_PAUSE_MILLIS = 2_000;
 
   private final BenchOptions options;
   private final int threads;
@@ -77,6 +83,7 @@ public final class Rounds implements AutoCloseable {
   /** What the machine can do with as many threads, once the compiler and the clock have settled. */
   public Ceiling ceiling() throws IOException {
     int millis = options.full() ? 500 : 200;
+    awaitRestOfOthers(peers.getFirst());
     Ceiling best = peers.getFirst().ceiling(millis);
     for (int again = 0; again < 4; again++) {
       Ceiling next = peers.getFirst().ceiling(millis);
@@ -118,7 +125,7 @@ public final class Rounds implements AutoCloseable {
         for (PeerProcess peer : round % 2 == 0 ? peers : peers.reversed()) {
           double[] times = micros.getOrDefault(stage, Map.of()).get(peer);
           if (times == null) continue;
-          times[round] = peer.run(stage, whole.contains(stage) ? seconds : seconds / 5).median();
+          times[round] = turn(peer, stage, whole.contains(stage) ? seconds : seconds / 5).median();
         }
       }
     }
@@ -133,13 +140,30 @@ public final class Rounds implements AutoCloseable {
     double best = Double.POSITIVE_INFINITY;
     int settled = 0;
     for (int slices = 0; settled < 2 && slices < MOST_SLICES; slices++) {
-      double median = peer.run(stage, slice).median();
+      double median = turn(peer, stage, slice).median();
       // A call of half a second runs everything often enough within itself.
       int step = median > 5e5 ? 2 : 1;
       settled = median < 0.95 * best ? 0 : settled + step;
       best = Math.min(best, median);
     }
     return best;
+  }
+
+  private PeerProcess.Timing turn(PeerProcess peer, String stage, double time) throws IOException {
+    awaitRestOfOthers(peer);
+    return peer.run(stage, time);
+  }
+
+  private void awaitRestOfOthers(PeerProcess peer) {
+    List<Supplier<Optional<Duration>>> clocks = new ArrayList<>();
+    for (PeerProcess other : peers) {
+      if (other != peer) clocks.add(other::processorTime);
+    }
+    if (!Standstill.await(clocks, MOST_PAUSE_MILLIS)) {
+      options
+          .note()
+          .accept("  another engine's process was at work during a turn of " + peer.name());
+    }
   }
 
   /** Whether the stage was timed for our engine. */
