@@ -8,6 +8,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -20,7 +21,7 @@ import java.util.TreeMap;
  * tensor's type, shape and place. Every claim that a header makes is checked against the others and
  * against the file's size before a tensor is handed out.
  */
-record SafeTensorsHeader(Map<String, String> metadata, Map<String, SafeTensors.Entry> entries) {
+record SafeTensorsHeader(Map<String, String> metadata, Map<String, Weights.Entry> entries) {
   /** The bound that the reference implementation has. */
   private static final long MAX_BYTES = 100_000_000;
 
@@ -28,27 +29,6 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, SafeTensors.E
   private static final String METADATA = "__metadata__";
   private static final ValueLayout.OfLong LENGTH =
       ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-
-  /** Element sizes, those of types that {@link DType} lacks included. */
-  private static final Map<String, Integer> BYTES =
-      Map.ofEntries(
-          Map.entry("BOOL", 1),
-          Map.entry("U8", 1),
-          Map.entry("I8", 1),
-          Map.entry("F8_E4M3", 1),
-          Map.entry("F8_E5M2", 1),
-          Map.entry("F8_E8M0", 1),
-          Map.entry("I16", 2),
-          Map.entry("U16", 2),
-          Map.entry("F16", 2),
-          Map.entry("BF16", 2),
-          Map.entry("I32", 4),
-          Map.entry("U32", 4),
-          Map.entry("F32", 4),
-          Map.entry("C64", 8),
-          Map.entry("F64", 8),
-          Map.entry("I64", 8),
-          Map.entry("U64", 8));
 
   /** The order of the reference writer: by alignment, largest first, then by key. */
   private static final List<DType> ORDER =
@@ -78,7 +58,7 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, SafeTensors.E
     }
     Object root = Json.parse(file, "header", bytes.asSlice(8, length).asByteBuffer());
     Map<?, ?> map = object(file, "header", root);
-    Map<String, SafeTensors.Entry> entries = new LinkedHashMap<>();
+    Map<String, Weights.Entry> entries = new LinkedHashMap<>();
     Map<String, String> metadata = Map.of();
     for (Map.Entry<?, ?> e : map.entrySet()) {
       String key = (String) e.getKey();
@@ -107,7 +87,7 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, SafeTensors.E
     return out;
   }
 
-  private static SafeTensors.Entry entry(Path file, String key, Object value, long dataStart) {
+  private static Weights.Entry entry(Path file, String key, Object value, long dataStart) {
     String tensor = "tensor \"" + key + "\"";
     Map<?, ?> map = object(file, tensor, value);
     for (Object field : map.keySet()) {
@@ -115,11 +95,12 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, SafeTensors.E
         throw new FileException(file, "%s: unknown field \"%s\"".formatted(tensor, field));
       }
     }
-    if (!(map.get("dtype") instanceof String dtype) || !BYTES.containsKey(dtype)) {
+    ElementType type = map.get("dtype") instanceof String name ? ElementType.of(name) : null;
+    if (type == null) {
       throw new FileException(
           file,
           "%s: unknown dtype %s; known are %s"
-              .formatted(tensor, map.get("dtype"), new TreeMap<>(BYTES).keySet()));
+              .formatted(tensor, map.get("dtype"), Arrays.toString(ElementType.values())));
     }
     long[] shape = sizes(file, tensor + ": shape", map.get("shape"));
     long[] offsets = sizes(file, tensor + ": data_offsets", map.get("data_offsets"));
@@ -133,14 +114,14 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, SafeTensors.E
           "%s: data_offsets %s are not a begin and an end"
               .formatted(tensor, map.get("data_offsets")));
     }
-    long bytes = bytes(file, tensor, dtype, shape);
+    long bytes = bytes(file, tensor, type, shape);
     if (offsets[1] - offsets[0] != bytes) {
       throw new FileException(
           file,
           "%s: %s%s needs %d bytes, data_offsets %s give %d"
               .formatted(
                   tensor,
-                  dtype,
+                  type,
                   map.get("shape"),
                   bytes,
                   map.get("data_offsets"),
@@ -149,7 +130,7 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, SafeTensors.E
     if (offsets[1] > Long.MAX_VALUE - dataStart) {
       throw new FileException(file, tensor + ": data_offsets beyond 2^63");
     }
-    return new SafeTensors.Entry(file, key, dtype, shape, dataStart + offsets[0], bytes);
+    return new Weights.Entry(file, key, type.name(), shape, dataStart + offsets[0], bytes);
   }
 
   private static long[] sizes(Path file, String what, Object value) {
@@ -167,9 +148,21 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, SafeTensors.E
     return out;
   }
 
-  private static long bytes(Path file, String tensor, String dtype, long[] shape) {
+  private static long bytes(Path file, String tensor, ElementType type, long[] shape) {
+    long bits = sizeInBits(file, tensor, type, shape);
+    if (bits % 8 != 0) {
+      throw new FileException(
+          file,
+          "%s: %s%s has %d bits, which are not whole bytes"
+              .formatted(tensor, type, Arrays.toString(shape), bits));
+    }
+    return bits / 8;
+  }
+
+  /** Size of a tensor; an error when it, or a stride, does not fit 63 bits. */
+  static long sizeInBits(Path file, String tensor, ElementType type, long[] shape) {
     try {
-      long n = BYTES.get(dtype);
+      long n = type.bits();
       // Strides are products too, and there a size of 0 counts as 1.
       long strides = n;
       for (long s : shape) {
@@ -180,22 +173,20 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, SafeTensors.E
     } catch (ArithmeticException e) {
       throw new FileException(
           file,
-          "%s: shape %s of %s overflows 64 bits"
-              .formatted(tensor, java.util.Arrays.toString(shape), dtype),
+          "%s: shape %s of %s overflows 64 bits".formatted(tensor, Arrays.toString(shape), type),
           e);
     }
   }
 
   /** Tensors must fill the data from its first byte to its last, without holes or overlaps. */
   private static void checkPlaces(
-      Path file, Map<String, SafeTensors.Entry> entries, long dataStart, long size) {
-    List<SafeTensors.Entry> sorted = new ArrayList<>(entries.values());
+      Path file, Map<String, Weights.Entry> entries, long dataStart, long size) {
+    List<Weights.Entry> sorted = new ArrayList<>(entries.values());
     sorted.sort(
-        Comparator.comparingLong(SafeTensors.Entry::offset)
-            .thenComparingLong(SafeTensors.Entry::bytes));
+        Comparator.comparingLong(Weights.Entry::offset).thenComparingLong(Weights.Entry::bytes));
     long end = dataStart;
     String before = "the header";
-    for (SafeTensors.Entry e : sorted) {
+    for (Weights.Entry e : sorted) {
       if (e.offset() != end) {
         throw new FileException(
             file,
@@ -259,7 +250,7 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, SafeTensors.E
       Tensor t = tensors.get(key);
       long end = at + t.size() * t.dtype().bytes();
       json.append(Json.quote(key)).append(":{\"dtype\":\"").append(t.dtype());
-      json.append("\",\"shape\":").append(java.util.Arrays.toString(t.shape()).replace(" ", ""));
+      json.append("\",\"shape\":").append(Arrays.toString(t.shape()).replace(" ", ""));
       json.append(",\"data_offsets\":[").append(at).append(',').append(end).append("]},");
       at = end;
     }
@@ -271,9 +262,9 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, SafeTensors.E
       throw new FileException(
           file, "a header of %d bytes; allowed are %d".formatted(padded, MAX_BYTES));
     }
-    byte[] out = java.util.Arrays.copyOf(utf8, 8 + padded);
+    byte[] out = Arrays.copyOf(utf8, 8 + padded);
     System.arraycopy(utf8, 0, out, 8, utf8.length);
-    java.util.Arrays.fill(out, 8 + utf8.length, out.length, (byte) ' ');
+    Arrays.fill(out, 8 + utf8.length, out.length, (byte) ' ');
     MemorySegment.ofArray(out).set(LENGTH, 0, padded);
     return out;
   }

@@ -10,7 +10,7 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * {@code model.safetensors.index.json}: which shard holds which tensor.
+ * {@code model.safetensors.index.json} and its like: which shard holds which tensor.
  *
  * @param metadata what the writer added, values as text
  * @param files from key to file name, in file order

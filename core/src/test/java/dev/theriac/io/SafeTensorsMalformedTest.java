@@ -60,6 +60,7 @@ class SafeTensorsMalformedTest {
         arguments(entry("F32", "[2]", "[-8,0]"), 8, "is not a size"),
         arguments(
             entry("F32", "[2]", "[9223372036854775799,9223372036854775807]"), 8, "beyond 2^63"),
+        arguments(entry("F6_E2M3", "[3]", "[0,2]"), 2, "F6_E2M3[3] has 18 bits"),
         arguments(entry("F32", "[2]", "[0,8]"), 7, "truncated: tensor \"a\" ends"),
         arguments(entry("F32", "[2]", "[0,8]"), 9, "1 bytes follow the last tensor"),
         arguments(entry("F32", "[2]", "[8,16]"), 16, "\"a\" begins at byte 8", "a hole"),
@@ -133,12 +134,19 @@ class SafeTensorsMalformedTest {
   @Test
   void typesWithoutArithmeticAreNamedWhenAsked() throws IOException {
     String header =
-        "{\"a\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[0,8]},"
-            + "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[8,9]}}";
-    SafeTensors file = SafeTensors.open(write(header.getBytes(StandardCharsets.UTF_8), 9));
+        """
+        {"a":{"dtype":"U64","shape":[1],"data_offsets":[0,8]},
+        "c":{"dtype":"C64","shape":[0],"data_offsets":[8,8]},
+        "f4":{"dtype":"F4","shape":[2],"data_offsets":[8,9]},
+        "f8":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[9,10]},
+        "b":{"dtype":"U8","shape":[1],"data_offsets":[10,11]}}\
+        """;
+    SafeTensors file = SafeTensors.open(write(header.getBytes(StandardCharsets.UTF_8), 11));
     assertThat(file.get("b").toLongs()).containsExactly(0);
-    assertThatThrownBy(() -> file.get("a"))
-        .isInstanceOf(FileException.class)
-        .hasMessageContainingAll("\"a\"", "F64[1]");
+    for (String key : new String[] {"a", "c", "f4", "f8"}) {
+      assertThatThrownBy(() -> file.get(key))
+          .isInstanceOf(FileException.class)
+          .hasMessageContainingAll("\"" + key + "\"", file.entry(key).describe());
+    }
   }
 }
