@@ -11,9 +11,11 @@ import java.util.function.IntConsumer;
  *
  * <p>An operation cuts its work into tasks <em>by shape, never by thread count</em>, and hands them
  * to {@link #parallelFor(int, IntConsumer)}. The calling thread takes part; the others are daemon
- * platform threads that claim tasks from one counter, spin for some tens of microseconds when there
- * are none, and then park. A preempted worker therefore holds up the one task that it has claimed
- * and nothing else, and a region never waits for a worker that has not woken up.
+ * platform threads that spin for some tens of microseconds when there are no tasks, and then park.
+ * The caller claims tasks from the front and the others from the back: of two threads each then
+ * finds in its own cache much of what the last operations on the same tensors left there. A
+ * preempted worker therefore holds up the one task that it has claimed and nothing else, and a
+ * region never waits for a worker that has not woken up.
  *
  * <p>The number of threads comes from the system property {@value #THREADS_PROPERTY} (default: the
  * available processors) and can be changed at run time with {@link #setThreads(int)}. It changes
@@ -40,7 +42,15 @@ public final class Workers {
   private static final long SPIN_NANOS = 40_000;
   private static final int SPINS_PER_CLOCK_READ = 32;
   private static final int PROCESSORS = Runtime.getRuntime().availableProcessors();
-  private static final long INDEX_MASK = 0xffff_ffffL;
+
+  /** Bits of each of a ticket's two counts of claims. */
+  private static final int COUNT_BITS = 18;
+
+  private static final int MOST_CLAIMS = (1 << COUNT_BITS) - 1;
+  private static final long FRONT = 1;
+  private static final long BACK = 1L << COUNT_BITS;
+  private static final int REGION_SHIFT = 2 * COUNT_BITS;
+  private static final long COUNTS_MASK = (1L << REGION_SHIFT) - 1;
 
   private static final VarHandle TICKET = field(Region.class, "ticket");
   private static final VarHandle COMPLETED = field(Ending.class, "completed");
@@ -60,9 +70,9 @@ public final class Workers {
    */
   private static class Opening extends Before {
     /**
-     * The region's number in the upper half, the next unclaimed task in the lower one. Claiming is
-     * a compare-and-set of both at once, so a worker that wakes up late can never take a task of a
-     * later region for one of the region whose body it has read.
+     * The region's number, how many claims were made from the back, how many from the front.
+     * Claiming is a compare-and-set of all at once, so a worker that wakes up late can never take a
+     * task of a later region for one of the region whose body it has read.
      */
     volatile long ticket;
 
@@ -70,6 +80,9 @@ public final class Workers {
     IntConsumer body;
     int tasks;
     int helpers;
+
+    /** Tasks that go with one claim: more than one only where there are very many. */
+    int bundle;
   }
 
   private static final class Region extends Opening {
@@ -78,7 +91,7 @@ public final class Workers {
 
   /** What workers write and the owner waits for, in another line. */
   private static class Closing extends Before {
-    /** Tasks that workers have finished, of all regions: it is never set back. */
+    /** Claims that workers have done, of all regions: it is never set back. */
     volatile int completed;
 
     /** What {@link #completed} reaches when the owner may go on; set before it parks. */
@@ -204,47 +217,62 @@ public final class Workers {
     return OWNER.get() == null && OWNER.compareAndSet(null, self);
   }
 
-  private static Throwable runRegion(int count, int others, IntConsumer work) {
+  private static Throwable runRegion(int tasks, int others, IntConsumer work) {
     Worker[] workers = workers(others);
+    int bundle = (tasks - 1) / MOST_CLAIMS + 1;
+    int claims = (tasks - 1) / bundle + 1;
     REGION.body = work;
-    REGION.tasks = count;
+    REGION.tasks = tasks;
+    REGION.bundle = bundle;
     REGION.helpers = others;
     failedTask = Integer.MAX_VALUE;
     failure = null;
     int before = ENDING.completed;
-    // The caller has claimed the first task already.
-    long ticket = (((REGION.ticket >>> 32) + 1) << 32) + 1;
+    // The caller has made the first claim already.
+    long ticket = (((REGION.ticket >>> REGION_SHIFT) + 1) << REGION_SHIFT) + FRONT;
     REGION.ticket = ticket;
     for (int i = 0; i < others; i++) {
       if (workers[i].parked) {
         LockSupport.unpark(workers[i]);
       }
     }
-    int own = 1;
-    run(0, work);
-    for (int task = claim(ticket, count); task >= 0; task = claim(ticket, count)) {
-      run(task, work);
+    int own = 0;
+    for (int claim = 0; claim >= 0; claim = claim(ticket, claims, FRONT)) {
+      run(claim, bundle, tasks, work);
       own++;
     }
-    awaitCompletion(before + count - own);
+    awaitCompletion(before + claims - own);
     // Closed before the fields above change: a worker that has read this ticket and then fields of
     // the next region finds no task left to claim.
-    REGION.ticket = ticket | INDEX_MASK;
+    REGION.ticket = ticket | COUNTS_MASK;
     return failure;
   }
 
-  /** The next task of the region of {@code ticket}, or -1 when none is left unclaimed. */
-  private static int claim(long ticket, int count) {
-    long region = ticket >>> 32;
+  /** A claim from that end in the region of {@code ticket}, or -1 when none is left. */
+  private static int claim(long ticket, int claims, long end) {
+    long region = ticket >>> REGION_SHIFT;
     for (; ; ) {
       long seen = REGION.ticket;
-      if (seen >>> 32 != region || (seen & INDEX_MASK) >= count) {
+      int front = (int) seen & MOST_CLAIMS;
+      int back = (int) (seen >>> COUNT_BITS) & MOST_CLAIMS;
+      if (seen >>> REGION_SHIFT != region || front + back >= claims) {
         return -1;
       }
-      if (TICKET.compareAndSet((Opening) REGION, seen, seen + 1)) {
-        return (int) (seen & INDEX_MASK);
+      if (TICKET.compareAndSet((Opening) REGION, seen, seen + end)) {
+        return end == FRONT ? front : claims - 1 - back;
       }
       Thread.onSpinWait();
+    }
+  }
+
+  private static void run(int claim, int bundle, int tasks, IntConsumer work) {
+    if (bundle == 1) {
+      run(claim, work);
+      return;
+    }
+    int end = (int) Math.min(tasks, (claim + 1L) * bundle);
+    for (int task = claim * bundle; task < end; task++) {
+      run(task, work);
     }
   }
 
@@ -257,13 +285,15 @@ public final class Workers {
   }
 
   /** What a worker does with a region. */
-  private static void help(long ticket, int count, IntConsumer work) {
-    for (int task = claim(ticket, count); task >= 0; task = claim(ticket, count)) {
-      run(task, work);
+  private static void help(long ticket, int tasks, int bundle, IntConsumer work) {
+    int claims = (tasks - 1) / bundle + 1;
+    for (int claim = claim(ticket, claims, BACK); claim >= 0; ) {
+      run(claim, bundle, tasks, work);
       int completed = (int) COMPLETED.getAndAdd((Closing) ENDING, 1) + 1;
       if (ENDING.ownerParked && completed == ENDING.awaited) {
         LockSupport.unpark(OWNER.get());
       }
+      claim = claim(ticket, claims, BACK);
     }
   }
 
@@ -361,13 +391,14 @@ public final class Workers {
       long last = 0;
       for (; ; ) {
         long ticket = awaitTicket(last);
-        last = ticket >>> 32;
-        int count = REGION.tasks;
+        last = ticket >>> REGION_SHIFT;
+        int tasks = REGION.tasks;
+        int bundle = REGION.bundle;
         IntConsumer work = REGION.body;
         // If these fields belong to a later region already, claiming fails and the loop comes
         // round.
         if (index < REGION.helpers && work != null) {
-          help(ticket, count, work);
+          help(ticket, tasks, bundle, work);
         }
       }
     }
@@ -379,14 +410,14 @@ public final class Workers {
         do {
           for (int i = 0; i < SPINS_PER_CLOCK_READ; i++) {
             long ticket = REGION.ticket;
-            if (ticket >>> 32 != last) {
+            if (ticket >>> REGION_SHIFT != last) {
               return ticket;
             }
             Thread.onSpinWait();
           }
         } while (threads <= PROCESSORS && System.nanoTime() - start < SPIN_NANOS);
         parked = true;
-        if (REGION.ticket >>> 32 == last) {
+        if (REGION.ticket >>> REGION_SHIFT == last) {
           LockSupport.park(Workers.class);
         }
         parked = false;

@@ -45,6 +45,42 @@ class WorkersTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {2, 3, 7})
+  void runsEveryTaskOnceWhereThereAreMoreThanATicketCounts(int threads) {
+    Workers.setThreads(threads);
+    for (int tasks : new int[] {(1 << 18) - 1, 1 << 18, 600_001}) {
+      AtomicIntegerArray runs = new AtomicIntegerArray(tasks);
+      Workers.parallelFor(tasks, runs::incrementAndGet);
+      for (int i = 0; i < tasks; i++) {
+        assertThat(runs.get(i)).as("task %d of %d", i, tasks).isOne();
+      }
+    }
+  }
+
+  @Test
+  void callerBeginsAtTheFrontAndOthersAtTheBack() {
+    Workers.setThreads(2);
+    Thread caller = Thread.currentThread();
+    for (int round = 0; round < 20; round++) {
+      Thread[] ran = new Thread[2];
+      AtomicInteger meeting = new AtomicInteger();
+      Workers.parallelFor(
+          40,
+          task -> {
+            if (task == 0 || task == 39) {
+              ran[task / 39] = Thread.currentThread();
+              meeting.incrementAndGet();
+              while (meeting.get() < 2) {
+                Thread.onSpinWait();
+              }
+            }
+          });
+      assertThat(ran[0]).isSameAs(caller);
+      assertThat(ran[1]).isNotSameAs(caller);
+    }
+  }
+
   @Test
   void manyShortRegionsLoseNoTask() {
     Workers.setThreads(7);
