@@ -44,8 +44,13 @@ public final class Memory {
    */
   public record Stats(long live, long liveBlocks, long reserved, long peak, long limit) {}
 
-  /** A piece of host memory; {@code bytes} is the size of its class. */
-  record Block(Arena arena, long address, long bytes, int sizeClass) {}
+  /** A piece of host memory; {@code bytes} is the size of its class, no arena where mapped. */
+  record Block(Arena arena, long address, long bytes, int sizeClass) {
+    private void close() {
+      if (arena != null) arena.close();
+      else HugePages.unmap(address, bytes);
+    }
+  }
 
   public static Stats stats() {
     return new Stats(LIVE.get(), LIVE_BLOCKS.get(), RESERVED.get(), PEAK.get(), limit);
@@ -70,7 +75,7 @@ public final class Memory {
         }
         if (block == null) break;
         RESERVED.addAndGet(-block.bytes);
-        block.arena.close();
+        block.close();
       }
     }
   }
@@ -111,6 +116,8 @@ public final class Memory {
         throw new OutOfTensorMemoryException(exhausted(bytes, holder));
       }
     }
+    long mapped = bytes < HugePages.PAGE ? 0 : HugePages.map(bytes);
+    if (mapped != 0) return new Block(null, mapped, bytes, sizeClass);
     Arena arena = Arena.ofShared();
     try {
       return new Block(arena, arena.allocate(bytes, 64).address(), bytes, sizeClass);

@@ -3,7 +3,14 @@ package dev.theriac.tensor;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 
 class MemoryTest {
@@ -63,6 +70,46 @@ class MemoryTest {
     Memory.Stats after = Memory.stats();
     assertThat(after.reserved()).isLessThanOrEqualTo(reserved - (3 << 20));
     assertThat(after.reserved()).isEqualTo(after.live());
+  }
+
+  @Test
+  void largeBlocksAreWholeAndStartAtDifferentOffsets() {
+    Set<Long> offsets = new HashSet<>();
+    for (long bytes : new long[] {2 << 20, (2 << 20) + 1, 4_500_000, 5 << 20, 9_000_001}) {
+      try (Tensor t = bytes("test", bytes);
+          Tensor u = bytes("test", bytes)) {
+        for (Tensor each : List.of(t, u)) {
+          long at = each.strided().address();
+          assertThat(at % 64).isZero();
+          for (long i : new long[] {0, 1 << 20, bytes - 1, each.storage().byteSize() - 1}) {
+            Host.setByte(at + i, (byte) 42);
+          }
+          offsets.add(at % 4096);
+        }
+      }
+    }
+    if (System.getProperty("os.name").equals("Linux")) assertThat(offsets).hasSizeGreaterThan(1);
+  }
+
+  @Test
+  void aLargeBlockGivenBackIsNoLongerMapped() throws IOException {
+    Path maps = Path.of("/proc/self/maps");
+    Assumptions.assumeTrue(Files.exists(maps));
+    Tensor t = bytes("test", 48 << 20);
+    long page = t.strided().address() & -HugePages.PAGE;
+    assertThat(mapped(maps, page)).isTrue();
+    t.close();
+    Memory.trim();
+    assertThat(mapped(maps, page)).isFalse();
+  }
+
+  private static boolean mapped(Path maps, long address) throws IOException {
+    for (String line : Files.readAllLines(maps)) {
+      String[] range = line.substring(0, line.indexOf(' ')).split("-");
+      if (Long.compareUnsigned(address, Long.parseUnsignedLong(range[0], 16)) >= 0
+          && Long.compareUnsigned(address, Long.parseUnsignedLong(range[1], 16)) < 0) return true;
+    }
+    return false;
   }
 
   @Test
