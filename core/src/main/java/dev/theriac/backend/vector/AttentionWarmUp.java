@@ -51,6 +51,12 @@ final class AttentionWarmUp implements Runnable {
     return DONE.await(seconds, TimeUnit.SECONDS);
   }
 
+  /** Whether all tiles of up to so many vectors run at speed. */
+  static boolean ready(int vectors) {
+    int wanted = (2 << vectors) - 2;
+    return (ready & wanted) == wanted;
+  }
+
   /** Lets all tiles be used, or none: for tests, which compare the two ways. */
   static void use(boolean compiled) {
     ready = compiled ? ALL_TILES : 0;

@@ -157,7 +157,7 @@ final class GemmF32 implements IntConsumer {
 
   /** Computes all products of {@code groups}, which keeps the operands' storage reachable. */
   static void run(GemmGroups groups, Shape shape) {
-    if (FewRows.run(groups, shape)) return;
+    if (FewRows.run(groups, shape) || GemmDirect.run(groups, shape)) return;
     GemmF32 call = new GemmF32(groups, shape);
     if (call.work < PARALLEL_FROM) {
       for (int task = 0; task < call.tasks; task++) {
