@@ -12,15 +12,14 @@ package dev.theriac.tensor;
  * <ul>
  *   <li>64 words of 32 bits: word r holds the scales of row r, in its lower half that of columns 0
  *       to 31 of the tile, in its upper half that of columns 32 to 63;
- *   <li>INT8: 16 times 64 words: word r of the i-th 64 holds columns 4i to 4i+3 of row r in its
- *       bytes, the lowest first;
- *   <li>INT4: 8 times 64 words: word r of the i-th 64 holds columns 8i to 8i+3 of row r in the
- *       lower halves of its bytes, columns 8i+4 to 8i+7 in the upper halves.
+ *   <li>INT8: 64 lines of 64 bytes: byte r of line i holds column i of row r;
+ *   <li>INT4: 32 lines of 64 bytes: byte r of line i holds column 2i of row r in its lower half,
+ *       column 2i+1 in its upper half.
  * </ul>
  *
- * A byte is in two's complement; to a half byte 8 is added before it is stored. Scales are 0 (in
- * blocks of zeros) or from 2^-100 to 2^100, with a margin that lets kernels multiply them by powers
- * of two. Rows and columns that only fill up a group or a tile have the number 0 and the scale 0.
+ * Numbers are in two's complement. Scales are 0 (in blocks of zeros) or from 2^-100 to 2^100, with
+ * a margin that lets kernels multiply them by powers of two. Rows and columns that only fill up a
+ * group or a tile have the number 0 and the scale 0.
  *
  * <p>So 64 neighbouring rows are read as one stream, each vector of it holds the same columns of as
  * many rows as it has lanes, and no lane has to be moved.
@@ -40,8 +39,8 @@ public enum QuantisedFormat {
   /** Columns of a tile: those of two blocks, whose scales share a word. */
   public static final int TILE = 64;
 
-  /** Bytes of the 64 words that hold the same columns of a group's rows. */
-  public static final long LINE = 4L * GROUP;
+  /** Bytes of a tile's scales. */
+  public static final long SCALES = 4L * GROUP;
 
   private final int bits;
   private final int largest;
@@ -68,7 +67,7 @@ public enum QuantisedFormat {
 
   /** Bytes of a tile. */
   public long tileBytes() {
-    return LINE + 2 * blockBytes();
+    return SCALES + 2 * blockBytes();
   }
 
   /** Bytes of one group of rows. */
@@ -88,8 +87,9 @@ public enum QuantisedFormat {
 
   /** The number at a place of the matrix at address {@code matrix}. */
   public int number(long matrix, long columns, long row, long column) {
-    int stored = Host.getByte(byteAddress(matrix, columns, row, column)) & 0xff;
-    return bits == 8 ? (byte) stored : (stored >>> shift(column) & 15) - 8;
+    byte stored = Host.getByte(byteAddress(matrix, columns, row, column));
+    if (bits == 8) return stored;
+    return column % 2 == 0 ? (byte) (stored << 4) >> 4 : stored >> 4;
   }
 
   /** Stores a number; the other half of its byte stays. */
@@ -97,19 +97,15 @@ public enum QuantisedFormat {
     long at = byteAddress(matrix, columns, row, column);
     int stored = number;
     if (bits == 4) {
-      int shift = shift(column);
-      stored = Host.getByte(at) & ~(15 << shift) | number + 8 << shift;
+      int shift = (int) (column % 2 * 4);
+      stored = Host.getByte(at) & ~(15 << shift) | (number & 15) << shift;
     }
     Host.setByte(at, (byte) stored);
   }
 
-  private static int shift(long column) {
-    return (int) (column / 4 % 2 * 4);
-  }
-
   private long byteAddress(long matrix, long columns, long row, long column) {
-    long line = column % TILE * bits / 32;
-    return tile(matrix, columns, row, column) + LINE * (1 + line) + row % GROUP * 4 + column % 4;
+    long line = column % TILE * bits / 8;
+    return tile(matrix, columns, row, column) + SCALES + line * GROUP + row % GROUP;
   }
 
   private long tile(long matrix, long columns, long row, long column) {

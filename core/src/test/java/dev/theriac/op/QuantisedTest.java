@@ -59,18 +59,19 @@ class QuantisedTest {
 
   @ParameterizedTest
   @MethodSource("backends")
-  void hasTheBitsOfTheLinearLayer(Backend backend) {
+  void aRowHasTheSameBitsAloneAsAmongOthers(Backend backend) {
     for (QuantisedFormat format : QuantisedFormat.values()) {
       QuantisedMatrix w = Quantised.quantise(Samples.normal(2, 131, 200), format);
-      Tensor dense = Quantised.dequantise(w);
       Tensor bias = Samples.normal(3, 131);
-      Tensor x = Samples.normal(1, 30, 200);
-      float[] all = Backends.with(backend, () -> Matmul.linear(x, dense, bias).toFloats());
-      for (int m : new int[] {1, 2, 3, 4, 5, 8, 30}) {
+      Tensor x = Samples.normal(1, 70, 200);
+      float[] all = Backends.with(backend, () -> Quantised.linear(x, w, bias).toFloats());
+      for (int m : new int[] {1, 2, 3, 4, 5, 8, 30, 33}) {
         float[] y =
             Backends.with(backend, () -> Quantised.linear(x.slice(0, 0, m), w, bias).toFloats());
         assertThat(y).isEqualTo(Arrays.copyOf(all, m * 131));
       }
+      float[] last = Backends.with(backend, () -> Quantised.linear(x.slice(0, 69, 70), w, bias).toFloats());
+      assertThat(last).isEqualTo(Arrays.copyOfRange(all, 69 * 131, 70 * 131));
     }
   }
 
@@ -132,16 +133,16 @@ class QuantisedTest {
     long tile = q.bytes().strided().address() + 3 * (256 + 64 * 64);
     assertThat(Halves.fromBf16(Host.getShort(tile + 4))).isEqualTo(1f);
     assertThat(Host.getShort(tile + 6)).isZero();
-    // Column 5 of the tile: word 1 of its row, byte 1.
-    assertThat(Host.getByte(tile + 256 + 256 + 4 + 1)).isEqualTo((byte) -127);
+    // Column 5 of the tile, row 1 of the group.
+    assertThat(Host.getByte(tile + 256 + 5 * 64 + 1)).isEqualTo((byte) -127);
 
     Host.setFloat(values + 4 * (65 * 70 + 69), -7f);
     QuantisedMatrix h = Quantised.quantise(w, QuantisedFormat.INT4);
     assertThat(h.bytes().size()).isEqualTo(4 * (256 + 64 * 32));
     tile = h.bytes().strided().address() + 3 * (256 + 64 * 32);
-    // Column 5: word 0 of its row, byte 1, upper half; the lower half is column 1.
-    assertThat(Host.getByte(tile + 256 + 4 + 1)).isEqualTo((byte) 0x18);
-    assertThat(Host.getByte(tile + 256)).isEqualTo((byte) 0x88);
+    // Column 5 in the upper half, beside column 4.
+    assertThat(Host.getByte(tile + 256 + 2 * 64 + 1)).isEqualTo((byte) 0x90);
+    assertThat(Host.getByte(tile + 256)).isZero();
   }
 
   @Test
@@ -151,8 +152,10 @@ class QuantisedTest {
         Tensor w = Samples.normal(1, 20, 33).mul(size / 8);
         QuantisedMatrix q = Quantised.quantise(w, format);
         Tensor x = Samples.normal(2, 1, 33).mul(1 / size);
-        float[] y = Quantised.linear(x, q, null).toFloats();
-        assertThat(y).isEqualTo(Matmul.linear(x, Quantised.dequantise(q), null).toFloats());
+        double[] dense = Samples.doubles(Quantised.dequantise(q).transpose(0, 1));
+        double[][] want = MatmulTest.exact(Samples.doubles(x), dense, 1, 20, 33);
+        Tensor y = Quantised.linear(x, q, null);
+        Tolerances.check("quantisedLinear", Backends.of(x.device()).name(), want[0], want[1], y);
       }
       Tensor tiny = Tensor.full(Float.MIN_VALUE, DType.F32, 3, 40);
       assertThat(Quantised.dequantise(Quantised.quantise(tiny, format)).toFloats())

@@ -29,21 +29,11 @@ final class ScalarQuantised implements QuantisedKernels {
         1,
         (from, end) -> {
           for (long g = from; g < end; g++) {
-            fill(format, address + g * groupBytes, groupBytes);
+            Host.ALL.asSlice(address + g * groupBytes, groupBytes).fill((byte) 0);
             long last = Math.min(to.rows(), (g + 1) * QuantisedFormat.GROUP);
             for (long n = g * QuantisedFormat.GROUP; n < last; n++) row(values, to, n);
           }
         });
-  }
-
-  /** Zeros everywhere: numbers and scales. */
-  private static void fill(QuantisedFormat format, long group, long bytes) {
-    long zero = format == QuantisedFormat.INT8 ? 0 : 0x8888888888888888L;
-    for (long tile = group; tile < group + bytes; tile += format.tileBytes()) {
-      for (long i = 0; i < format.tileBytes(); i += 8) {
-        Host.setLong(tile + i, i < QuantisedFormat.LINE ? 0 : zero);
-      }
-    }
   }
 
   private static void row(Strided values, Weights to, long n) {

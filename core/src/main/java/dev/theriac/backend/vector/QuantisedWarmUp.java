@@ -24,8 +24,8 @@ final class QuantisedWarmUp implements Runnable {
 
   private static final boolean LARGE = JitDirectives.LARGE_KERNELS;
 
-  /** Rows of the tiles, the most wanted first; 0 for panels. */
-  private static final int[] TALL = LARGE ? new int[] {1, 0, 4, 2} : new int[] {1, 0};
+  /** Rows of the tiles, the most wanted first. */
+  private static final int[] TALL = LARGE ? new int[] {1, 4, 2} : new int[] {1};
 
   private static final int ALL = (1 << TALL.length * QuantisedFormat.values().length) - 1;
 
@@ -41,8 +41,8 @@ final class QuantisedWarmUp implements Runnable {
   private QuantisedWarmUp() {}
 
   /**
-   * Whether a tile of so many rows, or with 0 the panel, may be used; the first call starts. Never
-   * for a height that is not among the tiles of this JVM.
+   * Whether a tile of so many rows may be used; the first call starts. Never for a height that is
+   * not among the tiles of this JVM.
    */
   static boolean ready(QuantisedFormat format, int tall) {
     for (int i = 0; i < TALL.length; i++) {
@@ -93,15 +93,12 @@ final class QuantisedWarmUp implements Runnable {
       long memory = arena.allocate(1 << 18, 64).address();
       long out = memory + (1 << 16);
       long x = memory + (1 << 17);
+      long buffer = memory + 3 * (1 << 16);
       return atSpeed(
-          Math.max(1, tall) * wide,
-          blocks -> {
-            if (tall == 0) {
-              VectorQuantised.vectorPanel(format, wide, memory, blocks, out, 256);
-            } else {
-              VectorQuantised.tile(format, tall, wide, memory, blocks, x, 512, x, out, 256);
-            }
-          });
+          tall * wide,
+          blocks ->
+              VectorQuantised.tile(
+                  format, tall, wide, memory, 0, blocks, x, 512, x, out, 256, buffer));
     }
   }
 
@@ -133,26 +130,15 @@ final class QuantisedWarmUp implements Runnable {
         float sum = Host.getFloat(init + 4L * n);
         for (int b = 0; b < blocks; b++) {
           float scale = scale(format, w, n, b);
+          float part = 0;
           for (int k = 0; k < QuantisedFormat.BLOCK; k++) {
-            float weight = number(format, w, n, b, k) * scale;
-            int at = b * QuantisedFormat.BLOCK + k;
-            sum = Math.fma(Host.getFloat(x + r * xStride + 4L * at), weight, sum);
+            long at = (long) b * QuantisedFormat.BLOCK + k;
+            part =
+                Math.fma(Host.getFloat(x + r * xStride + 4 * at), number(format, w, n, b, k), part);
           }
+          sum = Math.fma(scale, part, sum);
         }
         Host.setFloat(out + r * outStride + 4L * n, sum);
-      }
-    }
-  }
-
-  /** What the panels of {@link QuantisedTiles} hold for all outputs of a group. */
-  static void scalarPanel(QuantisedFormat format, long w, int blocks, long out, long outStride) {
-    for (int n = 0; n < QuantisedFormat.GROUP; n++) {
-      for (int b = 0; b < blocks; b++) {
-        float scale = scale(format, w, n, b);
-        for (int k = 0; k < QuantisedFormat.BLOCK; k++) {
-          long row = out + (b * (long) QuantisedFormat.BLOCK + k) * outStride;
-          Host.setFloat(row + 4L * n, number(format, w, n, b, k) * scale);
-        }
       }
     }
   }

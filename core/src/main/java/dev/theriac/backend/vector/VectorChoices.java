@@ -86,8 +86,8 @@ final class VectorChoices {
   private static String quantised(long end) {
     String tiles =
         JitDirectives.LARGE_KERNELS
-            ? "tiles of 1, 2 and 4 rows; panels for more"
-            : "tiles of 1 row, panels for more (smaller ones, since large kernels are not in use)";
+            ? "tiles of 1, 2 and 4 rows"
+            : "tiles of 1 row (smaller ones, since large kernels are not in use)";
     return await(QuantisedWarmUp::await, left(end))
         ? tiles
         : tiles + LATE + "scalar code of the same bits";

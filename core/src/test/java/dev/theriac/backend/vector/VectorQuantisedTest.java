@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.theriac.backend.QuantisedKernels.Weights;
 import dev.theriac.backend.Workers;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Halves;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.QuantisedFormat;
 import dev.theriac.tensor.Strided;
@@ -15,7 +16,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** The kernels promise the bits of one chain of fused multiply-adds with dequantised weights. */
+/** The kernels promise the bits of sums over blocks of 32 inputs, each in order. */
 class VectorQuantisedTest extends KernelFixture {
 
   /** Also the test that no kernel stays boxed: that one would never get up to speed. */
@@ -40,16 +41,21 @@ class VectorQuantisedTest extends KernelFixture {
     return run(empty(x.size(0), w.rows()), out -> vector.quantised().linear(x, w, bias, out));
   }
 
-  private static byte[] chain(Strided x, Weights w, Strided bias) {
-    Strided dense = empty(w.rows(), w.columns());
-    new VectorBackend().quantised().dequantise(w, dense);
+  private static byte[] blocks(Strided x, Weights w, Strided bias) {
+    QuantisedFormat format = w.format();
+    long columns = w.columns();
     Strided out = empty(x.size(0), w.rows());
     for (long m = 0; m < x.size(0); m++) {
       for (long n = 0; n < w.rows(); n++) {
         float sum = bias == null ? 0 : Host.getFloat(bias.address() + 4 * n);
-        for (long k = 0; k < w.columns(); k++) {
-          float value = Host.getFloat(x.address() + 4 * (m * w.columns() + k));
-          sum = Math.fma(value, Host.getFloat(dense.address() + 4 * (n * w.columns() + k)), sum);
+        for (long k = 0; k < columns; k += 32) {
+          float part = 0;
+          for (long i = k; i < Math.min(columns, k + 32); i++) {
+            float value = Host.getFloat(x.address() + 4 * (m * columns + i));
+            part = Math.fma(value, format.number(w.address(), columns, n, i), part);
+          }
+          short scale = Host.getShort(format.scaleAddress(w.address(), columns, n, k));
+          sum = Math.fma(Halves.fromBf16(scale), part, sum);
         }
         Host.setFloat(out.address() + 4 * (m * w.rows() + n), sum);
       }
@@ -59,17 +65,17 @@ class VectorQuantisedTest extends KernelFixture {
 
   @ParameterizedTest
   @EnumSource
-  void hasTheBitsOfTheProductWithTheDequantisedMatrix(QuantisedFormat format) {
-    for (int m : new int[] {0, 1, 2, 3, 4, 7, 12, 13, 17}) {
+  void hasTheBitsOfSumsOverBlocks(QuantisedFormat format) {
+    for (int m : new int[] {0, 1, 2, 3, 4, 7, 12, 13, 17, 67}) {
       for (int n : new int[] {0, 1, 3, 17, 64, 129}) {
         for (int k : new int[] {0, 1, 3, 17, 32, 64, 129, 288}) {
           Strided x = random(m, k);
           Weights w = quantised(format, n, k);
           assertThat(bits(linear(x, w, null)))
               .as("%d rows, %d outputs, %d inputs", m, n, k)
-              .isEqualTo(chain(x, w, null));
+              .isEqualTo(blocks(x, w, null));
           Strided bias = random(n);
-          assertThat(bits(linear(x, w, bias))).isEqualTo(chain(x, w, bias));
+          assertThat(bits(linear(x, w, bias))).isEqualTo(blocks(x, w, bias));
         }
       }
     }
@@ -79,17 +85,17 @@ class VectorQuantisedTest extends KernelFixture {
   @EnumSource
   void scalarStandInGivesTheSameBits(QuantisedFormat format) {
     QuantisedWarmUp.use(false);
-    hasTheBitsOfTheProductWithTheDequantisedMatrix(format);
+    hasTheBitsOfSumsOverBlocks(format);
   }
 
-  /** More outputs than are dequantised at a time. */
+  /** Long rows, several tasks. */
   @ParameterizedTest
   @EnumSource
-  void severalBuffers(QuantisedFormat format) {
-    Strided x = random(15, 4000);
+  void largerProducts(QuantisedFormat format) {
+    Strided x = random(35, 4000);
     Weights w = quantised(format, 601, 4000);
     Strided bias = random(601);
-    assertThat(bits(linear(x, w, bias))).isEqualTo(chain(x, w, bias));
+    assertThat(bits(linear(x, w, bias))).isEqualTo(blocks(x, w, bias));
   }
 
   /** A worker that nobody woke has used no processor time. */
@@ -97,7 +103,7 @@ class VectorQuantisedTest extends KernelFixture {
   @EnumSource
   void aSmallProductOfManyRowsWakesNobody(QuantisedFormat format) throws InterruptedException {
     Workers.setThreads(2);
-    Strided x = random(VectorQuantised.MANY, 40);
+    Strided x = random(13, 40);
     Weights w = quantised(format, 129, 40);
     Workers.parallelFor(2, _ -> {});
     long least = Long.MAX_VALUE;
@@ -127,7 +133,37 @@ class VectorQuantisedTest extends KernelFixture {
     Strided x = empty(1, 33);
     for (int k = 0; k < 33; k++) Host.setFloat(x.address() + 4 * k, 0f);
     Strided bias = of(-0f, -0f, -0f);
-    assertThat(bits(linear(x, w, bias))).isEqualTo(chain(x, w, bias));
+    assertThat(bits(linear(x, w, bias))).isEqualTo(blocks(x, w, bias));
+  }
+
+  /** Numbers of 8 and 4 bits are expanded with other instructions: every one of them is right. */
+  @ParameterizedTest
+  @EnumSource
+  void everyNumberIsRead(QuantisedFormat format) {
+    int k = 2 * format.largest() + 1;
+    Weights w = new Weights(empty(DType.U8, format.bytes(65, k)), format, 65, k);
+    Strided values = empty(65, k);
+    for (int n = 0; n < 65; n++) {
+      for (int i = 0; i < k; i++) {
+        // The last of each block makes the scale 1.
+        int number = i % 32 == 31 || i == k - 1 ? format.largest() : (n + i) % k - format.largest();
+        Host.setFloat(values.address() + 4L * (n * k + i), number);
+      }
+    }
+    vector.quantised().quantise(values, w);
+    Strided x = empty(k, k);
+    for (int m = 0; m < k; m++) {
+      for (int i = 0; i < k; i++) {
+        Host.setFloat(x.address() + 4L * (m * k + i), m == i ? 1 : 0);
+      }
+    }
+    Strided out = linear(x, w, null);
+    for (int m = 0; m < k; m++) {
+      for (int n = 0; n < 65; n++) {
+        assertThat(Host.getFloat(out.address() + 4L * (m * 65 + n)))
+            .isEqualTo(Host.getFloat(values.address() + 4L * (n * k + m)));
+      }
+    }
   }
 
   @ParameterizedTest
