@@ -43,8 +43,9 @@ public final class Quantised {
   }
 
   /**
-   * x W^T + bias, with the result, on the vector back end bit for bit, of {@link Matmul#linear} and
-   * the weight that {@link #dequantise} gives; so a row does not depend on what it is batched with.
+   * x W^T + bias, with W as {@link #dequantise} gives it. On the vector back end the sums of blocks
+   * of 32 inputs, before their scales, are added up in order, so that a row does not depend on what
+   * it is batched with; its bits are not those of {@link Matmul#linear}.
    *
    * @param x [..., K]
    * @param weight [N, K]

@@ -70,7 +70,8 @@ class QuantisedTest {
             Backends.with(backend, () -> Quantised.linear(x.slice(0, 0, m), w, bias).toFloats());
         assertThat(y).isEqualTo(Arrays.copyOf(all, m * 131));
       }
-      float[] last = Backends.with(backend, () -> Quantised.linear(x.slice(0, 69, 70), w, bias).toFloats());
+      float[] last =
+          Backends.with(backend, () -> Quantised.linear(x.slice(0, 69, 70), w, bias).toFloats());
       assertThat(last).isEqualTo(Arrays.copyOfRange(all, 69 * 131, 70 * 131));
     }
   }

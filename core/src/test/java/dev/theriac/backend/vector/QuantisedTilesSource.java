@@ -218,7 +218,8 @@ final class QuantisedTilesSource {
           k);
       line(
           4,
-          "FloatVector w%d%d = (FloatVector) q%d%d.convertShape(VectorOperators.B2F, SPECIES, PART);",
+          "FloatVector w%d%d = (FloatVector) q%d%d.convertShape(VectorOperators.B2F, SPECIES,"
+              + " PART);",
           v,
           k,
           v,
