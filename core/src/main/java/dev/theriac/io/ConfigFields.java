@@ -52,6 +52,11 @@ public final class ConfigFields {
     throw new FileException(file, "is not a JSON object");
   }
 
+  /** An object without fields, for one that a file may leave out: all its fields are missing. */
+  public static ConfigFields empty(Path file, String prefix) {
+    return new ConfigFields(file, prefix, Map.of());
+  }
+
   /** The file that is read. */
   public Path file() {
     return file;

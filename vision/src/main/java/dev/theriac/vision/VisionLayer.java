@@ -1,6 +1,5 @@
 package dev.theriac.vision;
 
-import dev.theriac.backend.UnaryKind;
 import dev.theriac.nn.LayerNorm;
 import dev.theriac.nn.Mlp;
 import dev.theriac.nn.Module;
@@ -9,7 +8,7 @@ import dev.theriac.op.Norm;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
-/** A pre-norm block: x1 = x + Attn(LN1(x)), x2 = x1 + MLP(LN2(x1)), full attention, quick-GELU. */
+/** A pre-norm block: x1 = x + Attn(LN1(x)), x2 = x1 + MLP(LN2(x1)), full attention. */
 final class VisionLayer extends Module {
   private final SelfAttention attention;
   private final LayerNorm norm1;
@@ -36,7 +35,7 @@ final class VisionLayer extends Module {
     mlp =
         part(
             "mlp",
-            new Mlp(config.dim(), config.intermediate(), UnaryKind.QUICK_GELU, rng, std, std));
+            new Mlp(config.dim(), config.intermediate(), config.activation(), rng, std, std));
     norm2 = part("layer_norm2", new LayerNorm(config.dim(), config.normEps()));
   }
 

@@ -165,7 +165,7 @@ public final class MedMoe extends Module {
   }
 
   ModelInput input(List<Example> examples, float[][] pixels) {
-    Batch batch = Batch.of(examples, vision.config().patches(), tokenizer.padId());
+    Batch batch = Batch.of(examples, vision.config().features(), tokenizer.padId());
     return ModelInput.of(batch, pixels, preprocessing.size());
   }
 
@@ -174,7 +174,7 @@ public final class MedMoe extends Module {
     List<Tensor> rows = new ArrayList<>();
     rows.add(language.embed(in.textIds()));
     if (in.images() != null) {
-      Tensor seen = projector.forward(vision.patchFeatures(in.images()));
+      Tensor seen = projector.forward(vision.features(in.images()));
       rows.add(seen.reshape(-1, seen.size(-1)));
     }
     rows.add(Tensor.zeros(1, language.config().dim()));

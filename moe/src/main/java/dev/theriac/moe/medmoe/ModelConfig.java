@@ -1,5 +1,6 @@
 package dev.theriac.moe.medmoe;
 
+import dev.theriac.backend.UnaryKind;
 import dev.theriac.io.ConfigFields;
 import dev.theriac.io.FileException;
 import dev.theriac.llm.DecoderConfig;
@@ -7,8 +8,10 @@ import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.moe.Router;
 import dev.theriac.tensor.DType;
 import dev.theriac.vision.VisionConfig;
+import dev.theriac.vision.VisionConfig.Feature;
 import dev.theriac.vision.image.Preprocessing;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.IntStream;
@@ -96,7 +99,8 @@ record ModelConfig(ModelShape shape, Preprocessing preprocessing) {
     root.putNull("mm_video_tower");
     root.putNull("mm_projector_lr");
     root.put("mm_use_im_patch_token", false).put("mm_use_im_start_end", false);
-    root.put("mm_vision_select_feature", "patch");
+    boolean patches = shape.vision().feature() == Feature.PATCH;
+    root.put("mm_vision_select_feature", patches ? "patch" : "cls_patch");
     root.put("mm_vision_select_layer", shape.vision().selectLayer());
     root.put("use_mm_proj", true);
     root.put("freeze_mm_mlp_adapter", false).put("tune_mm_mlp_adapter", false);
@@ -132,6 +136,13 @@ record ModelConfig(ModelShape shape, Preprocessing preprocessing) {
     vision.put("num_hidden_layers", v.layers()).put("num_attention_heads", v.heads());
     vision.put("intermediate_size", v.intermediate());
     vision.put("layer_norm_eps", v.normEps()).put("initializer_range", v.initStd());
+    if (v.family() != VisionConfig.Family.CLIP) vision.put("family", "siglip");
+    if (v.channels() != 3) vision.put("num_channels", v.channels());
+    if (v.activation() != UnaryKind.QUICK_GELU) {
+      vision.put("activation", v.activation().name().toLowerCase(Locale.ROOT));
+    }
+    if (v.poolingHead()) vision.put("pooling_head", true);
+    if (v.projection() > 0) vision.put("projection_dim", v.projection());
     ObjectNode pictures = out.putObject("preprocessing");
     pictures.put("size", preprocessing.size());
     ArrayNode mean = pictures.putArray("mean");
@@ -184,17 +195,36 @@ record ModelConfig(ModelShape shape, Preprocessing preprocessing) {
   private static VisionConfig vision(ConfigFields root, ConfigFields in) {
     VisionConfig out =
         new VisionConfig(
+            choice(in, "family", VisionConfig.Family.CLIP),
             in.integer("image_size"),
             in.integer("patch_size"),
+            in.integer("num_channels", 3),
             root.integer("mm_hidden_size"),
             in.integer("num_hidden_layers"),
             in.integer("num_attention_heads"),
             in.integer("intermediate_size"),
+            choice(in, "activation", UnaryKind.QUICK_GELU),
             in.number("layer_norm_eps"),
+            in.flag("pooling_head", false),
+            in.integer("projection_dim", 0),
             root.integer("mm_vision_select_layer"),
+            choice(root, "mm_vision_select_feature", Feature.PATCH),
             in.number("initializer_range"));
     in.nothingBut();
     return out;
+  }
+
+  /** The constant of an enum that a field names in small letters, or {@code missing}. */
+  private static <E extends Enum<E>> E choice(ConfigFields in, String name, E missing) {
+    if (!in.has(name)) return missing;
+    String text = in.text(name);
+    for (E e : missing.getDeclaringClass().getEnumConstants()) {
+      if (e.name().toLowerCase(Locale.ROOT).equals(text)) return e;
+    }
+    throw in.wrong(
+        name,
+        "one of %s, in small letters,"
+            .formatted(Arrays.toString(missing.getDeclaringClass().getEnumConstants())));
   }
 
   private static Preprocessing preprocessing(ConfigFields root, ConfigFields in) {

@@ -3,6 +3,7 @@ package dev.theriac.moe.medmoe;
 import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.vision.VisionConfig;
+import dev.theriac.vision.VisionParameters;
 import java.util.LinkedHashMap;
 import java.util.SequencedMap;
 import java.util.function.Predicate;
@@ -60,23 +61,7 @@ public record ModelShape(VisionConfig vision, DecoderConfig language, MoeOptions
   }
 
   private void addVision(SequencedMap<String, long[]> out) {
-    int dim = vision.dim();
-    int p = vision.patchSize();
-    out.put("vision.embeddings.class_embedding", new long[] {dim});
-    out.put("vision.embeddings.patch_embedding.weight", new long[] {dim, 3, p, p});
-    out.put("vision.embeddings.position_embedding.weight", new long[] {vision.patches() + 1L, dim});
-    norm(out, "vision.pre_layrnorm", dim);
-    for (int i = 0; i < vision.layers(); i++) {
-      String layer = "vision.encoder.layers." + i;
-      for (String name : new String[] {"q_proj", "k_proj", "v_proj", "out_proj"}) {
-        linear(out, layer + ".self_attn." + name, dim, dim, true);
-      }
-      norm(out, layer + ".layer_norm1", dim);
-      linear(out, layer + ".mlp.fc1", dim, vision.intermediate(), true);
-      linear(out, layer + ".mlp.fc2", vision.intermediate(), dim, true);
-      norm(out, layer + ".layer_norm2", dim);
-    }
-    norm(out, "vision.post_layernorm", dim);
+    VisionParameters.of(vision).forEach((path, shape) -> out.put("vision." + path, shape));
   }
 
   private void addLanguage(SequencedMap<String, long[]> out) {

@@ -116,7 +116,7 @@ public record RoutedAnswer(String answer, List<Position> positions, Trail trail)
       boolean pictured = false;
       for (int id : prompt) {
         if (id == ImageTokens.ID) {
-          for (int p = 0; p < model.vision().config().patches(); p++) {
+          for (int p = 0; p < model.vision().config().features(); p++) {
             positions.add(new Position(id, "", Part.IMAGE));
           }
           pictured = true;

@@ -112,8 +112,7 @@ class MedMoeTest {
           float[] seen =
               model
                   .projector()
-                  .forward(
-                      model.vision().patchFeatures(Tensor.of(pixels(model, picture), 1, 3, 16, 16)))
+                  .forward(model.vision().features(Tensor.of(pixels(model, picture), 1, 3, 16, 16)))
                   .toFloats();
           float[] there =
               embedded.select(0, picture == 0 ? 0 : 2).slice(0, at, at + PATCHES).toFloats();

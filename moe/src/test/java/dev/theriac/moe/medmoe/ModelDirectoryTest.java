@@ -178,7 +178,7 @@ class ModelDirectoryTest {
         "\"rope_theta\" : 10000.0|\"rope_theta\" : true|\"rope_theta\" is true; a number",
         "\"patch_size\" : 8|\"patch_size\" : 8, \"patches\" : 4|unknown field"
             + " \"theriac.vision.patches\"",
-        "\"patch_size\" : 8|\"patch_size\" : 7|do not divide",
+        "\"patch_size\" : 8|\"patch_size\" : 17|image size 16 is smaller than patch size 17",
         "\"moe_enable\" : true|\"moe_enabled\" : true|unknown field \"moe.moe_enabled\"",
         "\"meta_expert\" : true|\"meta_expert\" : 1|\"theriac.moe.meta_expert\" is 1; true or"
             + " false",

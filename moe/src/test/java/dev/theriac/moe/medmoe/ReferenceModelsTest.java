@@ -89,7 +89,7 @@ class ReferenceModelsTest {
         assertClose("hidden state " + i, model.hiddenState(images, i).toFloats(), wanted);
       }
       float[] features = floats("vision.hidden.2").slice(1, 1, 10).toFloats();
-      assertClose("patch features", model.patchFeatures(images).toFloats(), features);
+      assertClose("patch features", model.features(images).toFloats(), features);
       assertClose("pooled", model.pooled(images).toFloats(), floats("vision.pooled").toFloats());
       return null;
     });

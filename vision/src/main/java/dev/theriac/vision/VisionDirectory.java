@@ -1,0 +1,153 @@
+package dev.theriac.vision;
+
+import dev.theriac.io.AtomicFile;
+import dev.theriac.io.FileException;
+import dev.theriac.io.SafeTensors;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
+import dev.theriac.vision.VisionConfig.Feature;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.TreeSet;
+
+/**
+ * A {@link VisionTransformer} as a Hugging Face directory: {@code config.json} and {@code
+ * model.safetensors} (or shards with their index). Reads what transformers writes for CLIP and
+ * SigLIP, whole or the vision half alone, with or without {@code vision_model.} before the keys,
+ * and writes what transformers reads.
+ */
+public final class VisionDirectory {
+  private static final long SHARD_BYTES = 5_000_000_000L;
+  private static final String CONFIG = "config.json";
+  private static final String PREFIX = "vision_model.";
+  private static final String PROJECTION = "visual_projection.";
+
+  private VisionDirectory() {}
+
+  /**
+   * Reads the encoder of a directory. Weights stay in their files, mapped, until training is about
+   * to change them. Its feature is the last block's output.
+   *
+   * @throws FileException naming the file and the field or key when one is missing, not supported,
+   *     or of the wrong type or shape
+   */
+  public static VisionTransformer load(Path directory) {
+    return load(directory, -1, Feature.PATCH);
+  }
+
+  /**
+   * The same with another feature, of which {@link VisionConfig} says more.
+   *
+   * @throws IllegalArgumentException when the encoder has no such hidden state or positions
+   */
+  public static VisionTransformer load(Path directory, int selectLayer, Feature feature) {
+    SafeTensors file = SafeTensors.open(directory);
+    SequencedMap<String, String> keys = keys(file);
+    boolean projected = keys.containsKey(PROJECTION + "weight");
+    VisionConfig read = VisionConfigFile.read(directory.resolve(CONFIG), projected);
+    VisionConfig config = read.withFeature(selectLayer, feature);
+    check(file, keys, VisionParameters.of(config));
+    VisionTransformer model = new VisionTransformer(config, Rng.placeholders(0));
+    try (Scope _ = Scope.open()) {
+      Map<String, Tensor> weights = new LinkedHashMap<>();
+      keys.forEach((path, key) -> weights.put(path, file.get(key)));
+      model.load(weights);
+    }
+    model.train(false);
+    return model;
+  }
+
+  /** The configuration of the encoder of a directory; its feature is the last block's output. */
+  public static VisionConfig config(Path directory) {
+    boolean projected = keys(SafeTensors.open(directory)).containsKey(PROJECTION + "weight");
+    return VisionConfigFile.read(directory.resolve(CONFIG), projected);
+  }
+
+  /** From the paths of parameters to the keys of a file; the text half of a model is left out. */
+  private static SequencedMap<String, String> keys(SafeTensors file) {
+    SequencedMap<String, String> out = new LinkedHashMap<>();
+    for (String key : file.keys()) {
+      boolean text =
+          key.startsWith("text_model.")
+              || key.startsWith("text_projection.")
+              || key.equals("logit_scale")
+              || key.equals("logit_bias");
+      // Older versions stored this table, which follows from the sizes.
+      if (text || key.endsWith(".position_ids")) continue;
+      String path = key.startsWith(PREFIX) ? key.substring(PREFIX.length()) : key;
+      String other = out.put(path, key);
+      if (other != null) {
+        throw new FileException(
+            file.path(), "tensors \"%s\" and \"%s\" are the same parameter".formatted(other, key));
+      }
+    }
+    return out;
+  }
+
+  private static void check(
+      SafeTensors file, SequencedMap<String, String> keys, SequencedMap<String, long[]> wanted) {
+    TreeSet<String> missing = new TreeSet<>(wanted.keySet());
+    missing.removeAll(keys.keySet());
+    TreeSet<String> extra = new TreeSet<>(keys.keySet());
+    extra.removeAll(wanted.keySet());
+    if (!missing.isEmpty() || !extra.isEmpty()) {
+      throw new FileException(
+          file.path(),
+          "not the tensors that %s describes: %s, %s"
+              .formatted(
+                  CONFIG,
+                  missing.isEmpty()
+                      ? "none missing"
+                      : "%d missing, such as \"%s%s\""
+                          .formatted(missing.size(), PREFIX, missing.first()),
+                  extra.isEmpty()
+                      ? "none unknown"
+                      : "%d unknown, such as \"%s\""
+                          .formatted(extra.size(), keys.get(extra.first()))));
+    }
+    wanted.forEach((path, shape) -> {
+      SafeTensors.Entry entry = file.entry(keys.get(path));
+      boolean floating = List.of("F32", "BF16", "F16").contains(entry.dtype());
+      if (!floating || !Arrays.equals(entry.shape(), shape)) {
+        throw new FileException(
+            entry.file(),
+            "tensor \"%s\" is %s, %s describes F32%s (or BF16, F16)"
+                .formatted(entry.key(), entry.describe(), CONFIG, Arrays.toString(shape)));
+      }
+    });
+  }
+
+  /**
+   * Writes the encoder, replacing one that is there: {@code config.json} is replaced once the
+   * weights are written. Read by {@link #load} and by transformers' {@code CLIPVisionModel}, {@code
+   * CLIPVisionModelWithProjection} or {@code SiglipVisionModel}.
+   *
+   * @throws FileException when a file cannot be written
+   */
+  public static void save(VisionTransformer model, Path directory) {
+    save(model, directory, SHARD_BYTES);
+  }
+
+  static void save(VisionTransformer model, Path directory, long shardBytes) {
+    SequencedMap<String, Tensor> weights = new LinkedHashMap<>();
+    model
+        .parameters()
+        .forEach((path, p) ->
+            weights.put(path.startsWith(PROJECTION) ? path : PREFIX + path, p.value()));
+    DType dtype = weights.firstEntry().getValue().dtype();
+    byte[] config = VisionConfigFile.write(model.config(), dtype).getBytes(StandardCharsets.UTF_8);
+    AtomicFile.write(
+        directory.resolve(CONFIG),
+        out -> {
+          out.write(config);
+          SafeTensors.writeModel(directory, weights, Map.of("format", "pt"), shardBytes);
+        });
+  }
+}
