@@ -68,6 +68,11 @@ public final class ConfigFields {
     return node.get(name) != null;
   }
 
+  /** Whether the field is there and null. */
+  public boolean isNull(String name) {
+    return !has(name) && node.containsKey(name);
+  }
+
   /** The object in a field. */
   public ConfigFields object(String name) {
     Object value = value(name, "an object");
@@ -153,6 +158,12 @@ public final class ConfigFields {
     float[] out = new float[array.size()];
     for (int i = 0; i < out.length; i++) out[i] = (float) number(name, array.get(i));
     return out;
+  }
+
+  /** The number, or the numbers, in a field; none when it is missing or null. */
+  public float[] anyFloats(String name) {
+    if (!has(name)) return new float[0];
+    return node.get(name) instanceof List ? floats(name) : new float[] {(float) number(name)};
   }
 
   /** The texts in a field; none when it is missing or null. */

@@ -39,6 +39,9 @@ class ConfigFieldsTest {
     assertThat(in.isObject("a")).isFalse();
     assertThat(in.object("g").integer("h")).isEqualTo(-7);
     assertThat(in.has("i")).isFalse();
+    assertThat(in.isNull("i")).isTrue();
+    assertThat(in.isNull("a") || in.isNull("z")).isFalse();
+    assertThat(in.anyFloats("b")).containsExactly(1e-5f);
     assertThat(in.integer("i", 9)).isEqualTo(9);
     assertThat(in.text("z", "other")).isEqualTo("other");
     assertThat(in.texts("j")).isEqualTo(List.of("p", "q"));

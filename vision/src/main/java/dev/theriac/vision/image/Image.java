@@ -107,6 +107,22 @@ public final class Image {
     return samples8 != null ? samples8[at] & 0xFF : samples16[at] & 0xFFFF;
   }
 
+  /** The same picture with 8-bit samples, scaled as by {@link #toRgb8}; grey stays grey. */
+  public Image to8() {
+    if (samples8 != null) {
+      return this;
+    }
+    byte[] narrow = new byte[samples16.length];
+    for (int i = 0; i < narrow.length; i++) {
+      narrow[i] = narrowed(samples16[i]);
+    }
+    return new Image(width, height, channels, narrow, null);
+  }
+
+  private static byte narrowed(short sample) {
+    return (byte) (((sample & 0xFFFF) * 255 + 32767) / 65535);
+  }
+
   /**
    * The same picture as 8-bit RGB: grey is repeated in the three channels and 16-bit samples are
    * divided by 257 (65535 becomes 255) with rounding to nearest.
@@ -119,8 +135,7 @@ public final class Image {
     int repeat = channels == 1 ? 3 : 1;
     int length = width * height * channels;
     for (int i = 0, out = 0; i < length; i++) {
-      byte value =
-          samples8 != null ? samples8[i] : (byte) (((samples16[i] & 0xFFFF) * 255 + 32767) / 65535);
+      byte value = samples8 != null ? samples8[i] : narrowed(samples16[i]);
       for (int r = 0; r < repeat; r++) {
         rgb[out++] = value;
       }

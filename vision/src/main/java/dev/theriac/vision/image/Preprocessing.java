@@ -65,11 +65,6 @@ public record Preprocessing(int size, boolean pad, float[] mean, float[] std) {
     return new Preprocessing(size, value, mean, std);
   }
 
-  /** The colour of the padding, one value from 0 to 255 per channel: the mean, rounded down. */
-  int padColour(int channel) {
-    return (int) (mean[channel] * 255.0);
-  }
-
   @Override
   public boolean equals(Object other) {
     return other instanceof Preprocessing that

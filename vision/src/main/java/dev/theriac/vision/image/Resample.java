@@ -1,13 +1,11 @@
 package dev.theriac.vision.image;
 
 /**
- * Pillow's bicubic resampling of 8-bit pictures, bit for bit: Keys' cubic with a = -0.5, stretched
- * when shrinking so that it also filters; rows first, then columns, rounded to 8 bits in between;
- * weights rounded to 22 fractional bits. A window of the result can be had without the rest.
+ * Pillow's resizing of 8-bit pictures, bit for bit: a kernel for each axis, stretched when
+ * shrinking; rows first, then columns, rounded to 8 bits in between; weights rounded to 22
+ * fractional bits. A window of the result can be had without the rest.
  */
 final class Resample {
-  private static final double A = -0.5;
-  private static final double SUPPORT = 2;
   private static final int PRECISION = 32 - 8 - 2;
 
   private Resample() {}
@@ -19,10 +17,10 @@ final class Resample {
      * Outputs {@code start} to {@code start + count - 1} of an axis that is resized from {@code in}
      * to {@code out} samples.
      */
-    static Axis of(int in, long out, long start, int count) {
+    static Axis of(Resampling kernel, int in, long out, long start, int count) {
       double scale = (double) in / out;
       double stretch = Math.max(scale, 1.0);
-      double support = SUPPORT * stretch;
+      double support = kernel.support * stretch;
       int[] first = new int[count];
       int[][] weights = new int[count][];
       for (int i = 0; i < count; i++) {
@@ -33,7 +31,7 @@ final class Resample {
         double[] exact = new double[high - low];
         double sum = 0;
         for (int k = 0; k < exact.length; k++) {
-          exact[k] = cubic((k + low - centre + 0.5) * inverse);
+          exact[k] = kernel.weight((k + low - centre + 0.5) * inverse);
           sum += exact[k];
         }
         first[i] = low;
@@ -51,53 +49,92 @@ final class Resample {
     }
   }
 
-  private static double cubic(double x) {
-    double d = Math.abs(x);
-    if (d < 1) {
-      return ((A + 2) * d - (A + 3)) * d * d + 1;
-    }
-    return d < 2 ? (((d - 5) * d + 8) * d - 4) * A : 0;
-  }
-
   /**
    * The window of {@code width x height} pixels at (left, top) of the picture resized to {@code
    * fullWidth x fullHeight}.
    *
-   * @param rgb 8-bit RGB
+   * @param image 8 bits
    */
   static Image window(
-      Image rgb, long fullWidth, long fullHeight, long left, long top, int width, int height) {
-    Axis rows = Axis.of(rgb.height(), fullHeight, top, height);
-    boolean vertical = fullHeight != rgb.height();
+      Image image,
+      Resampling kernel,
+      long fullWidth,
+      long fullHeight,
+      long left,
+      long top,
+      int width,
+      int height) {
+    if (kernel == Resampling.NEAREST) {
+      int[] columns = nearest(image.width(), fullWidth, left, width);
+      int[] rows = nearest(image.height(), fullHeight, top, height);
+      return pick(image, columns, rows);
+    }
+    int channels = image.channels();
+    boolean vertical = fullHeight != image.height();
+    Axis rows = vertical ? Axis.of(kernel, image.height(), fullHeight, top, height) : null;
     int firstRow = vertical ? rows.first()[0] : (int) top;
     int endRow = vertical ? rows.end(height - 1) : (int) top + height;
-    byte[] across = new byte[Math.multiplyExact(Math.multiplyExact(width, endRow - firstRow), 3)];
-    if (fullWidth != rgb.width()) {
-      Axis columns = Axis.of(rgb.width(), fullWidth, left, width);
-      horizontal(rgb, firstRow, endRow, columns, across);
+    int stride = Math.multiplyExact(width, channels);
+    byte[] across = new byte[Math.multiplyExact(stride, endRow - firstRow)];
+    if (fullWidth != image.width()) {
+      Axis columns = Axis.of(kernel, image.width(), fullWidth, left, width);
+      horizontal(image, firstRow, endRow, columns, across);
     } else {
       for (int y = firstRow; y < endRow; y++) {
-        int from = (y * rgb.width() + (int) left) * 3;
-        System.arraycopy(rgb.bytesShared(), from, across, (y - firstRow) * width * 3, width * 3);
+        int from = (y * image.width() + (int) left) * channels;
+        System.arraycopy(image.bytesShared(), from, across, (y - firstRow) * stride, stride);
       }
     }
     if (!vertical) {
-      return Image.wrap8(width, height, 3, across);
+      return Image.wrap8(width, height, channels, across);
     }
-    return Image.wrap8(width, height, 3, vertical(across, firstRow, rows, width));
+    return Image.wrap8(width, height, channels, vertical(across, firstRow, rows, stride));
   }
 
-  private static void horizontal(Image rgb, int firstRow, int endRow, Axis axis, byte[] out) {
-    byte[] in = rgb.bytesShared();
+  /** The whole picture. */
+  static Image resize(Image image, Resampling kernel, int width, int height) {
+    return window(image, kernel, width, height, 0, 0, width, height);
+  }
+
+  /** The input of each output; positions are summed up as Pillow does, rounding included. */
+  private static int[] nearest(int in, long out, long start, int count) {
+    double step = (double) in / out;
+    double at = step * 0.5;
+    for (long i = 0; i < start; i++) at += step;
+    int[] from = new int[count];
+    for (int i = 0; i < count; i++, at += step) from[i] = (int) at;
+    return from;
+  }
+
+  private static Image pick(Image image, int[] columns, int[] rows) {
+    int channels = image.channels();
+    byte[] in = image.bytesShared();
+    byte[] out =
+        new byte[Math.multiplyExact(Math.multiplyExact(columns.length, rows.length), channels)];
+    int to = 0;
+    for (int row : rows) {
+      for (int column : columns) {
+        // What lies beyond the edge by rounding is black, as in Pillow.
+        boolean inside = row < image.height() && column < image.width();
+        int from = inside ? (row * image.width() + column) * channels : 0;
+        for (int c = 0; c < channels; c++) out[to++] = inside ? in[from + c] : 0;
+      }
+    }
+    return Image.wrap8(columns.length, rows.length, channels, out);
+  }
+
+  private static void horizontal(Image image, int firstRow, int endRow, Axis axis, byte[] out) {
+    byte[] in = image.bytesShared();
+    int channels = image.channels();
     int at = 0;
     for (int y = firstRow; y < endRow; y++) {
       for (int x = 0; x < axis.first().length; x++) {
         int[] weights = axis.weights()[x];
-        int from = (y * rgb.width() + axis.first()[x]) * 3;
-        for (int c = 0; c < 3; c++) {
+        int from = (y * image.width() + axis.first()[x]) * channels;
+        for (int c = 0; c < channels; c++) {
           int sum = 1 << (PRECISION - 1);
           for (int k = 0; k < weights.length; k++) {
-            sum += (in[from + 3 * k + c] & 0xFF) * weights[k];
+            sum += (in[from + channels * k + c] & 0xFF) * weights[k];
           }
           out[at++] = clip(sum);
         }
@@ -105,8 +142,7 @@ final class Resample {
     }
   }
 
-  private static byte[] vertical(byte[] in, int firstRow, Axis axis, int width) {
-    int stride = width * 3;
+  private static byte[] vertical(byte[] in, int firstRow, Axis axis, int stride) {
     byte[] out = new byte[Math.multiplyExact(axis.first().length, stride)];
     for (int y = 0; y < axis.first().length; y++) {
       int[] weights = axis.weights()[y];

@@ -25,7 +25,7 @@ class PreprocessTest {
 
   @ParameterizedTest
   @MethodSource("cases")
-  void equalsPillowAndNumpyBitForBit(String line) throws NoSuchAlgorithmException {
+  void equalsPillowAndNumpyBitForBit(String line) {
     String[] fields = line.split(" ");
     Image image = fields[0].startsWith("tile-") ? tile(fields[0]) : Fixtures.image(fields[0]);
     Preprocessing preprocessing =
@@ -52,8 +52,12 @@ class PreprocessTest {
     return Image.of8(width, height, 3, samples);
   }
 
-  private static String sha256(byte[] bytes) throws NoSuchAlgorithmException {
-    return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+  static String sha256(byte[] bytes) {
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   @Test
