@@ -210,7 +210,8 @@ public final class Autograd {
       if (old == null) {
         hold(grad);
         grads.put(input, grad);
-      } else if (sums.contains(old.storage()) && users.get(old.storage()) == 1) {
+      } else if (pending(input) != null
+          || sums.contains(old.storage()) && users.get(old.storage()) == 1) {
         Backends.of(old.device())
             .elementwise()
             .accumulate(old.strided(), grad.contiguous().strided());

@@ -35,6 +35,33 @@ class AutogradTest {
     assertThat(y.sum().backward().get(x).toFloats()).containsExactly(8, -2);
   }
 
+  /**
+   * A sum of gradients that are the pass's own needs no third tensor: what was used goes meanwhile.
+   */
+  @Test
+  void gradientsAreAddedWhereTheFirstOneLies() {
+    Tensor x = Tensor.ones(1 << 20).requireGrad(true);
+    long one = 4L << 20;
+    Tensor loss = x.mul(2f).sum().add(x.mul(3f).sum());
+    Memory.trim();
+    Memory.resetPeak();
+    long before = Memory.stats().live();
+    Tensor grad = loss.backward().get(x);
+    assertThat(Memory.stats().peak() - before).isLessThanOrEqualTo(one + 4096);
+    assertThat(grad.toFloats()).containsOnly(5f);
+  }
+
+  /** Both inputs of an addition get the same gradient, which the other's sum must leave alone. */
+  @Test
+  void aSharedGradientIsNotAddedTo() {
+    Tensor x = Tensor.ones(8).requireGrad(true);
+    Tensor y = Tensor.ones(8).requireGrad(true);
+    Tensor z = x.mul(3f);
+    Gradients found = z.add(x.add(y).mul(2f)).sum().backward();
+    assertThat(found.get(x).toFloats()).containsOnly(5f);
+    assertThat(found.get(y).toFloats()).containsOnly(2f);
+  }
+
   @Test
   void secondUseOfAGraphNamesTheOperation() {
     Tensor x = leaf(1, 3, 4);
