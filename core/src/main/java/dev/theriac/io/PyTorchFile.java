@@ -98,7 +98,7 @@ public final class PyTorchFile extends Weights {
     boolean bigEndian = isBigEndian(file, zip, folder);
     Object root =
         Unpickler.read(file, "data.pkl", zip.checked(pickle), new TorchPickle(file, "data.pkl"));
-    TorchTree tree = new TorchTree(file, root);
+    TorchTree tree = new TorchTree(file, root, pickle.size());
     PyTorchFile out = new PyTorchFile(file, tree.plain());
     Storages storages = new Storages(file, zip, folder);
     long[] converted = {0};

@@ -57,7 +57,13 @@ final class SafeTensorsWriter {
     String stem = freeStem(directory, parts.size());
     for (int i = 0; i < parts.size(); i++) {
       String name = shardName(stem, i, parts.size());
-      write(directory.resolve(name), parts.get(i), metadata);
+      try {
+        write(directory.resolve(name), parts.get(i), metadata);
+      } catch (RuntimeException e) {
+        // Gigabytes that nothing refers to would stay, on a disk that is full perhaps.
+        discard(directory, files.values());
+        throw e;
+      }
       for (Map.Entry<String, Tensor> e : parts.get(i).entrySet()) {
         files.put(e.getKey(), name);
         total += e.getValue().size() * e.getValue().dtype().bytes();
@@ -113,6 +119,14 @@ final class SafeTensorsWriter {
 
   private static String shardName(String stem, int part, int parts) {
     return "%s-%05d-of-%05d.safetensors".formatted(stem, part + 1, parts);
+  }
+
+  private static void discard(Path directory, Iterable<String> names) {
+    try {
+      remove(directory, names);
+    } catch (FileException e) {
+      // What led here matters more.
+    }
   }
 
   private static void remove(Path directory, Iterable<String> names) {

@@ -3,6 +3,7 @@ package dev.theriac.io;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -34,8 +35,7 @@ record ShardIndex(Map<String, String> metadata, Map<String, String> files) {
     Map<String, String> files =
         SafeTensorsHeader.strings(index, "weight_map", map.get("weight_map"));
     files.forEach((key, name) -> {
-      // A name with a path in it could reach any file of the machine.
-      if (name.isEmpty() || name.contains("/") || name.contains("\\") || name.startsWith(".")) {
+      if (!isPlainName(name)) {
         throw new FileException(
             index,
             "weight_map: tensor \"%s\" is in \"%s\", which is not a plain file name"
@@ -48,6 +48,18 @@ record ShardIndex(Map<String, String> metadata, Map<String, String> files) {
           .forEach((k, v) -> metadata.put((String) k, String.valueOf(v)));
     }
     return new ShardIndex(metadata, files);
+  }
+
+  /** A name with a path in it could reach any file of the machine. */
+  private static boolean isPlainName(String name) {
+    if (name.isEmpty() || name.contains("/") || name.contains("\\") || name.startsWith(".")) {
+      return false;
+    }
+    try {
+      return Path.of(name).getNameCount() == 1;
+    } catch (InvalidPathException e) {
+      return false;
+    }
   }
 
   /** The names of the shards. */

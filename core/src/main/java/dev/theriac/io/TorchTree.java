@@ -16,16 +16,22 @@ import java.util.Map;
  */
 final class TorchTree {
   private static final int MAX_DEPTH = 64;
-  private static final long MAX_PATHS = 1L << 26;
 
   private final Path file;
   private final Map<String, View> tensors = new LinkedHashMap<>();
   private final Map<String, String> plain = new LinkedHashMap<>();
+  private final long mostVisited;
+  private final long mostLetters;
   private long visited;
   private long letters;
 
-  TorchTree(Path file, Object root) {
+  /**
+   * @param bytes of the pickle
+   */
+  TorchTree(Path file, Object root, long bytes) {
     this.file = file;
+    this.mostVisited = 8 * Unpickler.most(bytes);
+    this.mostLetters = Math.min(1L << 28, 100_000 + 64 * bytes);
     visit("", root, 0);
   }
 
@@ -39,8 +45,8 @@ final class TorchTree {
 
   private void visit(String path, Object value, int depth) {
     if (depth > MAX_DEPTH) throw bad(path, "nested deeper than " + MAX_DEPTH);
-    if (++visited > Unpickler.MAX_VALUES) {
-      throw bad(path, "more than %d values, repeated ones counted".formatted(Unpickler.MAX_VALUES));
+    if (++visited > mostVisited) {
+      throw bad(path, "more than %d values, repeated ones counted".formatted(mostVisited));
     }
     switch (value) {
       case View view -> keep(tensors, path, view);
@@ -64,7 +70,9 @@ final class TorchTree {
   private String join(String path, Object key) {
     String out = path.isEmpty() ? String.valueOf(key) : path + "." + key;
     letters += out.length();
-    if (letters > MAX_PATHS) throw bad(out, "keys of more than %d letters".formatted(MAX_PATHS));
+    if (letters > mostLetters) {
+      throw bad(out, "keys of more than %d letters".formatted(mostLetters));
+    }
     return out;
   }
 

@@ -20,8 +20,9 @@ import java.util.Set;
 /**
  * Reads a pickle of protocols 2 to 5 as data. A pickle is a program for a stack machine that may
  * name any function of Python and call it; here names mean what {@link Names} says they mean, which
- * is nothing but plain values, and every other name is an error. What is allocated grows with the
- * bytes of the pickle and is bounded by {@link #MAX_VALUES}.
+ * is nothing but plain values, and every other name is an error. Values are bounded by {@link
+ * #most}, so that what is allocated grows with the bytes of the pickle and not with what they ask
+ * for.
  *
  * <p>Values are null, Boolean, Long, BigInteger, Double, String, byte[], {@link List}, {@link
  * Tuple}, {@link Set}, {@link Map} (with scalars as keys), and what {@code Names} makes.
@@ -29,9 +30,7 @@ import java.util.Set;
  * @see <a href="https://github.com/python/cpython/blob/main/Lib/pickletools.py">The opcodes</a>
  */
 final class Unpickler {
-  /** Values that a pickle may make, copies counted. */
-  static final int MAX_VALUES = 4_000_000;
-
+  private static final long MAX_VALUES = 4_000_000;
   private static final int MAX_BYTES = 1 << 28;
   private static final int MAX_NAME = 300;
   private static final int MAX_NUMBER = 256;
@@ -79,6 +78,7 @@ final class Unpickler {
   private final Map<Long, Object> memo = new HashMap<>();
   private long at;
   private long op;
+  private final long most;
   private long values;
 
   private Unpickler(Path file, String what, MemorySegment bytes, Names names) {
@@ -86,6 +86,12 @@ final class Unpickler {
     this.what = what;
     this.bytes = bytes;
     this.names = names;
+    this.most = most(bytes.byteSize());
+  }
+
+  /** Values that a pickle of so many bytes may make, copies counted: few share one byte. */
+  static long most(long bytes) {
+    return Math.min(MAX_VALUES, 1000 + 8 * bytes);
   }
 
   /** The value of a pickle; {@code what} names it in errors. */
@@ -114,7 +120,7 @@ final class Unpickler {
 
   private void charge(long count) {
     values += count;
-    if (values > MAX_VALUES) throw bad("more than %d values".formatted(MAX_VALUES));
+    if (values > most) throw bad("more than %d values".formatted(most));
   }
 
   private boolean step(int code) {

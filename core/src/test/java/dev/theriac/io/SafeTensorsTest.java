@@ -8,6 +8,7 @@ import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -136,6 +137,47 @@ class SafeTensorsTest {
   }
 
   @Test
+  void shardsOfHuggingFacesToolsAreReadAndWrittenByteForByte() throws IOException {
+    Path theirs = Fixtures.file("shards/model.safetensors.index.json").getParent();
+    SafeTensors file = SafeTensors.open(theirs);
+    assertThat(file.keys())
+        .containsExactly(
+            "embed.weight",
+            "layers.0.weight",
+            "layers.0.steps",
+            "layers.1.weight",
+            "layers.1.scale",
+            "head.weight");
+    assertTensor(file, "embed.weight", DType.F32, Fixtures.floats(200), 10, 20);
+    assertTensor(file, "layers.0.weight", DType.BF16, Fixtures.floats(35), 5, 7);
+    assertTensor(file, "layers.1.weight", DType.F16, Fixtures.floats(33), 3, 11);
+    assertTensor(file, "layers.1.scale", DType.F32, Fixtures.floats(1));
+    assertThat(file.get("layers.0.steps", DType.I64, 10, 10).toLongs())
+        .isEqualTo(Fixtures.longs(100, 0));
+    SafeTensors.writeModel(dir, file.tensors(), Map.of("format", "pt"), 1000);
+    assertThat(names()).hasSize(4);
+    for (String name : names()) {
+      String ours = Files.readString(dir.resolve(name), StandardCharsets.ISO_8859_1);
+      String same = Files.readString(theirs.resolve(name), StandardCharsets.ISO_8859_1);
+      assertThat(ours.strip()).as(name).isEqualTo(same.strip());
+    }
+  }
+
+  /** Such as a disk that is full after the second shard. */
+  @Test
+  void aModelOfWhichAShardCannotBeWrittenLeavesTheOldOneAndNothingElse() throws IOException {
+    SafeTensors.writeModel(dir, model(0), Map.of(), 1000);
+    List<String> before = names();
+    Map<String, Tensor> broken = model(1);
+    broken.get("d").close();
+    assertThatThrownBy(() -> SafeTensors.writeModel(dir, broken, Map.of(), 1000))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("after it was freed");
+    assertThat(names()).isEqualTo(before);
+    assertModel(model(0));
+  }
+
+  @Test
   void aNewModelReplacesTheOldOneWhateverTheirForms() throws IOException {
     SafeTensors.writeModel(dir, model(0), Map.of(), 1000);
     SafeTensors.writeModel(dir, model(1), Map.of(), 1000);
@@ -183,6 +225,8 @@ class SafeTensorsTest {
     assertThatThrownBy(() -> SafeTensors.open(dir))
         .hasMessageContainingAll("index.json", "\"q\"", "model-00002-of-00003.safetensors");
     Files.writeString(index, good.replace("model-00002", "../model-00002"));
+    assertThatThrownBy(() -> SafeTensors.open(dir)).hasMessageContaining("not a plain file name");
+    Files.writeString(index, good.replace("model-00002", "model\\u000000002"));
     assertThatThrownBy(() -> SafeTensors.open(dir)).hasMessageContaining("not a plain file name");
     Files.writeString(index, good.replace("weight_map", "weights"));
     assertThatThrownBy(() -> SafeTensors.open(dir)).hasMessageContaining("weight_map");
