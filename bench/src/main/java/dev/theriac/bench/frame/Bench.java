@@ -2,6 +2,7 @@ package dev.theriac.bench.frame;
 
 import dev.theriac.bench.dispatch.DispatchBench;
 import dev.theriac.bench.gemm.GemmBench;
+import dev.theriac.bench.kernels.ForkBench;
 import dev.theriac.bench.kernels.KernelBench;
 import dev.theriac.bench.performance.PerformanceBench;
 import java.io.IOException;
@@ -27,7 +28,12 @@ public interface Bench {
 
   /** All there are. */
   static List<Bench> all() {
-    return List.of(new DispatchBench(), new GemmBench(), new KernelBench(), new PerformanceBench());
+    return List.of(
+        new DispatchBench(),
+        new GemmBench(),
+        new KernelBench(),
+        new ForkBench(),
+        new PerformanceBench());
   }
 
   /**

@@ -5,6 +5,7 @@ import dev.theriac.bench.dispatch.TheriacDispatch;
 import dev.theriac.bench.gemm.GemmEngine;
 import dev.theriac.bench.gemm.GemmProblem;
 import dev.theriac.bench.gemm.GemmStage;
+import dev.theriac.bench.kernels.ForkEngine;
 import dev.theriac.bench.kernels.KernelEngine;
 import dev.theriac.bench.performance.Families;
 import dev.theriac.bench.performance.Family;
@@ -16,7 +17,7 @@ public final class Engines {
   private Engines() {}
 
   /**
-   * @param bench "dispatch", "gemm", "kernels" or "performance"
+   * @param bench "dispatch", "gemm", "kernels", "forks" or "performance"
    * @param engine "theriac", "libtorch", "libtorch-bf16"; for kernels "vector" or "scalar"; for
    *     performance also what a family names
    * @param problem as the benchmark's problem reads it
@@ -49,6 +50,7 @@ public final class Engines {
           default -> family.rival(engine, threads);
         };
       }
+      case "forks" -> new ForkEngine(threads);
       case "kernels" -> new KernelEngine(engine, problem, threads);
       default -> throw new IllegalArgumentException("no benchmark " + bench);
     };

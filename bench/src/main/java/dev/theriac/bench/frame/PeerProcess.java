@@ -75,6 +75,27 @@ public final class PeerProcess implements AutoCloseable {
         threads);
   }
 
+  /** Our engine in a JVM with one more option. */
+  public static PeerProcess with(String option, String bench, String engine, int threads)
+      throws IOException {
+    return new PeerProcess(
+        List.of(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "--add-modules=jdk.incubator.vector",
+            "--enable-native-access=ALL-UNNAMED",
+            "-Xmx1g",
+            "-XX:+UseParallelGC",
+            option,
+            "-cp",
+            System.getProperty("java.class.path"),
+            Peer.class.getName(),
+            bench,
+            engine,
+            "all",
+            Integer.toString(threads)),
+        threads);
+  }
+
   /** Another process of the same program. */
   public PeerProcess again() throws IOException {
     return new PeerProcess(command, threads);

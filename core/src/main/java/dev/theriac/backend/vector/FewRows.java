@@ -31,9 +31,9 @@ final class FewRows implements IntConsumer {
   private static final int PANEL = 16;
 
   /** Bytes of weights below which the caller computes alone: waking others would cost more. */
-  private static final long PARALLEL_FROM = 128 << 10;
+  private static final long PARALLEL_FROM = 2 * Grain.of(Grain.WEIGHT_BYTE);
 
-  private static final long SMALLEST_TASK = 64 << 10;
+  private static final long SMALLEST_TASK = Math.min(512 << 10, Grain.of(Grain.WEIGHT_BYTE));
   private static final long LARGEST_TASK = 512 << 10;
   private static final int TASKS = 48;
 

@@ -28,17 +28,17 @@ import java.util.function.IntConsumer;
  */
 final class GemmF32 implements IntConsumer {
 
-  /** Below this many multiply-adds the caller computes alone: waking others would cost more. */
-  private static final double PARALLEL_FROM = 100_000;
-
   /** Multiply-adds that make a task worth handing out. */
-  private static final double TASK = 2_000_000;
+  private static final double TASK = Grain.of(Grain.PRODUCT);
 
   /** Number of tasks aimed at, so that threads finish at about the same time. */
   private static final int TASKS = 48;
 
   /** Number of tasks for which rows are split too, which costs another packing of b. */
   private static final int FEW_TASKS = 8;
+
+  /** Rows of a product of few columns, at least, that are split. */
+  private static final int SHORTEST = 48;
 
   private static final int WIDEST = 3;
   private static final int MAX_ROW_BLOCK = 1024;
@@ -126,12 +126,15 @@ final class GemmF32 implements IntConsumer {
     int panel = WIDEST * LENGTH;
     int rows = Math.max(1, Math.min(tallest, MAX_ROW_BLOCK));
     int columns = Math.max(1, Math.min(shape.columns, mostColumns(deepest)));
+    // Two panels have no even halves, and b is then small enough to be packed more often.
+    boolean narrow = shape.columns <= 2 * panel;
+    int shortest = narrow ? SHORTEST : 128;
     double wanted = Math.min(TASKS, work / TASK);
     while (blocks(rows, columns) < wanted) {
-      if (columns > panel) {
-        columns = roundUp((columns + 1) / 2, panel);
-      } else if (rows >= 128 && blocks(rows, columns) < FEW_TASKS) {
+      if ((narrow || columns <= panel) && rows >= shortest && blocks(rows, columns) < FEW_TASKS) {
         rows = roundUp((rows + 1) / 2, GemmTiles.GROUP);
+      } else if (columns > panel) {
+        columns = roundUp((columns + 1) / 2, panel);
       } else {
         break;
       }
@@ -141,7 +144,7 @@ final class GemmF32 implements IntConsumer {
     columnBlocks = ceil(shape.columns, columnBlock);
     if (uniform) {
       int each = ceil(tallest, rowBlock) * columnBlocks;
-      bundle = each == 1 ? (int) Math.clamp(TASK / 4 * count / work, 1, count) : 1;
+      bundle = each == 1 ? (int) Math.clamp(TASK * count / work, 1, count) : 1;
       firstTask = null;
       tasks = Math.toIntExact(((long) count * each + bundle - 1) / bundle);
     } else {
@@ -159,7 +162,7 @@ final class GemmF32 implements IntConsumer {
   static void run(GemmGroups groups, Shape shape) {
     if (FewRows.run(groups, shape) || GemmDirect.run(groups, shape)) return;
     GemmF32 call = new GemmF32(groups, shape);
-    if (call.work < PARALLEL_FROM) {
+    if (call.tasks == 1 || call.work < TASK) {
       for (int task = 0; task < call.tasks; task++) {
         call.accept(task);
       }

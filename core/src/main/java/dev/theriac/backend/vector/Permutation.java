@@ -13,7 +13,7 @@ import dev.theriac.tensor.Strided;
  */
 final class Permutation {
   /** Elements of a task. */
-  private static final long GRAIN = 1 << 15;
+  private static final long GRAIN = Grain.of(Grain.MOVE);
 
   /** Rows of the result that are written side by side. */
   private static final int BAND = 64;

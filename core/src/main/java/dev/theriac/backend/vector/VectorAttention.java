@@ -19,7 +19,7 @@ final class VectorAttention implements AttentionKernels {
   private static final int BACKWARD_TASKS = 16;
 
   /** Multiply-adds that make a task worth handing out. */
-  private static final double TASK = 1_000_000;
+  private static final double TASK = Grain.of(Grain.ATTENTION);
 
   @Override
   public void attention(

@@ -18,8 +18,8 @@ import dev.theriac.tensor.Strided;
  * stays in the first-level cache, and a repeating operand (a bias) is brought there once per task.
  */
 final class VectorElementwise implements ElementwiseKernels {
-  /** Elements of a task: 10 to 20 microseconds of work, below which a second thread costs more. */
-  private static final long GRAIN = 1 << 15;
+  private static final long GRAIN = Grain.of(Grain.MOVE);
+  private static final long FUNCTION_GRAIN = Grain.of(Grain.FUNCTION);
 
   /** Elements brought to scratch at a time. */
   private static final int PIECE = 1024;
@@ -50,15 +50,25 @@ final class VectorElementwise implements ElementwiseKernels {
     map(null, mul, add, x, out);
   }
 
+  /** Elements of a task. */
+  private static long grain(UnaryKind kind) {
+    return switch (kind) {
+      case null -> GRAIN;
+      case NEG, ABS, SQRT, SQUARE, RECIPROCAL, RELU -> GRAIN;
+      default -> FUNCTION_GRAIN;
+    };
+  }
+
   /** A function of one element; the affine one where {@code kind} is null. */
   private static void map(UnaryKind kind, float mul, float add, Strided x, Strided out) {
     long n = out.size();
+    long grain = grain(kind);
     long px = x.address();
     long po = out.address();
     if (!x.isContiguous()) {
       Workers.parallelRange(
           n,
-          GRAIN,
+          grain,
           (from, to) -> {
             long scratch = Workspace.get(Workspace.TASK, 4L * PIECE);
             Staged in = new Staged(from, to, x);
@@ -68,12 +78,12 @@ final class VectorElementwise implements ElementwiseKernels {
               map(kind, mul, add, scratch, po + 4 * i, m);
             }
           });
-    } else if (n <= GRAIN) {
+    } else if (n <= grain) {
       map(kind, mul, add, px, po, (int) n);
     } else {
       Workers.parallelRange(
           n,
-          GRAIN,
+          grain,
           (from, to) -> map(kind, mul, add, px + 4 * from, po + 4 * from, (int) (to - from)));
     }
   }
@@ -123,13 +133,14 @@ final class VectorElementwise implements ElementwiseKernels {
     long py = y.address();
     long pg = grad.address();
     long pd = dx.address();
-    if (n <= GRAIN) {
+    long grain = grain(kind);
+    if (n <= grain) {
       gradient(kind, px, py, pg, pd, (int) n);
       return;
     }
     Workers.parallelRange(
         n,
-        GRAIN,
+        grain,
         (from, to) -> {
           long o = 4 * from;
           gradient(kind, px + o, py + o, pg + o, pd + o, (int) (to - from));
@@ -297,13 +308,13 @@ final class VectorElementwise implements ElementwiseKernels {
     long pg = grad.address();
     long qa = dgate.address();
     long qb = dup.address();
-    if (n <= GRAIN) {
+    if (n <= FUNCTION_GRAIN) {
       swigluGradient(pa, pb, pg, qa, qb, (int) n);
       return;
     }
     Workers.parallelRange(
         n,
-        GRAIN,
+        FUNCTION_GRAIN,
         (from, to) -> {
           long o = 4 * from;
           swigluGradient(pa + o, pb + o, pg + o, qa + o, qb + o, (int) (to - from));
@@ -423,7 +434,7 @@ final class VectorElementwise implements ElementwiseKernels {
     float scale = (float) (1 / (1.0 - p));
     Workers.parallelRange(
         out.size(),
-        GRAIN,
+        FUNCTION_GRAIN,
         (from, to) ->
             PhiloxLoops.dropout(
                 px + 4 * from,

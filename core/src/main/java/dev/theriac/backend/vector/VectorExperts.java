@@ -17,7 +17,7 @@ import dev.theriac.tensor.Strided;
  */
 final class VectorExperts implements ExpertKernels {
   /** Elements of a task. */
-  private static final long GRAIN = 1 << 15;
+  private static final long GRAIN = Grain.of(Grain.MOVE);
 
   @Override
   public void hidden(

@@ -9,7 +9,10 @@ import dev.theriac.tensor.Strided;
 
 /** Rows are moved whole; columns and top-k are the scalar kernels. */
 final class VectorIndex implements IndexKernels {
-  private static final long GRAIN = 1 << 15;
+  private static final long GRAIN = Grain.of(Grain.MOVE);
+
+  /** Elements of a task that scatters, if there are few. */
+  private static final long SCATTER_GRAIN = 1 << 15;
 
   /** Bound on the tasks of a scatter, since each reads every id. */
   private static final long SCATTER_TASKS = 16;
@@ -46,7 +49,7 @@ final class VectorIndex implements IndexKernels {
     long px = x.address();
     long pi = ids.address();
     long po = out.address();
-    long tasks = Math.clamp(x.size() / GRAIN, 1, SCATTER_TASKS);
+    long tasks = Math.clamp(x.size() / SCATTER_GRAIN, 1, SCATTER_TASKS);
     Workers.parallelRange(
         targets,
         (targets + tasks - 1) / tasks,

@@ -11,14 +11,13 @@ import dev.theriac.tensor.Strided;
  * parameters are summed per task and the tasks' sums in order.
  */
 final class VectorNorm implements NormKernels {
-  private static final long GRAIN = 1 << 16;
+  private static final long GRAIN = Grain.of(Grain.ROW);
+
+  /** Elements of a task of a gradient: it is the order of sums and must not change. */
+  private static final long SUMS_GRAIN = 1 << 16;
 
   /** Bound on the tasks of a gradient, since each keeps sums as large as the parameters. */
   private static final int GRADIENT_TASKS = 32;
-
-  private static long grain(long columns) {
-    return Math.max(1, GRAIN / Math.max(LENGTH, columns));
-  }
 
   @Override
   public void layerNorm(
@@ -73,7 +72,7 @@ final class VectorNorm implements NormKernels {
             y.address(),
             address(mean),
             rstd.address());
-    Workers.parallelRange(x.size(0), grain(x.size(1)), rows::run);
+    Workers.parallelRange(x.size(0), Grain.rows(GRAIN, x.size(1)), rows::run);
   }
 
   private static long address(Strided x) {
@@ -113,7 +112,8 @@ final class VectorNorm implements NormKernels {
     long rows = x.size(0);
     int columns = Math.toIntExact(x.size(1));
     int padded = columns + LENGTH - 1 & -LENGTH;
-    long perTask = Math.max(grain(columns), (rows + GRADIENT_TASKS - 1) / GRADIENT_TASKS);
+    long perTask =
+        Math.max(Grain.rows(SUMS_GRAIN, columns), (rows + GRADIENT_TASKS - 1) / GRADIENT_TASKS);
     int tasks = (int) ((rows + perTask - 1) / perTask);
     long sums = Workspace.get(Workspace.OPERATION, 8L * padded * Math.max(1, tasks));
     if (tasks == 0) Moves.fill(sums, 2 * padded, 0);

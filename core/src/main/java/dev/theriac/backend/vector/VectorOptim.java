@@ -10,7 +10,7 @@ import dev.theriac.tensor.Strided;
 
 /** Parameter updates in one pass over parameter, gradient and moments. */
 final class VectorOptim implements OptimKernels {
-  private static final long GRAIN = 1 << 14;
+  private static final long GRAIN = Grain.of(Grain.FUNCTION);
   private static final long SQUARES_GRAIN = 1 << 15;
   private static final long ZEROS_BLOCK = 4096;
 

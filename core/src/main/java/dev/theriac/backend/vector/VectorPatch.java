@@ -6,7 +6,7 @@ import dev.theriac.tensor.Strided;
 
 /** Patches are runs of {@code patch} floats: the work is finding where they go. */
 final class VectorPatch implements PatchKernels {
-  private static final long GRAIN = 1 << 15;
+  private static final long GRAIN = Grain.of(Grain.MOVE);
 
   @Override
   public void unfold(Strided image, int patch, Strided out) {

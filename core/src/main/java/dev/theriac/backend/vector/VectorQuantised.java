@@ -25,7 +25,7 @@ final class VectorQuantised implements QuantisedKernels {
   private static final int ROWS = 32;
 
   /** Below this many multiply-adds the caller computes alone. */
-  private static final double PARALLEL_FROM = 100_000;
+  private static final double PARALLEL_FROM = 2 * Grain.of(Grain.QUANTISED);
 
   private static final int GROUP = QuantisedFormat.GROUP;
 

@@ -14,7 +14,7 @@ import jdk.incubator.vector.FloatVector;
 
 /** Rotations with cosines and sines from a table that all calls share. */
 final class VectorRope implements RopeKernels {
-  private static final long GRAIN = 1 << 14;
+  private static final long GRAIN = Grain.of(Grain.ROW);
 
   private final RopeKernels scalar;
 
@@ -46,7 +46,7 @@ final class VectorRope implements RopeKernels {
     long headStep = 4 * x.stride(2);
     Workers.parallelRange(
         x.size(0) * length,
-        Math.max(1, GRAIN / Math.max(1, heads * depth)),
+        Grain.rows(GRAIN, (long) heads * depth),
         (from, to) -> {
           for (long row = from; row < to; row++) {
             long angles = table.row(Host.getLong(pp + 8 * row));

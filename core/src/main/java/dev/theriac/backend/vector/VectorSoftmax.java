@@ -10,7 +10,7 @@ import dev.theriac.tensor.Strided;
 
 /** Softmax row by row: maximum, exponentials and their sum, division. */
 final class VectorSoftmax implements SoftmaxKernels {
-  private static final long GRAIN = 1 << 15;
+  private static final long GRAIN = Grain.of(Grain.FUNCTION);
 
   /** Rows of at most so many elements are pipelined: five of them must fit the caches. */
   private static final int TOGETHER = 8192;
@@ -20,7 +20,7 @@ final class VectorSoftmax implements SoftmaxKernels {
 
   /** Rows of a task, by the row's length alone. */
   static long grain(long columns) {
-    return Math.max(1, GRAIN / Math.max(LENGTH, columns));
+    return Grain.rows(GRAIN, columns);
   }
 
   @Override
