@@ -1,61 +1,112 @@
 package dev.theriac.llm.tokenizer;
 
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import dev.theriac.io.AtomicFile;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.SequencedMap;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
- * A tokenizer read from a Hugging Face {@code tokenizer.json}, run by that project's own library.
+ * A tokenizer in Hugging Face's files, run by that project's own library: {@code tokenizer.json},
+ * or {@code vocab.json} and {@code merges.txt} of GPT-2, CodeGen (Phi-2) and Qwen2, with what
+ * {@link TokenizerConfig} names beside them. Ids and texts are those of transformers.
  *
  * <p>Nothing is fetched: the library is told to stay offline and to send no usage statistics.
- * Truncation and padding in the file are ignored, since prompts are cut and padded elsewhere.
+ * Truncation and padding in the file are ignored, since prompts are cut and padded elsewhere; so is
+ * {@code clean_up_tokenization_spaces}, as in transformers for such vocabularies.
  *
  * <p>Safe for concurrent use until {@link #close}.
  */
 public final class HuggingFaceTokenizerFile implements Tokenizer, AutoCloseable {
+  private static final String TOKENIZER = "tokenizer.json";
   private static final String DEFAULT_END = "<|endoftext|>";
   private static final String DEFAULT_PAD = "<|pad|>";
 
   private final HuggingFaceTokenizer library;
   private final Vocabulary vocabulary;
-  private final byte[] json;
+  private final TokenizerConfig config;
+  private final SequencedMap<String, byte[]> files;
+  private final OptionalInt bosId;
   private final int eosId;
   private final int padId;
 
   private HuggingFaceTokenizerFile(
-      HuggingFaceTokenizer library, Vocabulary vocabulary, byte[] json, int eosId, int padId) {
-    this.library = library;
-    this.vocabulary = vocabulary;
-    this.json = json;
-    this.eosId = eosId;
-    this.padId = padId;
+      TokenizerJson json,
+      byte[] original,
+      String name,
+      TokenizerConfig config,
+      Map<String, byte[]> beside) {
+    this.vocabulary = json.vocabulary();
+    this.config = config;
+    this.bosId = config.bos().map(vocabulary::id).orElse(OptionalInt.empty());
+    this.eosId = end(config.eos().orElse(DEFAULT_END), name);
+    this.padId = pad(config.pad(), name).orElse(eosId);
+    this.files = new LinkedHashMap<>();
+    files.put(TOKENIZER, json.bytes(original));
+    files.putAll(beside);
+    this.library = load(files.get(TOKENIZER), name);
   }
 
   /**
-   * Reads {@code tokenizer.json}, or the file of that name in a directory. End and pad tokens are
-   * those of {@code tokenizer_config.json} beside it; without that file they are {@code
-   * <|endoftext|>} and {@code <|pad|>}, and the end token pads where there is no pad token.
+   * Reads {@code tokenizer.json}, or a directory with that file or with {@code vocab.json} and
+   * {@code merges.txt}, and the files beside it. Where they do not name end and pad tokens, these
+   * are {@code <|endoftext|>} and {@code <|pad|>}, and the end token pads where there is no pad
+   * token.
    *
-   * @throws TokenizerException if the file is missing or malformed, names no usable end token, or
-   *     the native part of the library cannot be loaded
+   * @throws TokenizerException if a file is missing or malformed, names no usable end token, or the
+   *     native part of the library cannot be loaded
    */
   public static HuggingFaceTokenizerFile open(Path path) {
-    Path file = Files.isDirectory(path) ? path.resolve("tokenizer.json") : path;
-    byte[] json = read(file);
-    Path config = file.resolveSibling("tokenizer_config.json");
-    SpecialTokens special =
-        Files.exists(config) ? SpecialTokens.parse(read(config), config) : SpecialTokens.NONE;
-    return parse(json, file.toString(), special.end(), special.pad());
+    Path file = Files.isDirectory(path) ? path.resolve(TOKENIZER) : path;
+    Path directory = file.toAbsolutePath().getParent();
+    if (path.equals(file.getParent())) directory = path;
+    TokenizerConfigReader reader = new TokenizerConfigReader(directory);
+    TokenizerConfig config = reader.read();
+    byte[] original = null;
+    ObjectNode root;
+    String name = file.toString();
+    if (Files.exists(file)) {
+      original = JsonFiles.read(file);
+      root = JsonFiles.object(original, name);
+    } else if (BytePairFiles.exist(directory)) {
+      name = directory.resolve(BytePairFiles.VOCAB).toString();
+      root = BytePairFiles.read(directory, config);
+    } else {
+      throw new TokenizerException(missing(file, directory));
+    }
+    TokenizerJson json = new TokenizerJson(root, name);
+    json.apply(config, reader.added);
+    if (original == null) json.surround(config);
+    // Its tokens are in tokenizer.json from now on.
+    reader.files.remove(TokenizerConfigReader.ADDED);
+    return new HuggingFaceTokenizerFile(json, original, name, config, reader.files);
   }
 
-  /** As {@link #open(Path)}, with the end and pad tokens named by the caller. */
+  private static String missing(Path file, Path directory) {
+    String text =
+        "%s: no such file, nor %s and %s beside it; a model directory needs its tokenizer"
+            .formatted(file, BytePairFiles.VOCAB, BytePairFiles.MERGES);
+    for (String other : List.of("tokenizer.model", "tekken.json", "vocab.txt")) {
+      if (Files.exists(directory.resolve(other))) {
+        text +=
+            ". %s is not read; make a tokenizer.json of it with transformers:".formatted(other)
+                + " AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)";
+      }
+    }
+    return text;
+  }
+
+  /** As {@link #open(Path)} of one file alone, with the end and pad tokens named by the caller. */
   public static HuggingFaceTokenizerFile open(Path file, String end, String pad) {
-    return parse(read(file), file.toString(), end, pad);
+    return parse(JsonFiles.read(file), file.toString(), end, pad);
   }
 
   /**
@@ -66,25 +117,35 @@ public final class HuggingFaceTokenizerFile implements Tokenizer, AutoCloseable 
    * @param pad text of the pad token, or null for {@code <|pad|>} or else the end token
    */
   public static HuggingFaceTokenizerFile parse(byte[] json, String name, String end, String pad) {
-    Vocabulary vocabulary = Vocabulary.parse(json, name);
-    String endText = end == null ? DEFAULT_END : end;
-    int eosId =
-        vocabulary
-            .id(endText)
-            .orElseThrow(() ->
-                new TokenizerException(
-                    name
-                        + ": no token '"
-                        + endText
-                        + "' to end a text; name the model's own in tokenizer_config.json"
-                        + " (eos_token)"));
-    OptionalInt padId = vocabulary.id(pad == null ? DEFAULT_PAD : pad);
-    if (pad != null && padId.isEmpty()) {
+    TokenizerJson file = new TokenizerJson(JsonFiles.object(json, name), name);
+    TokenizerConfig config =
+        TokenizerConfig.named(Optional.ofNullable(end), Optional.ofNullable(pad));
+    file.apply(config, List.of());
+    return new HuggingFaceTokenizerFile(file, json.clone(), name, config, Map.of());
+  }
+
+  private int end(String text, String name) {
+    return vocabulary
+        .id(text)
+        .orElseThrow(() ->
+            new TokenizerException(
+                name
+                    + ": no token '"
+                    + text
+                    + "' to end a text; name the model's own in tokenizer_config.json"
+                    + " (eos_token)"));
+  }
+
+  private OptionalInt pad(Optional<String> named, String name) {
+    OptionalInt id = vocabulary.id(named.orElse(DEFAULT_PAD));
+    if (named.isPresent() && id.isEmpty()) {
       throw new TokenizerException(
-          name + ": no token '" + pad + "', which tokenizer_config.json names as pad_token");
+          name
+              + ": no token '"
+              + named.get()
+              + "', which tokenizer_config.json names as pad_token");
     }
-    return new HuggingFaceTokenizerFile(
-        load(json, name), vocabulary, json, eosId, padId.orElse(eosId));
+    return id;
   }
 
   private static HuggingFaceTokenizer load(byte[] json, String name) {
@@ -99,25 +160,44 @@ public final class HuggingFaceTokenizerFile implements Tokenizer, AutoCloseable 
     }
   }
 
-  private static byte[] read(Path file) {
-    try {
-      return Files.readAllBytes(file);
-    } catch (NoSuchFileException e) {
-      throw new TokenizerException(
-          file + ": no such file; a model directory needs its tokenizer.json", e);
-    } catch (IOException e) {
-      throw new TokenizerException(file + ": cannot be read (" + e + ")", e);
-    }
+  /** What the files beside {@code tokenizer.json} say. */
+  public TokenizerConfig config() {
+    return config;
   }
 
-  /** The bytes of {@code tokenizer.json} as read, for writing a model directory. */
+  /**
+   * The files of the tokenizer by name, for writing a model directory: {@code tokenizer.json} as it
+   * is used, even where it was not read from one, and those beside it as read.
+   */
+  public SequencedMap<String, byte[]> files() {
+    SequencedMap<String, byte[]> copy = new LinkedHashMap<>();
+    files.forEach((name, bytes) -> copy.put(name, bytes.clone()));
+    return copy;
+  }
+
+  /**
+   * Writes {@link #files} into a directory, each replaced in one step.
+   *
+   * @throws dev.theriac.io.FileException when one cannot be written
+   */
+  public void save(Path directory) {
+    files.forEach((name, bytes) -> AtomicFile.write(directory.resolve(name), bytes));
+  }
+
+  /** The bytes of {@code tokenizer.json}, for writing a model directory. */
   public byte[] json() {
-    return json.clone();
+    return files.get(TOKENIZER).clone();
   }
 
   @Override
   public int[] encode(String text) {
-    long[] ids = library.encode(text, false, false).getIds();
+    return encode(text, false);
+  }
+
+  @Override
+  public int[] encode(String text, boolean addSpecial) {
+    // The library would read the whole text wrong, not only the half pair.
+    long[] ids = library.encode(Surrogates.repaired(text), addSpecial, false).getIds();
     int[] result = new int[ids.length];
     for (int i = 0; i < ids.length; i++) {
       result[i] = Math.toIntExact(ids[i]);
@@ -129,10 +209,25 @@ public final class HuggingFaceTokenizerFile implements Tokenizer, AutoCloseable 
   public String decode(int[] ids, boolean skipSpecial) {
     long[] wide = new long[ids.length];
     for (int i = 0; i < ids.length; i++) {
-      vocabulary.check(ids[i], i);
+      if (ids[i] < 0) vocabulary.check(ids[i], i);
       wide[i] = ids[i];
     }
     return wide.length == 0 ? "" : library.decode(wide, skipSpecial);
+  }
+
+  @Override
+  public boolean has(int id) {
+    return vocabulary.has(id);
+  }
+
+  @Override
+  public boolean isByte(int id) {
+    return vocabulary.isByte(id);
+  }
+
+  @Override
+  public OptionalInt bosId() {
+    return bosId;
   }
 
   @Override

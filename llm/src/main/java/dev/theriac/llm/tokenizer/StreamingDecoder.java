@@ -34,10 +34,14 @@ public final class StreamingDecoder {
 
   /** Takes the next id and returns the text that has become final, often empty or one word. */
   public String add(int id) {
+    if (id >= 0 && (!tokenizer.has(id) || tokenizer.isSpecial(id))) {
+      return ""; // as if it were not there: bytes before and after it may form a character
+    }
     if (size == window.length) {
       window = Arrays.copyOf(window, 2 * size);
     }
     window[size++] = id;
+    if (tokenizer.isByte(id)) return "";
     String text = tokenizer.decode(Arrays.copyOf(window, size), true);
     // Malformed UTF-8 is shown as one U+FFFD per stray piece; only the last piece can still grow.
     boolean unfinished = !text.isEmpty() && text.charAt(text.length() - 1) == UNFINISHED;

@@ -1,74 +1,97 @@
 package dev.theriac.llm.tokenizer;
 
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.OptionalInt;
-import tools.jackson.core.JacksonException;
+import java.util.regex.Pattern;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /** The token table of a {@code tokenizer.json}: the model's vocabulary and the added tokens. */
 final class Vocabulary {
-  private static final JsonMapper JSON = JsonMapper.builder().build();
+  /** Ids beyond this are a mistake, and a table by id would be as large. */
+  private static final int LARGEST = 1 << 26;
+
+  private static final Pattern BYTE = Pattern.compile("<0x[0-9A-F]{2}>");
 
   private final Map<String, Integer> ids = new HashMap<>();
-  private final String[] tokens;
   private final BitSet special = new BitSet();
+  private final BitSet bytes = new BitSet();
+  private final boolean fallback;
   private final String name;
+  private String[] tokens = new String[0];
+  private int size;
 
-  private Vocabulary(JsonNode root, String name) {
+  Vocabulary(JsonNode root, String name) {
     this.name = name;
-    JsonNode model = root.path("model");
-    JsonNode vocab = model.path("vocab");
+    fallback = root.path("decoder").toString().contains("\"ByteFallback\"");
+    JsonNode vocab = root.path("model").path("vocab");
     if (vocab.isObject()) {
       vocab.properties().forEach(e -> put(e.getKey(), e.getValue(), "model.vocab"));
-    } else if (vocab.isArray()) { // Unigram: [text, log probability], the id is the place
+    } else { // Unigram: [text, log probability], the id is the place
       for (int i = 0; i < vocab.size(); i++) {
-        ids.put(vocab.get(i).path(0).asString(), i);
+        JsonNode text = vocab.get(i).path(0);
+        if (!text.isString()) {
+          throw JsonFiles.wrong(name, "model.vocab", vocab.get(i), "[text, number]");
+        }
+        put(text.asString(), i);
       }
-    } else {
-      throw new TokenizerException(
-          name + ": model.vocab is missing; is this a tokenizer.json (and not vocab.json)?");
     }
     for (JsonNode added : root.path("added_tokens")) {
-      String content = added.path("content").asString("");
+      if (!added.path("content").isString()) {
+        throw JsonFiles.wrong(name, "added_tokens", added, "objects with a text in \"content\"");
+      }
+      String content = added.path("content").asString();
       put(content, added.path("id"), "added_tokens");
       if (added.path("special").asBoolean(false)) {
         special.set(ids.get(content));
       }
     }
-    int largest = ids.values().stream().mapToInt(Integer::intValue).max().orElse(-1);
-    tokens = new String[largest + 1];
-    ids.forEach((token, id) -> tokens[id] = token);
-  }
-
-  static Vocabulary parse(byte[] json, String name) {
-    try {
-      return new Vocabulary(JSON.readTree(json), name);
-    } catch (JacksonException e) {
-      throw new TokenizerException(name + ": not valid JSON: " + e.getOriginalMessage(), e);
-    }
   }
 
   private void put(String token, JsonNode id, String where) {
-    if (!id.isInt() || id.asInt() < 0) {
+    if (!id.isInt() || id.asInt() < 0 || id.asInt() > LARGEST) {
       throw new TokenizerException(
-          name + ": " + where + ": token '" + token + "' has id " + id + ", not a whole number");
+          "%s: %s: token '%s' has id %s, not a whole number up to %d"
+              .formatted(name, where, token, id, LARGEST));
     }
-    ids.put(token, id.asInt());
+    put(token, id.asInt());
+  }
+
+  /** For use before others see this object. */
+  void put(String token, int id) {
+    ids.put(token, id);
+    if (id >= tokens.length) tokens = Arrays.copyOf(tokens, Math.max(id + 1, 2 * tokens.length));
+    tokens[id] = token;
+    size = Math.max(size, id + 1);
+    if (fallback && BYTE.matcher(token).matches()) bytes.set(id);
+  }
+
+  /** For use before others see this object. */
+  void markSpecial(int id) {
+    special.set(id);
   }
 
   int size() {
-    return tokens.length;
+    return size;
   }
 
   void check(int id, int position) {
-    if (id < 0 || id >= tokens.length || tokens[id] == null) {
+    if (!has(id)) {
       throw new IllegalArgumentException(
           "token id %d at position %d is outside the vocabulary of %d tokens (%s)"
-              .formatted(id, position, tokens.length, name));
+              .formatted(id, position, size, name));
     }
+  }
+
+  boolean has(int id) {
+    return id >= 0 && id < size && tokens[id] != null;
+  }
+
+  /** Whether the token stands for one byte, which decoding joins with its neighbours. */
+  boolean isByte(int id) {
+    return id >= 0 && bytes.get(id);
   }
 
   String token(int id) {
