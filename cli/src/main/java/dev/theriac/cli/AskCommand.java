@@ -33,7 +33,7 @@ final class AskCommand implements Callable<Integer> {
       names = "--image",
       required = true,
       paramLabel = "FILE",
-      description = "A PNG, JPEG or TIFF picture.")
+      description = "A PNG, JPEG, TIFF or DICOM picture.")
   private Path image;
 
   @Option(

@@ -19,6 +19,12 @@ final class BufferedImages {
   static Image toImage(BufferedImage source, String name) throws IOException {
     int type = source.getColorModel().getColorSpace().getType();
     boolean grey = type == ColorSpace.TYPE_GRAY;
+    Raster inks = source.getRaster();
+    if (type == ColorSpace.TYPE_CMYK
+        && inks.getNumBands() >= 4
+        && inks.getSampleModel().getSampleSize(0) == 8) {
+      return Cmyk.toRgb(inks, false, false);
+    }
     if (source.getColorModel() instanceof IndexColorModel || !grey && type != ColorSpace.TYPE_RGB) {
       return throughRgb(source);
     }
@@ -35,7 +41,7 @@ final class BufferedImages {
           default -> false;
         };
     if (!whole) {
-      throw new IOException(
+      throw new Images.NamedException(
           name + ": samples are neither 8 nor 16 bit integers; convert the image to such a PNG");
     }
     return bits <= 8 ? toImage8(raster, grey ? 1 : 3) : toImage16(raster, grey ? 1 : 3);
