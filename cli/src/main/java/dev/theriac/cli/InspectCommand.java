@@ -1,6 +1,6 @@
 package dev.theriac.cli;
 
-import dev.theriac.io.SafeTensors;
+import dev.theriac.io.Weights;
 import dev.theriac.moe.medmoe.MedMoe;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -21,14 +21,14 @@ final class InspectCommand implements Callable<Integer> {
   @ParentCommand private TheriacCommand theriac;
 
   @Parameters(
-      paramLabel = "DIR|FILE.safetensors",
-      description = "A model folder, a checkpoint or another safetensors file.")
+      paramLabel = "DIR|FILE",
+      description = "A model folder, a checkpoint, or another safetensors or PyTorch file.")
   private Path path;
 
   @Override
   public Integer call() {
     PrintWriter out = theriac.out();
-    SafeTensors file = SafeTensors.open(path);
+    Weights file = Weights.open(path);
     new TreeMap<>(file.metadata())
         .forEach((key, value) -> out.printf("%s = %s%n", key, shortened(value)));
     long total = 0;
@@ -36,7 +36,7 @@ final class InspectCommand implements Callable<Integer> {
     Map<String, Long> byType = new TreeMap<>();
     int width = file.keys().stream().mapToInt(String::length).max().orElse(0);
     for (String key : file.keys()) {
-      SafeTensors.Entry entry = file.entry(key);
+      Weights.Entry entry = file.entry(key);
       long size = Arrays.stream(entry.shape()).reduce(1, (a, b) -> a * b);
       total += size;
       bytes += entry.bytes();
@@ -55,7 +55,7 @@ final class InspectCommand implements Callable<Integer> {
     return 0;
   }
 
-  private static String shape(SafeTensors.Entry entry) {
+  private static String shape(Weights.Entry entry) {
     return Arrays.toString(entry.shape()).replace(", ", " x ");
   }
 

@@ -3,7 +3,6 @@ package dev.theriac.io;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.math.BigInteger;
-import java.nio.ByteOrder;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -368,7 +367,7 @@ final class Unpickler {
       String out =
           StandardCharsets.UTF_8
               .newDecoder()
-              .decode(bytes.asSlice(at, length).asByteBuffer().order(ByteOrder.LITTLE_ENDIAN))
+              .decode(bytes.asSlice(at, length).asByteBuffer())
               .toString();
       at += length;
       return out;

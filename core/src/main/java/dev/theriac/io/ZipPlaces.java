@@ -23,7 +23,7 @@ final class ZipPlaces {
   private static final int LOCATOR64 = 0x07064b50;
   private static final int CENTRAL = 0x02014b50;
   static final int LOCAL = 0x04034b50;
-  private static final long MAX_ENTRIES = 4_000_000;
+  private static final long MAX_ENTRIES = 500_000;
   private static final long FULL = 0xffff_ffffL;
 
   private final Path file;

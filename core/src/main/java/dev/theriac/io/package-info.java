@@ -1,2 +1,2 @@
-/** File formats: safetensors, npz, checkpoints. */
+/** File formats: safetensors, the zip files of PyTorch, npz, checkpoints. */
 package dev.theriac.io;

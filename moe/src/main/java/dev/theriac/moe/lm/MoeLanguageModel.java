@@ -4,6 +4,7 @@ import dev.theriac.backend.UnaryKind;
 import dev.theriac.io.AtomicFile;
 import dev.theriac.io.FileException;
 import dev.theriac.io.SafeTensors;
+import dev.theriac.io.Weights;
 import dev.theriac.llm.Decoder;
 import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderConfig.Family;
@@ -268,7 +269,7 @@ public final class MoeLanguageModel extends Module {
    */
   public static MoeLanguageModel load(Path directory) {
     MoeModelConfig config = MoeModelConfig.read(directory.resolve("config.json"));
-    SafeTensors file = SafeTensors.open(directory);
+    Weights file = Weights.open(directory);
     MoeLanguageModel model = new MoeLanguageModel(config, Rng.placeholders(0));
     SequencedMap<String, ExpertKeys.Place> places = config.kind().keys().places(model.values());
     TreeSet<String> missing = new TreeSet<>(places.keySet());
@@ -290,7 +291,7 @@ public final class MoeLanguageModel extends Module {
   }
 
   /** Before anything is copied: the experts' weights, stacked, are what loading needs. */
-  private static void checkMemory(SafeTensors file, SequencedMap<String, ExpertKeys.Place> places) {
+  private static void checkMemory(Weights file, SequencedMap<String, ExpertKeys.Place> places) {
     Memory.Stats memory = Memory.stats();
     if (memory.limit() <= 0) return;
     long needed = 0;

@@ -3,6 +3,7 @@ package dev.theriac.moe.medmoe;
 import dev.theriac.io.AtomicFile;
 import dev.theriac.io.FileException;
 import dev.theriac.io.SafeTensors;
+import dev.theriac.io.Weights;
 import dev.theriac.llm.tokenizer.HuggingFaceTokenizerFile;
 import dev.theriac.llm.tokenizer.Tokenizer;
 import dev.theriac.tensor.DType;
@@ -130,7 +131,7 @@ public final class ModelDirectory {
               .formatted(tokenizer.vocabSize(), shape.language().vocabulary(), CONFIG));
     }
     SequencedMap<String, CheckpointKeys.Place> places = CheckpointKeys.of(shape);
-    SafeTensors file = SafeTensors.open(directory);
+    Weights file = Weights.open(directory);
     check(file, places);
     MedMoe model = MedMoe.blank(shape, tokenizer, config.preprocessing());
     try (Scope _ = Scope.open()) {
@@ -142,10 +143,10 @@ public final class ModelDirectory {
 
   /** What the weights' metadata says of their origin. */
   public static Provenance provenance(Path directory) {
-    return Provenance.of(SafeTensors.open(directory).metadata());
+    return Provenance.of(Weights.open(directory).metadata());
   }
 
-  private static void check(SafeTensors file, SequencedMap<String, CheckpointKeys.Place> places) {
+  private static void check(Weights file, SequencedMap<String, CheckpointKeys.Place> places) {
     TreeSet<String> missing = new TreeSet<>(places.keySet());
     missing.removeAll(file.keys());
     TreeSet<String> extra = new TreeSet<>(file.keys());
@@ -157,7 +158,7 @@ public final class ModelDirectory {
               .formatted(CONFIG, some(missing, "missing"), some(extra, "unknown")));
     }
     places.forEach((key, place) -> {
-      SafeTensors.Entry entry = file.entry(key);
+      Weights.Entry entry = file.entry(key);
       boolean floating =
           Arrays.stream(DType.values())
               .anyMatch(t -> t.isFloating() && t.name().equals(entry.dtype()));

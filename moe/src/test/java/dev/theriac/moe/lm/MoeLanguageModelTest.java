@@ -222,6 +222,18 @@ class MoeLanguageModelTest {
         .isEqualTo(forward(model, reference).logits().toFloats());
   }
 
+  /** As models were published before safetensors. */
+  @Test
+  void shardsOfPyTorchAreReadToo() throws IOException {
+    try (Stream<Path> files = Files.list(ReferenceFile.path("mixtral-torch"))) {
+      for (Path file : files.toList()) Files.copy(file, dir.resolve(file.getFileName()));
+    }
+    Files.copy(ReferenceFile.path("mixtral.json"), dir.resolve("config.json"));
+    ReferenceFile reference = new ReferenceFile("mixtral");
+    assertThat(forward(MoeLanguageModel.load(dir), reference).logits().toFloats())
+        .isEqualTo(forward(model(Kind.MIXTRAL, reference), reference).logits().toFloats());
+  }
+
   @Test
   void whatIsNotSupportedIsRefusedByName() throws IOException {
     String text = Files.readString(ReferenceFile.path("mixtral.json"));
