@@ -10,7 +10,6 @@ embeds.weight * image_embeds, as far as the model has them.
 """
 
 import shutil
-import sys
 from pathlib import Path
 
 import torch
@@ -121,6 +120,17 @@ def make(name, kind, config, dtype, seed):
     return max(f.stat().st_size for f in folder.iterdir())
 
 
+def torch_files():
+    """The first model as older versions saved it: torch.save, a prefix, and a table of positions."""
+    folder = Path("clip-torch")
+    folder.mkdir(exist_ok=True)
+    shutil.copy("clip/config.json", folder / "config.json")
+    weights = {"vision_model." + k: v.bfloat16() for k, v in load_file("clip/model.safetensors").items()}
+    weights["vision_model.embeddings.position_ids"] = torch.arange(5).unsqueeze(0)
+    torch.save(weights, folder / "pytorch_model.bin")
+
+
 if __name__ == "__main__":
     for seed, (name, (kind, config, dtype)) in enumerate(MODELS.items()):
         print(name, make(name, kind, config, dtype, seed), "bytes in the largest file")
+    torch_files()

@@ -3,6 +3,7 @@ package dev.theriac.vision;
 import dev.theriac.io.AtomicFile;
 import dev.theriac.io.FileException;
 import dev.theriac.io.SafeTensors;
+import dev.theriac.io.Weights;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
@@ -19,9 +20,9 @@ import java.util.TreeSet;
 
 /**
  * A {@link VisionTransformer} as a Hugging Face directory: {@code config.json} and {@code
- * model.safetensors} (or shards with their index). Reads what transformers writes for CLIP and
- * SigLIP, whole or the vision half alone, with or without {@code vision_model.} before the keys,
- * and writes what transformers reads.
+ * model.safetensors} or {@code pytorch_model.bin} (or shards with their index). Reads what
+ * transformers writes for CLIP and SigLIP, whole or the vision half alone, with or without {@code
+ * vision_model.} before the keys, and writes what transformers reads, as safetensors.
  */
 public final class VisionDirectory {
   private static final long SHARD_BYTES = 5_000_000_000L;
@@ -48,7 +49,7 @@ public final class VisionDirectory {
    * @throws IllegalArgumentException when the encoder has no such hidden state or positions
    */
   public static VisionTransformer load(Path directory, int selectLayer, Feature feature) {
-    SafeTensors file = SafeTensors.open(directory);
+    Weights file = Weights.open(directory);
     SequencedMap<String, String> keys = keys(file);
     boolean projected = keys.containsKey(PROJECTION + "weight");
     VisionConfig read = VisionConfigFile.read(directory.resolve(CONFIG), projected);
@@ -66,12 +67,12 @@ public final class VisionDirectory {
 
   /** The configuration of the encoder of a directory; its feature is the last block's output. */
   public static VisionConfig config(Path directory) {
-    boolean projected = keys(SafeTensors.open(directory)).containsKey(PROJECTION + "weight");
+    boolean projected = keys(Weights.open(directory)).containsKey(PROJECTION + "weight");
     return VisionConfigFile.read(directory.resolve(CONFIG), projected);
   }
 
   /** From the paths of parameters to the keys of a file; the text half of a model is left out. */
-  private static SequencedMap<String, String> keys(SafeTensors file) {
+  private static SequencedMap<String, String> keys(Weights file) {
     SequencedMap<String, String> out = new LinkedHashMap<>();
     for (String key : file.keys()) {
       boolean text =
@@ -92,7 +93,7 @@ public final class VisionDirectory {
   }
 
   private static void check(
-      SafeTensors file, SequencedMap<String, String> keys, SequencedMap<String, long[]> wanted) {
+      Weights file, SequencedMap<String, String> keys, SequencedMap<String, long[]> wanted) {
     TreeSet<String> missing = new TreeSet<>(wanted.keySet());
     missing.removeAll(keys.keySet());
     TreeSet<String> extra = new TreeSet<>(keys.keySet());
@@ -113,8 +114,8 @@ public final class VisionDirectory {
                           .formatted(extra.size(), keys.get(extra.first()))));
     }
     wanted.forEach((path, shape) -> {
-      SafeTensors.Entry entry = file.entry(keys.get(path));
-      boolean floating = List.of("F32", "BF16", "F16").contains(entry.dtype());
+      Weights.Entry entry = file.entry(keys.get(path));
+      boolean floating = List.of("F32", "BF16", "F16", "F64").contains(entry.dtype());
       if (!floating || !Arrays.equals(entry.shape(), shape)) {
         throw new FileException(
             entry.file(),

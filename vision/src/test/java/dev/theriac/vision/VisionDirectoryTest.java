@@ -128,6 +128,21 @@ class VisionDirectoryTest {
   }
 
   @Test
+  void filesOfPyTorchGiveTheSameModel() {
+    var wanted = VisionDirectory.load(ModelFixtures.folder("clip")).parameters();
+    var read = VisionDirectory.load(ModelFixtures.folder("clip-torch")).parameters();
+    assertThat(read.keySet()).isEqualTo(wanted.keySet());
+    try (Scope _ = Scope.open()) {
+      read.forEach((path, p) -> {
+        assertThat(p.value().dtype()).isEqualTo(DType.BF16);
+        assertThat(p.value().to(DType.F32).toFloats())
+            .as(path)
+            .containsExactly(wanted.get(path).value().toFloats());
+      });
+    }
+  }
+
+  @Test
   void olderTablesOfPositionsAreLeftOutAndDoubtfulTensorsRefused() {
     ModelFixtures.copy("clip-projection", dir);
     Path file = dir.resolve("model.safetensors");
