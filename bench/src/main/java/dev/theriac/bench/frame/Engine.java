@@ -4,6 +4,12 @@ import java.util.Set;
 
 /** One program that does a problem's work, in parts that can be timed apart. Not thread-safe. */
 public interface Engine extends AutoCloseable {
+  /**
+   * System property: with {@code true} an engine starts as a user's program does, without having
+   * all its kernels compiled first, which takes memory of its own.
+   */
+  String AS_FOUND = "theriac.bench.asfound";
+
   /** Product and version, as tables show it. */
   String name();
 

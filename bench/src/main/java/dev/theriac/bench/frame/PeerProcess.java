@@ -65,6 +65,7 @@ public final class PeerProcess implements AutoCloseable {
         List.of(
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
             "@" + SourceTree.folder().resolve(SourceTree.OPTIONS),
+            "-D" + Engine.AS_FOUND + "=true",
             "-cp",
             System.getProperty("java.class.path"),
             Peer.class.getName(),
