@@ -34,6 +34,7 @@ public final class Rounds implements AutoCloseable {
   private final double seconds;
   private final List<PeerProcess> peers = new ArrayList<>();
   private final Map<String, Map<PeerProcess, double[]>> micros = new LinkedHashMap<>();
+  private double warmSeconds;
 
   /**
    * @param usualRounds of the short form, where the caller does not say how many
@@ -43,6 +44,15 @@ public final class Rounds implements AutoCloseable {
     this.threads = threads;
     count = options.rounds() > 0 ? options.rounds() : options.full() ? 9 : usualRounds;
     seconds = options.seconds() > 0 ? options.seconds() : options.full() ? 0.5 : 0.15;
+  }
+
+  /**
+   * Warms stages up for that long at least, every engine alike. For calls that run hundreds of
+   * methods: the compiler reaches them one after the other, with pauses in which nothing gets
+   * faster.
+   */
+  public void warmAtLeast(double wanted) {
+    warmSeconds = wanted;
   }
 
   public void add(PeerProcess peer) {
@@ -139,8 +149,9 @@ public final class Rounds implements AutoCloseable {
     double slice = options.seconds() > 0 ? Math.min(WARM_SECONDS, options.seconds()) : WARM_SECONDS;
     double best = Double.POSITIVE_INFINITY;
     int settled = 0;
-    for (int slices = 0; settled < 2 && slices < MOST_SLICES; slices++) {
+    for (double spent = 0; settled < 2 && spent < MOST_SLICES * slice || spent < warmSeconds; ) {
       double median = turn(peer, stage, slice).median();
+      spent += Math.max(slice, median / 1e6);
       // A call of half a second runs everything often enough within itself.
       int step = median > 5e5 ? 2 : 1;
       settled = median < 0.95 * best ? 0 : settled + step;

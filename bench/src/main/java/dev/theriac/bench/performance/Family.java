@@ -4,6 +4,7 @@ import dev.theriac.backend.Backend;
 import dev.theriac.bench.frame.Engine;
 import dev.theriac.bench.frame.Finding;
 import dev.theriac.bench.frame.PeerProcess;
+import dev.theriac.bench.frame.Rounds;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -94,5 +95,10 @@ public interface Family {
       if (c.id().equals(id)) return c;
     }
     throw new IllegalArgumentException(name() + ": no case " + id);
+  }
+
+  /** Seconds of warm-up, for calls that run much more than one kernel; see {@link Rounds}. */
+  default double warmSeconds() {
+    return 0;
   }
 }

@@ -73,6 +73,7 @@ public final class PerformanceBench implements Bench {
       throws IOException {
     Path folder = Files.createTempDirectory("bench");
     try (Rounds rounds = new Rounds(options, threads, 5)) {
+      rounds.warmAtLeast(family.warmSeconds());
       rounds.add(new PeerProcess(name(), "theriac", family.name(), threads, null));
       Set<String> rivals = new LinkedHashSet<>();
       cases.forEach(c -> rivals.addAll(family.rivals(c)));
