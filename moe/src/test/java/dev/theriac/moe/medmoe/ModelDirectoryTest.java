@@ -3,8 +3,10 @@ package dev.theriac.moe.medmoe;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.theriac.backend.UnaryKind;
 import dev.theriac.io.FileException;
 import dev.theriac.io.SafeTensors;
+import dev.theriac.llm.Decoder;
 import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.llm.tokenizer.TokenizerException;
@@ -23,6 +25,9 @@ import dev.theriac.tensor.Memory;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
+import dev.theriac.vision.VisionConfig;
+import dev.theriac.vision.VisionConfig.Feature;
+import dev.theriac.vision.VisionTransformer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -38,6 +43,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class ModelDirectoryTest {
   @TempDir Path dir;
@@ -84,6 +90,57 @@ class ModelDirectoryTest {
       }
     }
     return out;
+  }
+
+  static Stream<VisionConfig> encoders() {
+    return Stream.of(
+        new VisionConfig(
+            VisionConfig.Family.SIGLIP,
+            19,
+            8,
+            3,
+            12,
+            2,
+            2,
+            20,
+            UnaryKind.GELU_TANH,
+            1e-6,
+            true,
+            0,
+            -2,
+            Feature.PATCH,
+            0.1),
+        new VisionConfig(
+            VisionConfig.Family.CLIP,
+            16,
+            8,
+            3,
+            12,
+            2,
+            3,
+            20,
+            UnaryKind.GELU,
+            1e-5,
+            false,
+            6,
+            1,
+            Feature.CLS_PATCH,
+            0.1));
+  }
+
+  @ParameterizedTest
+  @MethodSource("encoders")
+  void otherEncodersComeBackAsTheyWere(VisionConfig encoder) {
+    MedMoe model =
+        MedMoe.builder()
+            .vision(new VisionTransformer(encoder, new Rng(1)))
+            .language(new Decoder(TinyModels.decoder(Family.PHI, 0), new Rng(2)))
+            .build();
+    model.train(false);
+    model.save(dir, Provenance.unknown());
+    MedMoe back = MedMoe.load(dir);
+    assertThat(back.vision().config()).isEqualTo(encoder);
+    assertThat(logits(back)).isEqualTo(logits(model));
   }
 
   @ParameterizedTest
@@ -179,6 +236,9 @@ class ModelDirectoryTest {
         "\"patch_size\" : 8|\"patch_size\" : 8, \"patches\" : 4|unknown field"
             + " \"theriac.vision.patches\"",
         "\"patch_size\" : 8|\"patch_size\" : 17|image size 16 is smaller than patch size 17",
+        "\"patch_size\" : 8|\"patch_size\" : 8, \"family\" : \"dino\"|\"theriac.vision.family\" is"
+            + " \"dino\"; one of [CLIP, SIGLIP], in small letters",
+        "_feature\" : \"patch\"|_feature\" : \"cls\"|\"mm_vision_select_feature\" is \"cls\"",
         "\"moe_enable\" : true|\"moe_enabled\" : true|unknown field \"moe.moe_enabled\"",
         "\"meta_expert\" : true|\"meta_expert\" : 1|\"theriac.moe.meta_expert\" is 1; true or"
             + " false",

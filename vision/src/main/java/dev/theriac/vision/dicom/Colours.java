@@ -6,15 +6,15 @@ import dev.theriac.vision.image.Image;
 final class Colours {
   private Colours() {}
 
-  static Image image(DataSet data, PixelFormat format, double[] samples) {
+  static Image image(DataSet data, PixelFormat format, int[] samples) {
     if (format.photometric().equals("PALETTE COLOR")) return palette(data, format, samples);
     boolean ybr = format.photometric().equals("YBR_FULL");
     double largest = (1L << format.stored()) - 1;
     byte[] out = new byte[samples.length];
     for (int i = 0; i < out.length; i += 3) {
-      double a = samples[i] / largest * 255;
-      double b = samples[i + 1] / largest * 255;
-      double c = samples[i + 2] / largest * 255;
+      double a = format.number(samples[i]) / largest * 255;
+      double b = format.number(samples[i + 1]) / largest * 255;
+      double c = format.number(samples[i + 2]) / largest * 255;
       out[i] = level(ybr ? a + 1.402 * (c - 128) : a);
       out[i + 1] =
           level(
@@ -24,13 +24,13 @@ final class Colours {
     return Image.of8(format.columns(), format.rows(), 3, out);
   }
 
-  private static Image palette(DataSet data, PixelFormat format, double[] samples) {
+  private static Image palette(DataSet data, PixelFormat format, int[] samples) {
     byte[] out = new byte[Math.multiplyExact(samples.length, 3)];
     for (int c = 0; c < 3; c++) {
       Lut lut = Lut.of(data, Tags.PALETTE_DESCRIPTOR + c, Tags.PALETTE_DATA + c, format.signed());
       double largest = (1 << lut.bits()) - 1;
       for (int i = 0; i < samples.length; i++) {
-        out[3 * i + c] = level(lut.apply(samples[i]) / largest * 255);
+        out[3 * i + c] = level(lut.apply(format.number(samples[i])) / largest * 255);
       }
     }
     return Image.of8(format.columns(), format.rows(), 3, out);

@@ -131,7 +131,9 @@ public final class Dicom {
       throw new IllegalArgumentException(
           "%s: values of %s; grey frames have them".formatted(data.file(), format.photometric()));
     }
-    double[] out = frames.stored(frame);
+    int[] stored = frames.stored(frame);
+    double[] out = new double[stored.length];
+    for (int i = 0; i < out.length; i++) out[i] = format.number(stored[i]);
     DataSet table = data.item(Tags.MODALITY_LUT);
     if (table != null) {
       Lut lut = Lut.of(table, Tags.LUT_DESCRIPTOR, Tags.LUT_DATA, format.signed());

@@ -42,8 +42,11 @@ final class Frames {
     }
   }
 
-  /** What is stored, pixel by pixel; three samples side by side. */
-  double[] stored(int frame) {
+  /**
+   * What is stored, pixel by pixel; three samples side by side. {@link PixelFormat#number} reads
+   * them.
+   */
+  int[] stored(int frame) {
     int width = format.allocated() / 8;
     int count = Math.multiplyExact(format.pixels(), format.samples());
     MemorySegment bytes;
@@ -61,16 +64,16 @@ final class Frames {
     }
     ValueLayout.OfShort shorts = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(order);
     ValueLayout.OfInt ints = ValueLayout.JAVA_INT_UNALIGNED.withOrder(order);
-    double[] out = new double[count];
+    int[] out = new int[count];
     for (int i = 0; i < count; i++) {
       int from = planar ? i % 3 * format.pixels() + i / 3 : i;
-      long raw =
+      int raw =
           switch (width) {
             case 1 -> bytes.get(ValueLayout.JAVA_BYTE, from) & 0xFF;
             case 2 -> bytes.get(shorts, 2L * from) & 0xFFFF;
-            default -> bytes.get(ints, 4L * from) & 0xFFFFFFFFL;
+            default -> bytes.get(ints, 4L * from);
           };
-      out[i] = format.value(raw);
+      out[i] = format.bits(raw);
     }
     return out;
   }

@@ -28,11 +28,14 @@ final class Greys {
    */
   static Image stretched(
       double[] padding, Frames frames, int frame, PixelFormat format, double[] values) {
-    double[] stored = padding == null ? null : frames.stored(frame);
+    int[] stored = padding == null ? null : frames.stored(frame);
     double low = Double.POSITIVE_INFINITY;
     double high = Double.NEGATIVE_INFINITY;
     for (int i = 0; i < values.length; i++) {
-      if (stored != null && stored[i] >= padding[0] && stored[i] <= padding[1]) continue;
+      if (stored != null) {
+        double number = format.number(stored[i]);
+        if (number >= padding[0] && number <= padding[1]) continue;
+      }
       low = Math.min(low, values[i]);
       high = Math.max(high, values[i]);
     }

@@ -92,9 +92,14 @@ record PixelFormat(
     return (long) pixels() * samples * (allocated / 8);
   }
 
-  /** The number in the bits that count. */
-  long value(long raw) {
-    long bits = raw >>> shift << 64 - stored;
-    return signed ? bits >> 64 - stored : bits >>> 64 - stored;
+  /** The bits that count, of a signed number with its sign in front. */
+  int bits(int raw) {
+    int high = raw >>> shift << 32 - stored;
+    return signed ? high >> 32 - stored : high >>> 32 - stored;
+  }
+
+  /** What {@link #bits} stand for. */
+  double number(int bits) {
+    return signed ? bits : bits & 0xFFFFFFFFL;
   }
 }
