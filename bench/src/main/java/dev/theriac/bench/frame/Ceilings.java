@@ -23,12 +23,12 @@ public final class Ceilings {
     }
   }
 
-  /** 10^9 bytes per second summed from memory; needs 256 MiB of heap. */
+  /** 10^9 bytes per second summed from tensor memory, of which it needs 256 MiB. */
   public static double read(int threads, int millis) throws InterruptedException {
     return MemoryBandwidth.gigabytes(threads, millis);
   }
 
-  /** 10^9 bytes per second read and written by a copy; needs 256 MiB of heap. */
+  /** 10^9 bytes per second read and written by a copy in tensor memory; needs 256 MiB of it. */
   public static double copy(int threads, int millis) throws InterruptedException {
     return MemoryBandwidth.copied(threads, millis);
   }

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
@@ -18,8 +19,16 @@ public final class PeerProcess implements AutoCloseable {
   /** Median and fastest microseconds of a call, and the number of calls. */
   public record Timing(double median, double fastest, int calls) {}
 
+  /**
+   * Gives native rivals pages of 2 MiB for large blocks, as our tensors have them: what libtorch
+   * allocates, and what the C library hands out, the direct buffers behind its inputs included.
+   */
+  private static final Map<String, String> PAGES =
+      Map.of("THP_MEM_ALLOC_ENABLE", "1", "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+
   private final List<String> command;
   private final int threads;
+  private final Map<String, String> environment;
   private final Process process;
   private final BufferedReader answers;
   private final BufferedWriter commands;
@@ -51,7 +60,8 @@ public final class PeerProcess implements AutoCloseable {
             engine,
             problem,
             Integer.toString(threads)),
-        threads);
+        threads,
+        moreClassPath == null ? Map.of() : PAGES);
   }
 
   /**
@@ -99,17 +109,24 @@ public final class PeerProcess implements AutoCloseable {
 
   /** Another process of the same program. */
   public PeerProcess again() throws IOException {
-    return new PeerProcess(command, threads);
+    return new PeerProcess(command, threads, environment);
   }
 
   /** Starts any program that answers with its name and then as {@link Peer} does. */
   public PeerProcess(List<String> command, int threads) throws IOException {
+    this(command, threads, Map.of());
+  }
+
+  private PeerProcess(List<String> command, int threads, Map<String, String> environment)
+      throws IOException {
     this.command = command;
     this.threads = threads;
+    this.environment = environment;
     ProcessBuilder builder = new ProcessBuilder(command);
     // These pin OpenBLAS to another CPU's kernels where they are set.
     builder.environment().keySet().removeAll(List.of("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"));
     builder.environment().put("OMP_NUM_THREADS", Integer.toString(threads));
+    builder.environment().putAll(environment);
     errors = Files.createTempFile("bench", ".err");
     builder.redirectError(errors.toFile());
     process = builder.start();

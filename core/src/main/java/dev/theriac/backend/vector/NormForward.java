@@ -24,27 +24,71 @@ record NormForward(
       for (long i = from; i < to; i++) ragged(i, scratch);
       return;
     }
+    if (b == 0) plain(from, to, scratch);
+    else centred(from, to, scratch);
+  }
+
+  private void plain(long from, long to, long scratch) {
     long step = 4L * n;
-    for (long i = from; i < to; i++) {
-      if (b == 0) plain(i, i * step, scratch);
-      else centred(i, i * step, scratch);
+    long at = from * step;
+    boolean even = even();
+    if (r == 0) NormLoops.squares(x + at, n, scratch);
+    else NormLoops.addSquares(x + at, r + at, s + at, n, scratch);
+    for (long i = from; i < to; i++, at += step) {
+      NormStatistics.plain(s + at, n, eps, rstd + 4 * i, scratch);
+      float scale = Host.getFloat(rstd + 4 * i);
+      long next = at + step;
+      if (r == 0 || i + 1 == to || !even) {
+        NormLoops.scale(s + at, w, y + at, scale, n);
+        if (i + 1 == to) return;
+        // Not in one loop, where nothing but two rows passes: that is slower.
+        if (r == 0) NormLoops.squares(x + next, n, scratch);
+        else NormLoops.addSquares(x + next, r + next, s + next, n, scratch);
+      } else {
+        NormNextLoops.scaleAddSquares(
+            s + at, w, y + at, scale, n, x + next, r + next, s + next, scratch);
+      }
     }
   }
 
-  private void plain(long i, long at, long scratch) {
-    if (r == 0) NormLoops.squares(x + at, n, scratch);
-    else NormLoops.addSquares(x + at, r + at, s + at, n, scratch);
-    NormStatistics.plain(s + at, n, eps, rstd + 4 * i, scratch);
-    NormLoops.scale(s + at, w, y + at, Host.getFloat(rstd + 4 * i), n);
+  private void centred(long from, long to, long scratch) {
+    long step = 4L * n;
+    long at = from * step;
+    boolean even = even();
+    float guess = guess(at);
+    if (r == 0) NormLoops.moments(x + at, guess, n, scratch);
+    else NormLoops.addMoments(x + at, r + at, s + at, guess, n, scratch);
+    float following = from + 1 < to ? guess(at + step) : 0;
+    for (long i = from; i < to; i++, at += step) {
+      NormStatistics.centred(s + at, guess, n, eps, mean + 4 * i, rstd + 4 * i, scratch);
+      float center = Host.getFloat(mean + 4 * i);
+      float scale = Host.getFloat(rstd + 4 * i);
+      long next = at + step;
+      guess = following;
+      // Long before it is wanted: its elements come from memory.
+      if (i + 2 < to) following = guess(next + step);
+      if (i + 1 == to || !even) {
+        NormLoops.shift(s + at, w, b, y + at, center, scale, n);
+        if (i + 1 == to) return;
+        if (r == 0) NormLoops.moments(x + next, guess, n, scratch);
+        else NormLoops.addMoments(x + next, r + next, s + next, guess, n, scratch);
+      } else if (r == 0) {
+        NormNextLoops.shiftMoments(
+            x + at, w, b, y + at, center, scale, n, x + next, guess, scratch);
+      } else {
+        NormNextLoops.shiftAddMoments(
+            s + at, w, b, y + at, center, scale, n, x + next, r + next, s + next, guess, scratch);
+      }
+    }
   }
 
-  private void centred(long i, long at, long scratch) {
-    float shift = NormStatistics.guess(x + at, r == 0 ? 0 : r + at, n);
-    if (r == 0) NormLoops.moments(x + at, shift, n, scratch);
-    else NormLoops.addMoments(x + at, r + at, s + at, shift, n, scratch);
-    NormStatistics.centred(s + at, shift, n, eps, mean + 4 * i, rstd + 4 * i, scratch);
-    float center = Host.getFloat(mean + 4 * i);
-    NormLoops.shift(s + at, w, b, y + at, center, Host.getFloat(rstd + 4 * i), n);
+  /** Whether {@link NormNextLoops} take the rows. */
+  private boolean even() {
+    return n % (2 * LENGTH) == 0;
+  }
+
+  private float guess(long at) {
+    return NormStatistics.guess(x + at, r == 0 ? 0 : r + at, n);
   }
 
   /** A row whose end is not a whole vector. */

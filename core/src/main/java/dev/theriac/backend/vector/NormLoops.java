@@ -12,9 +12,9 @@ import jdk.incubator.vector.FloatVector;
  * Parts of the norms on one row of n elements, a multiple of the vector length.
  *
  * <p>A row is read twice: from memory for its statistics, and from the first-level cache to be
- * scaled. Statistics have two sums of each kind, for even and odd vectors. One loop for each
- * method: with the rows as an outer loop in the same method it is a fifth faster, until a
- * compilation comes that keeps the sums in objects.
+ * scaled; {@link NormNextLoops} do both at once. Statistics have two sums of each kind, for even
+ * and odd vectors. One loop for each method: with the rows as an outer loop in the same method it
+ * is a fifth faster, until a compilation comes that keeps the sums in objects.
  */
 final class NormLoops {
   private NormLoops() {}

@@ -216,13 +216,7 @@ class VectorRowsTest extends KernelFixture {
         Strided[][] out = new Strided[2][];
         for (int k = 0; k < 2; k++) {
           NormKernels norm = k == 0 ? scalar.norm() : vector.norm();
-          Strided[] o = new Strided[12];
-          for (int i = 0; i < 12; i++) o[i] = i < 6 ? empty(2, columns) : empty(2);
-          norm.layerNorm(x, w, w, 1e-5f, o[0], o[6], o[7]);
-          norm.addLayerNorm(x, zero, w, w, 1e-5f, o[1], o[2], o[8], o[9]);
-          norm.rmsNorm(x, w, 1e-5f, o[3], o[10]);
-          norm.addRmsNorm(x, zero, w, 1e-5f, o[4], o[5], o[11]);
-          out[k] = o;
+          out[k] = norms(norm, x, zero, w);
         }
         for (int i = 0; i < 12; i++) {
           String what = "result " + i + " of " + large + (constant ? "" : " and -" + large);
@@ -323,6 +317,52 @@ class VectorRowsTest extends KernelFixture {
     n.rmsNorm(x, w, 1e-6f, out[6], out[7]);
     n.rmsNormGradient(x, w, rms, g, out[8], false, out[9]);
     return out;
+  }
+
+  /** Norms write one row while they read the next: neither may show in the other. */
+  @ParameterizedTest
+  @CsvSource({"16", "32", "48", "80", "17"})
+  void normsOfRowsAloneAndTogether(int columns) {
+    int rows = 6;
+    Strided x = random(rows, columns);
+    Strided r = random(rows, columns);
+    Strided w = random(columns);
+    for (int i = 0; i < columns; i++) {
+      Host.setFloat(x.address() + 4L * (columns + i), 1e30f * i);
+      Host.setFloat(x.address() + 4L * (3 * columns + i), Float.NaN);
+    }
+    // A guess of the mean that is far off.
+    Host.setFloat(x.address() + 4L * 4 * columns, 1e6f);
+    Strided[] together = norms(vector.norm(), x, r, w);
+    for (int row = 0; row < rows; row++) {
+      Strided[] alone = norms(vector.norm(), row(x, row, columns), row(r, row, columns), w);
+      for (int i = 0; i < alone.length; i++) {
+        int n = (int) alone[i].size();
+        assertThat(bits(alone[i]))
+            .as("result %d of row %d", i, row)
+            .isEqualTo(bits(row(together[i], row, n)));
+      }
+    }
+  }
+
+  private static Strided row(Strided x, int row, int columns) {
+    Strided y = empty(1, columns);
+    for (int i = 0; i < columns; i++) {
+      Host.setInt(y.address() + 4L * i, Host.getInt(x.address() + 4L * ((long) row * columns + i)));
+    }
+    return y;
+  }
+
+  /** Sums, results and statistics of both norms, alone and with an addend. */
+  private static Strided[] norms(NormKernels norm, Strided x, Strided r, Strided w) {
+    long rows = x.size(0);
+    Strided[] o = new Strided[12];
+    for (int i = 0; i < 12; i++) o[i] = i < 6 ? empty(rows, x.size(1)) : empty(rows);
+    norm.layerNorm(x, w, w, 1e-5f, o[0], o[6], o[7]);
+    norm.addLayerNorm(x, r, w, w, 1e-5f, o[1], o[2], o[8], o[9]);
+    norm.rmsNorm(x, w, 1e-5f, o[3], o[10]);
+    norm.addRmsNorm(x, r, w, 1e-5f, o[4], o[5], o[11]);
+    return o;
   }
 
   /** Equal rows give equal bits, whatever their alignment: 33 floats are not a whole line. */
