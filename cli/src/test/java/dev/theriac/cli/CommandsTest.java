@@ -282,6 +282,17 @@ class CommandsTest {
   }
 
   @Test
+  void inspectsPyTorchFiles() {
+    Path files = Path.of("..", "core", "src", "test", "resources", "dev", "theriac", "io", "torch");
+    Ran ran = theriac("inspect", files.resolve("nested-2.pt").toString());
+    assertThat(ran.status).as(ran.err).isZero();
+    assertThat(ran.out).contains("epoch = 3", "optimizer.state.0.exp_avg", "2 x 3");
+    ran = theriac("inspect", files.resolve("refused-system.pt").toString());
+    assertThat(ran.status).isEqualTo(1);
+    assertThat(ran.err).contains("refused-system.pt", "posix.system").doesNotContain("Exception");
+  }
+
+  @Test
   void aTruncatedModelIsRefused() throws IOException {
     Path copy = folder.resolve("cut.safetensors");
     Files.copy(model().resolve("model.safetensors"), copy);

@@ -75,9 +75,9 @@ final class Unpickler {
   private final List<Object> stack = new ArrayList<>();
   private final List<Integer> marks = new ArrayList<>();
   private final Map<Long, Object> memo = new HashMap<>();
+  private final long most;
   private long at;
   private long op;
-  private final long most;
   private long values;
 
   private Unpickler(Path file, String what, MemorySegment bytes, Names names) {

@@ -74,7 +74,8 @@ final class ZipPlaces {
     if ((place.flags & 1) != 0) throw bad("\"%s\" is encrypted".formatted(place.name));
     if (place.method != 0 || place.size != place.wholeSize) {
       throw bad(
-          "\"%s\" is compressed (method %d), and only stored entries can be mapped; unpack the file and pack it again without compression (zip -0), or save it again"
+          ("\"%s\" is compressed (method %d), and only stored entries can be mapped; unpack the"
+                  + " file and pack it again without compression (zip -0), or save it again")
               .formatted(place.name, place.method));
     }
     long data = dataStart(place);
@@ -156,7 +157,8 @@ final class ZipPlaces {
   private long within(long from, long length, long limit, String what) {
     if (from < 0 || length < 0 || from > limit || length > limit - from) {
       throw bad(
-          "%s should be %d bytes from byte %d on, which lie beyond byte %d: damaged or truncated; copy or download it again"
+          ("%s should be %d bytes from byte %d on, which lie beyond byte %d: damaged or truncated;"
+                  + " copy or download it again")
               .formatted(what, length, from, limit));
     }
     return from;
