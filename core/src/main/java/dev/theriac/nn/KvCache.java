@@ -1,6 +1,7 @@
 package dev.theriac.nn;
 
 import dev.theriac.backend.Backends;
+import dev.theriac.backend.RopeFrequencies;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -54,7 +55,7 @@ public final class KvCache implements AutoCloseable {
    *     have different lengths: a causal mask has one shape for all rows
    */
   public Pair append(int layer, Tensor key, Tensor value) {
-    return append(layer, key, value, null, 0, 0);
+    return append(layer, key, value, null, null);
   }
 
   /**
@@ -62,14 +63,14 @@ public final class KvCache implements AutoCloseable {
    * {@link dev.theriac.op.Rope} does it.
    *
    * @param positions I64 [B, T]
-   * @param rotary rotated dimensions; 0 for none
+   * @param frequencies of the rotation; null for none
    */
   public Pair append(
-      int layer, Tensor key, Tensor value, Tensor positions, int rotary, double theta) {
+      int layer, Tensor key, Tensor value, Tensor positions, RopeFrequencies frequencies) {
     long count = key.size(1);
     // The kernel reads rows of heads and a list of positions.
-    Tensor turned = rotary > 0 ? key.contiguous() : key;
-    Tensor at = rotary > 0 ? positions.contiguous() : null;
+    Tensor turned = frequencies != null ? key.contiguous() : key;
+    Tensor at = frequencies != null ? positions.contiguous() : null;
     if (count > 1 && LongStream.of(lengths).distinct().count() > 1) {
       throw new IllegalStateException(
           "KV cache: %d new positions for rows of lengths %s; append to them one at a time"
@@ -81,8 +82,8 @@ public final class KvCache implements AutoCloseable {
             "KV cache: %d positions and %d new ones exceed the capacity of %d"
                 .formatted(lengths[b], count, capacity));
       }
-      if (rotary > 0) {
-        rotate(keys[layer], turned, b, count, at, rotary, theta);
+      if (frequencies != null) {
+        rotate(keys[layer], turned, b, count, at, frequencies);
       } else {
         write(keys[layer], key, b, count);
       }
@@ -111,8 +112,7 @@ public final class KvCache implements AutoCloseable {
       int row,
       long count,
       Tensor positions,
-      int rotary,
-      double theta) {
+      RopeFrequencies frequencies) {
     Layout from = source.layout().slice(0, row, row + 1);
     Layout at = positions.layout().slice(0, row, row + 1);
     Layout to = cache.layout().slice(0, row, row + 1).slice(1, lengths[row], lengths[row] + count);
@@ -121,8 +121,7 @@ public final class KvCache implements AutoCloseable {
         .rope(
             source.strided().with(from),
             positions.strided().with(at),
-            rotary,
-            theta,
+            frequencies,
             false,
             cache.strided().with(to));
   }

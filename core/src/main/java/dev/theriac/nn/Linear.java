@@ -15,10 +15,10 @@ public final class Linear extends Module {
     bias = withBias ? parameter("bias", Tensor.zeros(out)) : null;
   }
 
-  /** Without bias, on a weight [out, in] that another module holds too, such as a tied head. */
-  public Linear(Parameter shared) {
+  /** On a weight [out, in] that another module holds too, such as a tied head; a bias is 0. */
+  public Linear(Parameter shared, boolean withBias) {
     weight = parameter("weight", shared);
-    bias = null;
+    bias = withBias ? parameter("bias", Tensor.zeros(shared.value().size(0))) : null;
   }
 
   /** [..., in] to [..., out]. */

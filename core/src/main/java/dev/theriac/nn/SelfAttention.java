@@ -1,15 +1,17 @@
 package dev.theriac.nn;
 
+import dev.theriac.backend.RopeFrequencies;
 import dev.theriac.op.Attention;
 import dev.theriac.op.Rope;
+import dev.theriac.op.WindowedAttention;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
 /**
  * Multi-head self-attention with optional grouped key-value heads, rotary positions, normalised
- * queries and keys, and a cache. Projections are named q_proj, k_proj, v_proj and as the
- * configuration names the last one; the norms q_norm and k_norm.
+ * queries and keys, a sliding window and a cache. Projections are named q_proj, k_proj, v_proj and
+ * as the configuration names the last one; the norms as {@link QueryKeyNorm} says.
  */
 public final class SelfAttention extends Module {
   private final Config config;
@@ -17,8 +19,9 @@ public final class SelfAttention extends Module {
   private final Linear key;
   private final Linear value;
   private final Linear output;
-  private final RmsNorm queryNorm;
-  private final RmsNorm keyNorm;
+  private final QueryKeyNorm queryNorm;
+  private final QueryKeyNorm keyNorm;
+  private final RopeFrequencies frequencies;
 
   /**
    * @param dim width of the model
@@ -31,8 +34,10 @@ public final class SelfAttention extends Module {
    * @param causal hides later positions
    * @param rotaryDims rotated dimensions of a head; 0 for none
    * @param ropeTheta base of the rotary frequencies
-   * @param queryKeyNormEps epsilon of an RMSNorm over the whole projection of queries and of keys,
-   *     all heads together, before it is cut into heads (OLMoE, Muennighoff et al.); 0 for none
+   * @param ropeScaling how they are changed for long texts
+   * @param queryKeyNorm how queries and keys are normalised
+   * @param queryKeyNormEps epsilon of that
+   * @param window positions that a causal query sees, its own among them; 0 for all before it
    */
   public record Config(
       long dim,
@@ -45,8 +50,11 @@ public final class SelfAttention extends Module {
       boolean causal,
       int rotaryDims,
       double ropeTheta,
-      double queryKeyNormEps) {
-    /** Without normalised queries and keys. */
+      RopeScaling ropeScaling,
+      QueryKeyNorm.Kind queryKeyNorm,
+      double queryKeyNormEps,
+      int window) {
+    /** Frequencies as trained, without normalised queries and keys, and without a window. */
     public Config(
         long dim,
         int heads,
@@ -69,6 +77,9 @@ public final class SelfAttention extends Module {
           causal,
           rotaryDims,
           ropeTheta,
+          RopeScaling.NONE,
+          QueryKeyNorm.Kind.NONE,
+          0,
           0);
     }
   }
@@ -82,9 +93,28 @@ public final class SelfAttention extends Module {
     value = part("v_proj", new Linear(config.dim, kvInner, config.qkvBias, rng, std));
     output =
         part(config.outputName, new Linear(inner, config.dim, config.outputBias, rng, outputStd));
-    boolean normed = config.queryKeyNormEps > 0;
-    queryNorm = normed ? part("q_norm", new RmsNorm(inner, config.queryKeyNormEps)) : null;
-    keyNorm = normed ? part("k_norm", new RmsNorm(kvInner, config.queryKeyNormEps)) : null;
+    QueryKeyNorm.Kind kind = config.queryKeyNorm;
+    queryNorm = norm("q_", kind, config.heads);
+    keyNorm = norm("k_", kind, config.kvHeads);
+    frequencies = config.rotaryDims > 0 ? frequencies(0) : null;
+  }
+
+  private QueryKeyNorm norm(String prefix, QueryKeyNorm.Kind kind, int heads) {
+    if (kind == QueryKeyNorm.Kind.NONE) return null;
+    QueryKeyNorm norm = new QueryKeyNorm(kind, heads, config.headDim, config.queryKeyNormEps);
+    return part(prefix + kind.partName(), norm);
+  }
+
+  private RopeFrequencies frequencies(long length) {
+    return config.ropeScaling.frequencies(config.rotaryDims, config.ropeTheta, length);
+  }
+
+  /** Those for the longest position of this call. */
+  private RopeFrequencies frequencies(Tensor positions) {
+    if (frequencies == null || !config.ropeScaling.dependsOnLength()) return frequencies;
+    long last = 0;
+    for (long p : positions.toLongs()) last = Math.max(last, p);
+    return frequencies(last + 1);
   }
 
   /**
@@ -97,32 +127,35 @@ public final class SelfAttention extends Module {
   public Tensor forward(Tensor x, Tensor positions, Tensor lengths, KvCache cache, int layer) {
     long batch = x.size(0);
     long count = x.size(1);
-    Tensor q = normed(query.forward(x), queryNorm);
-    Tensor k = normed(key.forward(x), keyNorm);
-    q = q.reshape(batch, count, config.heads, config.headDim);
-    k = k.reshape(batch, count, config.kvHeads, config.headDim);
+    Tensor q = heads(query.forward(x), config.heads, queryNorm);
+    Tensor k = heads(key.forward(x), config.kvHeads, keyNorm);
     Tensor v = value.forward(x).reshape(batch, count, config.kvHeads, config.headDim);
-    int rotary = config.rotaryDims;
-    if (rotary > 0) q = Rope.rope(q, positions, rotary, config.ropeTheta);
+    RopeFrequencies rope = frequencies(positions);
+    if (rope != null) q = Rope.rope(q, positions, rope);
     // Keys that go to a cache are rotated on their way there.
     boolean direct = cache != null && k.dtype() == DType.F32;
-    if (rotary > 0 && !direct) k = Rope.rope(k, positions, rotary, config.ropeTheta);
+    if (rope != null && !direct) k = Rope.rope(k, positions, rope);
     boolean causal = config.causal;
     if (cache != null) {
       KvCache.Pair seen =
           direct
-              ? cache.append(layer, k, v, positions, rotary, config.ropeTheta)
-              : cache.append(layer, k, v);
+              ? cache.append(layer, k, v, positions, rope)
+              : cache.append(layer, k, v, null, null);
       k = seen.key();
       v = seen.value();
       // A single new position sees all that its row holds: lengths alone hide what is not its own.
       causal = causal && count > 1;
     }
-    Tensor out = Attention.attention(q, k, v, lengths, causal);
+    boolean windowed = config.causal && config.window > 0 && k.size(1) > config.window;
+    Tensor out =
+        windowed
+            ? WindowedAttention.attention(q, k, v, lengths, config.window)
+            : Attention.attention(q, k, v, lengths, causal);
     return output.forward(out.reshape(batch, count, (long) config.heads * config.headDim));
   }
 
-  private static Tensor normed(Tensor x, RmsNorm norm) {
-    return norm == null ? x : norm.forward(x);
+  private Tensor heads(Tensor x, int heads, QueryKeyNorm norm) {
+    Tensor normed = norm == null ? x : norm.forward(x);
+    return normed.reshape(x.size(0), x.size(1), heads, config.headDim);
   }
 }

@@ -9,8 +9,7 @@ final class RopeGradients {
   static void apply(RopeOp op, Tensor grad, GradientSink sink) {
     switch (op) {
       case RopeOp.Rotate o ->
-          sink.add(
-              o.x(), Rope.rotate(grad.contiguous(), o.positions(), o.rotary(), o.theta(), true));
+          sink.add(o.x(), Rope.rotate(grad.contiguous(), o.positions(), o.frequencies(), true));
     }
   }
 }

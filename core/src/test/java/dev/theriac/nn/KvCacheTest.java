@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.theriac.backend.RopeFrequencies;
 import dev.theriac.op.Rope;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
@@ -75,7 +76,7 @@ class KvCacheTest {
         Arrays.setAll(at, i -> from + i % count);
         Tensor positions = Tensor.of(at, 2, count);
         Tensor rotated = Rope.rope(key, positions, 6, 10_000);
-        Tensor one = direct.append(0, key, key, positions, 6, 10_000).key();
+        Tensor one = direct.append(0, key, key, positions, RopeFrequencies.of(6, 10_000)).key();
         Tensor other = copied.append(0, rotated, key).key();
         assertThat(one.contiguous().toFloats()).isEqualTo(other.contiguous().toFloats());
         direct.advance(new long[] {count, count});

@@ -1,5 +1,6 @@
 package dev.theriac.llm;
 
+import dev.theriac.nn.Dropout;
 import dev.theriac.nn.Embedding;
 import dev.theriac.nn.KvCache;
 import dev.theriac.nn.Linear;
@@ -7,6 +8,7 @@ import dev.theriac.nn.Module;
 import dev.theriac.nn.Normalisation;
 import dev.theriac.nn.TokenMask;
 import dev.theriac.op.Norm;
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
@@ -24,6 +26,7 @@ public final class Decoder extends Module {
   private final List<DecoderLayer> layers = new ArrayList<>();
   private final Normalisation finalNorm;
   private final Linear head;
+  private final Dropout embeddingDropout;
 
   /** With dense feed-forwards and fresh weights. */
   public Decoder(DecoderConfig config, Rng rng) {
@@ -37,17 +40,20 @@ public final class Decoder extends Module {
         part(
             "embed_tokens",
             new Embedding(config.vocabulary(), config.dim(), rng, config.initStd()));
+    double p = config.options().embeddingDropout();
+    embeddingDropout = p > 0 ? part("embed_dropout", new Dropout(p, rng.split(999))) : null;
     for (int i = 0; i < config.layers(); i++) {
       layers.add(part("layers." + i, new DecoderLayer(config, i, rng, feedForwards)));
     }
     String norm = config.family() == DecoderConfig.Family.PHI ? "final_layernorm" : "norm";
     finalNorm = part(norm, DecoderLayer.norm(config));
+    boolean bias = config.options().headBias();
     head =
         part(
             "lm_head",
             config.tiedHead()
-                ? new Linear(embedding.weight())
-                : new Linear(config.dim(), config.vocabulary(), false, rng, config.initStd()));
+                ? new Linear(embedding.weight(), bias)
+                : new Linear(config.dim(), config.vocabulary(), bias, rng, config.initStd()));
   }
 
   public DecoderConfig config() {
@@ -58,9 +64,9 @@ public final class Decoder extends Module {
     return List.copyOf(layers);
   }
 
-  /** I64 ids [...] to vectors [..., dim]. */
+  /** I64 ids [...] to vectors [..., dim] in F32, whatever the type of the table. */
   public Tensor embed(Tensor ids) {
-    return embedding.forward(ids);
+    return embedding.forward(ids).to(DType.F32);
   }
 
   /**
@@ -111,6 +117,7 @@ public final class Decoder extends Module {
       throw new IllegalArgumentException(
           "decoder: input %s, [B, T, %d] is wanted".formatted(x.layout(), config.dim()));
     }
+    if (embeddingDropout != null) x = embeddingDropout.forward(x);
     List<Tensor> states = new ArrayList<>();
     List<FeedForward.SideOutput> sides = new ArrayList<>();
     TokenMask mask =

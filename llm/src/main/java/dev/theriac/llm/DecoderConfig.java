@@ -1,5 +1,7 @@
 package dev.theriac.llm;
 
+import dev.theriac.nn.QueryKeyNorm;
+
 /**
  * Shape of a decoder.
  *
@@ -19,8 +21,11 @@ package dev.theriac.llm;
  * @param residualDropout dropout on the output of attention and feed-forward while training
  * @param initStd standard deviation of fresh weights
  * @param qkvBias whether the projections to queries, keys and values have a bias
- * @param qkNorm whether queries and keys are normalised before they are cut into heads (OLMoE)
+ * @param qkNorm whether queries and keys are normalised: in the Llama family by an RMSNorm before
+ *     they are cut into heads (OLMoE), in Phi by a LayerNorm that all heads share, in StableLM by
+ *     one for each head without bias
  * @param tiedHead whether the head's weight is the embedding table
+ * @param options what else published configurations say
  */
 public record DecoderConfig(
     Family family,
@@ -39,7 +44,8 @@ public record DecoderConfig(
     double initStd,
     boolean qkvBias,
     boolean qkNorm,
-    boolean tiedHead) {
+    boolean tiedHead,
+    DecoderOptions options) {
   /** The block of a decoder. */
   public enum Family {
     /** Phi-2: one LayerNorm feeds attention and a GELU feed-forward side by side; biases. */
@@ -54,8 +60,8 @@ public record DecoderConfig(
   }
 
   public DecoderConfig {
-    checkHeads(dim, heads, kvHeads, headDim == 0 || family != Family.LLAMA);
-    if (headDim < 1 || family != Family.LLAMA && headDim * heads != dim) {
+    checkHeads(dim, heads, kvHeads, headDim == 0 || family == Family.STABLELM);
+    if (headDim < 1 || family == Family.STABLELM && headDim * heads != dim) {
       throw new IllegalArgumentException(
           "decoder: %d heads of %d in a model of width %d".formatted(heads, headDim, dim));
     }
@@ -64,10 +70,14 @@ public record DecoderConfig(
           "decoder: %d rotary dimensions of a head of %d, %d layers, %d tokens"
               .formatted(rotaryDims, headDim, layers, vocabulary));
     }
-    if (family != Family.LLAMA && (!qkvBias || qkNorm || tiedHead)) {
+    if (family == Family.PHI
+        && !(qkvBias && options.outputBias() && options.mlpBias() && options.parallelResidual())) {
       throw new IllegalArgumentException(
-          "decoder: %s has a bias on q, k and v, no normalised queries and a head of its own"
-              .formatted(family));
+          "decoder: PHI has biases in attention and feed-forward, and these side by side");
+    }
+    if (family == Family.LLAMA && options.parallelResidual()) {
+      throw new IllegalArgumentException(
+          "decoder: LLAMA has attention and feed-forward one after the other");
     }
   }
 
@@ -106,6 +116,46 @@ public record DecoderConfig(
         false);
   }
 
+  /** With the usual options of the family. */
+  public DecoderConfig(
+      Family family,
+      int vocabulary,
+      int dim,
+      int intermediate,
+      int layers,
+      int heads,
+      int kvHeads,
+      int headDim,
+      int rotaryDims,
+      double ropeTheta,
+      int maxPositions,
+      double normEps,
+      double residualDropout,
+      double initStd,
+      boolean qkvBias,
+      boolean qkNorm,
+      boolean tiedHead) {
+    this(
+        family,
+        vocabulary,
+        dim,
+        intermediate,
+        layers,
+        heads,
+        kvHeads,
+        headDim,
+        rotaryDims,
+        ropeTheta,
+        maxPositions,
+        normEps,
+        residualDropout,
+        initStd,
+        qkvBias,
+        qkNorm,
+        tiedHead,
+        DecoderOptions.of(family));
+  }
+
   /** The width of a head when they share the model's. */
   private static int checkHeads(int dim, int heads, int kvHeads, boolean shared) {
     if (heads < 1 || shared && dim % heads != 0 || kvHeads < 1 || heads % kvHeads != 0) {
@@ -116,27 +166,48 @@ public record DecoderConfig(
     return dim / heads;
   }
 
-  /** A copy with another width of a head, rotated in full; Llama family. */
+  /** A copy with another width of a head, rotated in full. */
   public DecoderConfig withHeadDim(int wanted) {
-    return copy(wanted, qkvBias, qkNorm, tiedHead);
+    return copy(wanted, qkvBias, qkNorm, tiedHead, options);
   }
 
-  /** A copy with biases on q, k and v, or without; Llama family. */
+  /** A copy with biases on q, k and v, or without. */
   public DecoderConfig withQkvBias(boolean wanted) {
-    return copy(headDim, wanted, qkNorm, tiedHead);
+    return copy(headDim, wanted, qkNorm, tiedHead, options);
   }
 
-  /** A copy with normalised queries and keys, or without; Llama family. */
+  /** A copy with normalised queries and keys, or without. */
   public DecoderConfig withQkNorm(boolean wanted) {
-    return copy(headDim, qkvBias, wanted, tiedHead);
+    return copy(headDim, qkvBias, wanted, tiedHead, options);
   }
 
-  /** A copy whose head is the embedding table, or is not; Llama family. */
+  /** A copy whose head is the embedding table, or is not. */
   public DecoderConfig withTiedHead(boolean wanted) {
-    return copy(headDim, qkvBias, qkNorm, wanted);
+    return copy(headDim, qkvBias, qkNorm, wanted, options);
   }
 
-  private DecoderConfig copy(int head, boolean bias, boolean norm, boolean tied) {
+  /** A copy with other options. */
+  public DecoderConfig withOptions(DecoderOptions wanted) {
+    return copy(headDim, qkvBias, qkNorm, tiedHead, wanted);
+  }
+
+  /** How queries and keys are normalised. */
+  QueryKeyNorm.Kind queryKeyNorm() {
+    if (!qkNorm) return QueryKeyNorm.Kind.NONE;
+    return switch (family) {
+      case PHI -> QueryKeyNorm.Kind.LAYER_SHARED;
+      case STABLELM -> QueryKeyNorm.Kind.LAYER_PER_HEAD;
+      case LLAMA -> QueryKeyNorm.Kind.RMS_WHOLE;
+    };
+  }
+
+  /** The longest text: {@link #maxPositions}, or what the scaled rotary frequencies reach. */
+  public long reach() {
+    return Math.max(maxPositions, options.ropeScaling().reach());
+  }
+
+  private DecoderConfig copy(
+      int head, boolean bias, boolean norm, boolean tied, DecoderOptions other) {
     return new DecoderConfig(
         family,
         vocabulary,
@@ -154,10 +225,14 @@ public record DecoderConfig(
         initStd,
         bias,
         norm,
-        tied);
+        tied,
+        other);
   }
 
-  /** microsoft/phi-2, 2.8 billion parameters; vocabulary as published. */
+  /**
+   * microsoft/phi-2, 2.8 billion parameters; vocabulary as published. The head is that of Med-MoE,
+   * without the bias of the published one ({@link DecoderOptions#headBias}).
+   */
   public static DecoderConfig phi2() {
     return new DecoderConfig(
         Family.PHI, 51200, 2560, 10240, 32, 32, 32, 32, 10000, 2048, 1e-5, 0.1, 0.02);

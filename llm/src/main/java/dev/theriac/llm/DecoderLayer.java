@@ -13,9 +13,9 @@ import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
 /**
- * One block. Phi-2: u = LN(x), x' = x + Attn(u) + FFN(u). StableLM-2 and Llama: x1 = x +
- * Attn(LN1(x)), x2 = x1 + FFN(LN2(x1)), with RMSNorm for Llama. The feed-forward can be replaced,
- * as up-cycling does.
+ * One block. Phi-2, and StableLM with a parallel residual: u = LN(x), x' = x + Attn(u) + FFN(u).
+ * StableLM-2 and Llama: x1 = x + Attn(LN1(x)), x2 = x1 + FFN(LN2(x1)), with RMSNorm for Llama. The
+ * feed-forward can be replaced, as up-cycling does.
  */
 public final class DecoderLayer extends Module {
   private final SelfAttention attention;
@@ -36,18 +36,25 @@ public final class DecoderLayer extends Module {
             config.kvHeads(),
             config.headDim(),
             config.qkvBias(),
-            phi,
+            config.options().outputBias(),
             phi ? "dense" : "o_proj",
             true,
             config.rotaryDims(),
             config.ropeTheta(),
-            config.qkNorm() ? config.normEps() : 0);
+            config.options().ropeScaling(),
+            config.queryKeyNorm(),
+            config.normEps(),
+            config.options().window(index));
     attention = part("self_attn", new SelfAttention(shape, rng, std, std));
     feedForward = part("mlp", feedForwards.make(config, index, rng));
     inputNorm = part("input_layernorm", norm(config));
-    postNorm = phi ? null : part("post_attention_layernorm", norm(config));
+    postNorm =
+        config.options().parallelResidual() ? null : part("post_attention_layernorm", norm(config));
     double p = config.residualDropout();
-    attentionDropout = part("attention_dropout", new Dropout(p, rng.split(1000 + 2L * index)));
+    // StableLM drops from the feed-forward's output alone.
+    double attended = config.family() == DecoderConfig.Family.STABLELM ? 0 : p;
+    attentionDropout =
+        part("attention_dropout", new Dropout(attended, rng.split(1000 + 2L * index)));
     feedForwardDropout = part("mlp_dropout", new Dropout(p, rng.split(1001 + 2L * index)));
   }
 

@@ -8,57 +8,82 @@ import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
 /**
- * The dense feed-forward of a family: fc1, GELU (tanh form), fc2; or gate, up and down (SwiGLU).
+ * The dense feed-forward of a family: fc1, activation (GELU in its tanh form), fc2; or gate, up and
+ * down with the activation on the gate (SiLU: SwiGLU).
  */
 public final class DenseFeedForward extends FeedForward {
   private final Linear first;
   private final Linear up;
   private final Linear last;
+  private final UnaryKind activation;
 
   public DenseFeedForward(DecoderConfig config, Rng rng) {
-    this(config.family(), config.dim(), config.intermediate(), rng, config.initStd());
+    this(
+        config.family(),
+        config.options(),
+        config.dim(),
+        config.intermediate(),
+        rng,
+        config.initStd());
   }
 
   /**
-   * One whose width is not the decoder's, such as an expert that every token passes.
+   * One whose width is not the decoder's, such as an expert that every token passes, with the usual
+   * activation and biases of the family.
    *
    * @param dim width of the model
    * @param hidden width inside
    * @param std standard deviation of fresh weights
    */
   public DenseFeedForward(DecoderConfig.Family family, long dim, long hidden, Rng rng, double std) {
+    this(family, DecoderOptions.of(family), dim, hidden, rng, std);
+  }
+
+  private DenseFeedForward(
+      DecoderConfig.Family family,
+      DecoderOptions options,
+      long dim,
+      long hidden,
+      Rng rng,
+      double std) {
+    activation = options.activation();
+    boolean bias = options.mlpBias();
     switch (family) {
       case PHI -> {
-        first = part("fc1", new Linear(dim, hidden, true, rng, std));
+        first = part("fc1", new Linear(dim, hidden, bias, rng, std));
         up = null;
-        last = part("fc2", new Linear(hidden, dim, true, rng, std));
+        last = part("fc2", new Linear(hidden, dim, bias, rng, std));
       }
       case STABLELM, LLAMA -> {
-        first = part("gate_proj", new Linear(dim, hidden, false, rng, std));
-        up = part("up_proj", new Linear(dim, hidden, false, rng, std));
-        last = part("down_proj", new Linear(hidden, dim, false, rng, std));
+        first = part("gate_proj", new Linear(dim, hidden, bias, rng, std));
+        up = part("up_proj", new Linear(dim, hidden, bias, rng, std));
+        last = part("down_proj", new Linear(hidden, dim, bias, rng, std));
       }
       default -> throw new IllegalStateException("family " + family);
     }
   }
 
-  /** Between the projections, or on the gate: GELU (tanh form) for PHI, SILU for the others. */
+  /** Between the projections, or on the gate: as a rule GELU_TANH for PHI, SILU for the others. */
   public UnaryKind activation() {
-    return up == null ? UnaryKind.GELU_TANH : UnaryKind.SILU;
+    return activation;
   }
 
   @Override
   public Output forward(Tensor u) {
+    if (up != null && activation != UnaryKind.SILU) {
+      Tensor gated = first.forward(u).apply(activation).mul(up.forward(u));
+      return new Output(last.forward(gated), null);
+    }
     Tensor y =
         Matmul.feedForward(
             u,
             first.weight().value(),
             value(first.bias()),
             up == null ? null : up.weight().value(),
-            null,
+            up == null ? null : value(up.bias()),
             last.weight().value(),
             value(last.bias()),
-            activation());
+            activation);
     return new Output(y, null);
   }
 

@@ -79,6 +79,28 @@ public final class Generator {
   }
 
   /**
+   * Continues prompts of tokens until an end token or the limit.
+   *
+   * @param prompts ids of each, one or more; lengths may differ
+   * @return new token ids of each prompt, without the end token
+   */
+  public List<int[]> generate(List<int[]> prompts) {
+    int width = prompts.stream().mapToInt(p -> p.length).max().orElse(0);
+    long[] ids = new long[Math.multiplyExact(prompts.size(), width)];
+    long[] lengths = new long[prompts.size()];
+    for (int b = 0; b < lengths.length; b++) {
+      int[] prompt = prompts.get(b);
+      lengths[b] = prompt.length;
+      for (int t = 0; t < prompt.length; t++) ids[b * width + t] = prompt[t];
+    }
+    return Autograd.noGrad(() -> {
+      try (Scope _ = Scope.open()) {
+        return generate(decoder.embed(Tensor.of(ids, lengths.length, width)), lengths);
+      }
+    });
+  }
+
+  /**
    * Continues each prompt until an end token or the limit.
    *
    * @param prompts embedded, [B, T, dim]
@@ -100,10 +122,10 @@ public final class Generator {
       }
     }
     long capacity = prompts.size(1) + config.maxNewTokens();
-    if (capacity > decoder.config().maxPositions()) {
+    if (capacity > decoder.config().reach()) {
       throw new IllegalArgumentException(
           "generate: %d prompt positions and %d new tokens exceed the model's %d; shorten either"
-              .formatted(prompts.size(1), config.maxNewTokens(), decoder.config().maxPositions()));
+              .formatted(prompts.size(1), config.maxNewTokens(), decoder.config().reach()));
     }
     return Autograd.noGrad(() -> {
       try (KvCache cache = decoder.cache(rows, capacity)) {

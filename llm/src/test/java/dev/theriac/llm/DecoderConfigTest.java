@@ -85,7 +85,7 @@ class DecoderConfigTest {
     assertThatThrownBy(
             () -> new DecoderConfig(Family.LLAMA, 11, 12, 20, 2, 5, 1, 2, 1e4, 16, 1e-5, 0, 0.3))
         .hasMessageContaining("width 12, 5 heads");
-    assertThatThrownBy(() -> DecoderConfig.phi2().withTiedHead(true)).hasMessageContaining("PHI");
+    assertThatThrownBy(() -> DecoderConfig.phi2().withQkvBias(false)).hasMessageContaining("PHI");
     assertThatThrownBy(() -> DecoderConfig.stableLm2().withHeadDim(80))
         .hasMessageContaining("32 heads of 80");
     assertThatThrownBy(() -> llama().withHeadDim(3)).hasMessageContaining("head of 3");

@@ -1,5 +1,6 @@
 package dev.theriac.backend.check;
 
+import dev.theriac.backend.RopeFrequencies;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Strided;
@@ -23,7 +24,7 @@ final class ProductChecks {
           Strided at = a.longs(a.rows, i -> i);
           Strided positions = at.with(Layout.contiguous(1, a.rows));
           Strided out = a.result(1, a.rows, 2, 20);
-          return b -> b.rope().rope(x, positions, 12, 1e4, false, out);
+          return b -> b.rope().rope(x, positions, RopeFrequencies.of(12, 1e4), false, out);
         });
   }
 

@@ -1,5 +1,6 @@
 package dev.theriac.backend.scalar;
 
+import dev.theriac.backend.RopeFrequencies;
 import dev.theriac.backend.RopeKernels;
 import dev.theriac.backend.Workers;
 import dev.theriac.tensor.Host;
@@ -12,11 +13,13 @@ final class ScalarRope implements RopeKernels {
 
   @Override
   public void rope(
-      Strided x, Strided positions, int rotary, double theta, boolean inverse, Strided out) {
+      Strided x, Strided positions, RopeFrequencies frequencies, boolean inverse, Strided out) {
     long length = x.size(1);
     long heads = x.size(2);
     long depth = x.size(3);
+    int rotary = frequencies.rotary();
     int half = rotary / 2;
+    double scale = frequencies.scale();
     Workers.parallelRange(
         x.size(0) * length,
         Math.max(1, GRAIN / Math.max(1, heads * depth)),
@@ -28,9 +31,9 @@ final class ScalarRope implements RopeKernels {
             long t = row % length;
             long position = Host.getLong(positions.address() + 8 * row);
             for (int i = 0; i < half; i++) {
-              double angle = position * StrictMath.pow(theta, -2.0 * i / rotary);
-              cos[i] = StrictMath.cos(angle);
-              sin[i] = inverse ? -StrictMath.sin(angle) : StrictMath.sin(angle);
+              double angle = position * frequencies.inverse(i);
+              cos[i] = scale * StrictMath.cos(angle);
+              sin[i] = (inverse ? -scale : scale) * StrictMath.sin(angle);
             }
             for (long h = 0; h < heads; h++) {
               long px = x.address() + 4 * (b * x.stride(0) + t * x.stride(1) + h * x.stride(2));

@@ -5,6 +5,7 @@ import static dev.theriac.backend.vector.Lanes.LE;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 import static dev.theriac.backend.vector.Lanes.SPECIES;
 
+import dev.theriac.backend.RopeFrequencies;
 import dev.theriac.backend.RopeKernels;
 import dev.theriac.backend.Workers;
 import dev.theriac.tensor.Host;
@@ -24,18 +25,19 @@ final class VectorRope implements RopeKernels {
 
   @Override
   public void rope(
-      Strided x, Strided positions, int rotary, double theta, boolean inverse, Strided out) {
+      Strided x, Strided positions, RopeFrequencies frequencies, boolean inverse, Strided out) {
+    int rotary = frequencies.rotary();
     long pp = positions.address();
     long last = -1;
     for (long i = 0; i < positions.size(); i++) {
       long position = Host.getLong(pp + 8 * i);
       last = Math.max(last, position < 0 ? Long.MAX_VALUE : position);
     }
-    if (last >= RopeTable.LIMIT || rotary < 2 || rotary % 2 != 0) {
-      scalar.rope(x, positions, rotary, theta, inverse, out);
+    if (last >= RopeTable.LIMIT || rotary < 2) {
+      scalar.rope(x, positions, frequencies, inverse, out);
       return;
     }
-    RopeTable table = RopeTable.of(rotary, theta, (int) last + 1);
+    RopeTable table = RopeTable.of(frequencies, (int) last + 1);
     long length = x.size(1);
     int heads = (int) x.size(2);
     int depth = (int) x.size(3);

@@ -2,6 +2,7 @@ package dev.theriac.backend.vector;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.theriac.backend.RopeFrequencies;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Layout;
@@ -31,9 +32,10 @@ class VectorMovesTest extends KernelFixture {
     Strided all = random(b, t, 2 * h, d);
     Strided x = all.with(all.layout().slice(2, h, 2 * h));
     Strided p = positions(b, t, first);
+    RopeFrequencies f = RopeFrequencies.of(rotary, 10_000);
     for (boolean inverse : new boolean[] {false, true}) {
-      Strided e = run(empty(b, t, h, d), o -> scalar.rope().rope(x, p, rotary, 10_000, inverse, o));
-      Strided a = run(empty(b, t, h, d), o -> vector.rope().rope(x, p, rotary, 10_000, inverse, o));
+      Strided e = run(empty(b, t, h, d), o -> scalar.rope().rope(x, p, f, inverse, o));
+      Strided a = run(empty(b, t, h, d), o -> vector.rope().rope(x, p, f, inverse, o));
       assertClose("rope", a, e, 1e-6, 1);
     }
   }
@@ -45,10 +47,9 @@ class VectorMovesTest extends KernelFixture {
     Strided p = positions(1, 70, 0);
     for (double theta : new double[] {10_000, 500_000, 10_000}) {
       for (int rotary : new int[] {32, 16}) {
-        Strided e =
-            run(empty(1, 70, 2, 32), o -> scalar.rope().rope(x, p, rotary, theta, false, o));
-        Strided a =
-            run(empty(1, 70, 2, 32), o -> vector.rope().rope(x, p, rotary, theta, false, o));
+        RopeFrequencies f = RopeFrequencies.of(rotary, theta);
+        Strided e = run(empty(1, 70, 2, 32), o -> scalar.rope().rope(x, p, f, false, o));
+        Strided a = run(empty(1, 70, 2, 32), o -> vector.rope().rope(x, p, f, false, o));
         assertClose("rope", a, e, 1e-6, 1);
       }
     }
@@ -113,11 +114,12 @@ class VectorMovesTest extends KernelFixture {
     for (int i = 0; i < 2000; i++) id[i] = rng.nextInt(50);
     Strided ids = ofLongs(id);
     Strided p = positions(4, 100, 0);
+    RopeFrequencies f = RopeFrequencies.of(26, 1e4);
     Strided q = random(4, 100, 4, 40);
     assertSameForThreads(() -> {
       Strided sum = zeros(50, 67);
       vector.index().scatterRows(x, ids, sum);
-      Strided turned = run(empty(4, 100, 4, 40), o -> vector.rope().rope(q, p, 26, 1e4, false, o));
+      Strided turned = run(empty(4, 100, 4, 40), o -> vector.rope().rope(q, p, f, false, o));
       return new Strided[] {sum, turned};
     });
   }
@@ -126,8 +128,9 @@ class VectorMovesTest extends KernelFixture {
   void warmCallsAllocateNothing() {
     Strided x = random(1, 50, 4, 40);
     Strided p = positions(1, 50, 0);
+    RopeFrequencies f = RopeFrequencies.of(32, 1e4);
     Strided out = empty(1, 50, 4, 40);
-    assertWarmCallAllocatesNothing("rope", () -> vector.rope().rope(x, p, 32, 1e4, false, out));
+    assertWarmCallAllocatesNothing("rope", () -> vector.rope().rope(x, p, f, false, out));
     Strided table = random(20, 40);
     Strided ids = ofLongs(1, 2, 3, 4, 5, 6);
     Strided rows = empty(6, 40);

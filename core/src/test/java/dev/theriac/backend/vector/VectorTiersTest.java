@@ -8,6 +8,7 @@ import dev.theriac.backend.NormKernels;
 import dev.theriac.backend.OptimKernels;
 import dev.theriac.backend.QuantisedKernels.Weights;
 import dev.theriac.backend.ReduceKind;
+import dev.theriac.backend.RopeFrequencies;
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.backend.Workers;
 import dev.theriac.tensor.DType;
@@ -197,7 +198,9 @@ class VectorTiersTest extends KernelFixture {
       out.addAll(List.of(y, lse, dq, dk, dv));
       Strided positions = ofLongs(new long[queries]).with(Layout.contiguous(1, queries));
       out.add(
-          run(empty(1, queries, 2, 16), o -> vector.rope().rope(q, positions, 16, 1e4, false, o)));
+          run(
+              empty(1, queries, 2, 16),
+              o -> vector.rope().rope(q, positions, RopeFrequencies.of(16, 1e4), false, o)));
     }
   }
 }

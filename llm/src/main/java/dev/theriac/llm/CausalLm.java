@@ -1,0 +1,240 @@
+package dev.theriac.llm;
+
+import dev.theriac.io.FileException;
+import dev.theriac.io.Weights;
+import dev.theriac.nn.Module;
+import dev.theriac.nn.TokenMask;
+import dev.theriac.op.Loss;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.TreeSet;
+
+/**
+ * A causal language model of a published family: Phi, StableLM, Llama, Mistral or Qwen2. Parameter
+ * paths are those of {@link Decoder} under {@code decoder.}; {@link #checkpoint} has the names of
+ * files.
+ *
+ * <pre>{@code
+ * CausalLm model = CausalLm.load(directory);
+ * Tensor logits = model.forward(ids).logits();
+ * }</pre>
+ *
+ * <p>Forward passes may run on several threads; loading and training belong to one.
+ */
+public final class CausalLm extends Module {
+  private static final String MODEL = "model.";
+  private static final String HEAD = "lm_head.";
+  // Tables of older files, computed here.
+  private static final String FREQUENCIES = ".rotary_emb.inv_freq";
+
+  private final CausalLmConfig config;
+  private final Decoder decoder;
+
+  /** A model with fresh weights, to be trained. */
+  public CausalLm(CausalLmConfig config, Rng rng) {
+    this.config = config;
+    decoder = part("decoder", new Decoder(config.decoder(), rng));
+  }
+
+  public CausalLmConfig config() {
+    return config;
+  }
+
+  public Decoder decoder() {
+    return decoder;
+  }
+
+  /**
+   * What a pass gives. Where the mask has no token nothing is meant by the values.
+   *
+   * @param logits F32 [B, T, vocabulary]
+   * @param loss mean cross-entropy over the labels that count, rank 0; null without labels
+   * @param hiddenStates when asked for: the embedded input, then the output of each block, the last
+   *     one after the final norm, each [B, T, dim]; else empty
+   */
+  public record Forward(Tensor logits, Tensor loss, List<Tensor> hiddenStates) {}
+
+  /** {@link #forward(Tensor, TokenMask, Tensor, Tensor, boolean)} of rows without filling. */
+  public Forward forward(Tensor ids) {
+    return forward(ids, null, null, null, false);
+  }
+
+  /** The same with labels, for training. */
+  public Forward forward(Tensor ids, TokenMask mask, Tensor labels) {
+    return forward(ids, mask, null, labels, false);
+  }
+
+  /**
+   * Runs the model.
+   *
+   * @param ids I64 [B, T]; filling is any id of the vocabulary
+   * @param mask which positions hold a token: filling may stand left, right or anywhere; null when
+   *     all do
+   * @param positions I64 [B, T], of each token in its text; null for t, filling counted, as
+   *     transformers does (rotary attention sees differences alone)
+   * @param labels I64 [B, T], the ids, or {@link Loss#IGNORE_INDEX} where nothing is to be learned;
+   *     position t is predicted from those before it, and not learned after filling, which says
+   *     nothing; null for none
+   * @param hiddenStates whether to return them
+   * @throws IllegalArgumentException naming the shapes when they do not fit
+   */
+  public Forward forward(
+      Tensor ids, TokenMask mask, Tensor positions, Tensor labels, boolean hiddenStates) {
+    if (ids.rank() != 2 || ids.size() == 0) {
+      throw new IllegalArgumentException(
+          "causal lm: ids of shape %s; [B, T] with one token or more is wanted"
+              .formatted(ids.layout()));
+    }
+    check("labels", labels, ids);
+    check("positions", positions, ids);
+    if (mask != null && (mask.batch() != ids.size(0) || mask.length() != ids.size(1))) {
+      throw new IllegalArgumentException(
+          "causal lm: %s for ids of shape %s".formatted(mask, ids.layout()));
+    }
+    RowOrder order = RowOrder.of(mask);
+    long[] at = positions == null ? count(ids) : positions.toLongs();
+    Decoder.Output out =
+        decoder.forward(
+            order.apply(decoder.embed(ids)),
+            Tensor.of(order.apply(at), ids.shape()),
+            order.lengthsTensor(),
+            null,
+            hiddenStates);
+    Tensor logits = decoder.logits(order.undo(out.hidden()));
+    Tensor loss = labels == null ? null : NextTokenLoss.of(logits, counted(labels, mask));
+    List<Tensor> states = out.hiddenStates().stream().map(order::undo).toList();
+    return new Forward(logits, loss, states);
+  }
+
+  private static void check(String what, Tensor t, Tensor ids) {
+    if (t != null && !t.layout().sameShape(ids.layout())) {
+      throw new IllegalArgumentException(
+          "causal lm: %s of shape %s for ids of shape %s; give one for each id"
+              .formatted(what, t.layout(), ids.layout()));
+    }
+  }
+
+  /** Labels without those that follow filling. */
+  private static Tensor counted(Tensor labels, TokenMask mask) {
+    if (mask == null || mask.isAll()) return labels;
+    long[] out = labels.toLongs();
+    for (int i = 1; i < out.length; i++) {
+      if (i % mask.length() > 0 && !mask.isValid(i - 1)) out[i] = Loss.IGNORE_INDEX;
+    }
+    return Tensor.of(out, labels.shape());
+  }
+
+  private static long[] count(Tensor ids) {
+    long[] out = new long[Math.toIntExact(ids.size())];
+    for (int i = 0; i < out.length; i++) out[i] = i % ids.size(1);
+    return out;
+  }
+
+  /**
+   * Continues prompts, which may have different lengths.
+   *
+   * @param prompts ids of each, one or more
+   * @return the new ids of each prompt, without the end token
+   */
+  public List<int[]> generate(List<int[]> prompts, GenerationConfig generation) {
+    return new Generator(decoder, generation).generate(prompts);
+  }
+
+  /** The parameters by the names of checkpoints; nothing is copied. */
+  public SequencedMap<String, Tensor> checkpoint() {
+    SequencedMap<String, Tensor> out = new LinkedHashMap<>();
+    decoder.parameters().forEach((path, p) -> out.put(key(path), p.value().detach()));
+    return out;
+  }
+
+  private static String key(String path) {
+    return path.startsWith(HEAD) ? path : MODEL + path;
+  }
+
+  /**
+   * Takes the parameters' values from a checkpoint's tensors, which keep their type. Of a tied head
+   * the embedding table is taken.
+   *
+   * @throws IllegalArgumentException naming what is missing, unknown or of another shape
+   */
+  public void loadCheckpoint(Map<String, Tensor> checkpoint) {
+    SequencedMap<String, Tensor> byPath = new LinkedHashMap<>();
+    checkpoint.forEach((key, t) -> {
+      if (!isIgnored(key)) byPath.put(path(key), t);
+    });
+    decoder.load(byPath);
+  }
+
+  private static String path(String key) {
+    return key.startsWith(MODEL) ? key.substring(MODEL.length()) : key;
+  }
+
+  private boolean isIgnored(String key) {
+    boolean tied = config.decoder().tiedHead() && key.equals(HEAD + "weight");
+    return tied || key.endsWith(FREQUENCIES);
+  }
+
+  /**
+   * Reads a model directory, ready to answer: {@code config.json} and the weights as {@link
+   * Weights#open} finds them, which keep the type they are stored in and stay in their files,
+   * mapped, until they are trained. Products widen BF16 and F16 as they read them.
+   *
+   * @throws FileException naming the file and the field or key that is missing, unknown, of the
+   *     wrong type or shape, or not supported
+   */
+  public static CausalLm load(Path directory) {
+    CausalLmConfig config = CausalLmConfig.read(directory.resolve(ModelFiles.CONFIG));
+    Weights file = Weights.open(directory);
+    CausalLm model = new CausalLm(config, Rng.placeholders(0));
+    model.load(file);
+    model.train(false);
+    return model;
+  }
+
+  private void load(Weights file) {
+    TreeSet<String> missing = new TreeSet<>(decoder.parameters().keySet());
+    SequencedMap<String, Tensor> found = new LinkedHashMap<>();
+    for (String key : file.keys()) {
+      missing.remove(path(key));
+      if (!isIgnored(key)) found.put(key, file.get(key));
+    }
+    if (!missing.isEmpty()) {
+      throw new FileException(
+          file.path(),
+          "%d tensors that config.json describes are missing, such as \"%s\""
+              .formatted(missing.size(), key(missing.first())));
+    }
+    try {
+      loadCheckpoint(found);
+    } catch (IllegalArgumentException e) {
+      throw new FileException(file.path(), e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Writes {@code config.json} and {@code model.safetensors} (several with an index above 5 GB), as
+   * Hugging Face's tools read them.
+   *
+   * @throws FileException when a file cannot be written; an earlier model is then intact
+   */
+  public void save(Path directory) {
+    save(directory, ModelFiles.SHARD_BYTES);
+  }
+
+  void save(Path directory, long shardBytes) {
+    try (Scope _ = Scope.open()) {
+      SequencedMap<String, Tensor> weights = checkpoint();
+      DType dtype = weights.firstEntry().getValue().dtype();
+      Map<Path, String> small = new LinkedHashMap<>();
+      small.put(directory.resolve(ModelFiles.CONFIG), config.json(dtype));
+      ModelFiles.write(directory, small, weights, Map.of("format", "pt"), shardBytes);
+    }
+  }
+}

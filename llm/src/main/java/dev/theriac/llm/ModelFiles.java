@@ -1,0 +1,88 @@
+package dev.theriac.llm;
+
+import dev.theriac.io.AtomicFile;
+import dev.theriac.io.SafeTensors;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Tensor;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/** What the model directories of all families share. */
+public final class ModelFiles {
+  /** The size above which weights are cut into shards, as published models are. */
+  public static final long SHARD_BYTES = 5_000_000_000L;
+
+  /** The model's shape. */
+  public static final String CONFIG = "config.json";
+
+  /** How it is meant to generate. */
+  public static final String GENERATION = "generation_config.json";
+
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+
+  private ModelFiles() {}
+
+  /** PyTorch's name of a type. */
+  public static String torchName(DType dtype) {
+    return switch (dtype) {
+      case BF16 -> "bfloat16";
+      case F16 -> "float16";
+      default -> "float32";
+    };
+  }
+
+  /** JSON as people read it, with a line feed at the end. */
+  public static String pretty(JsonNode root) {
+    return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
+  }
+
+  /** The field {@code eos_token_id}: null, a number, or a list of several. */
+  static void endIds(ObjectNode root, Collection<Integer> ids) {
+    if (ids.size() > 1) {
+      ids.stream().sorted().forEach(root.withArray("eos_token_id")::add);
+    } else {
+      root.put("eos_token_id", ids.isEmpty() ? null : ids.iterator().next());
+    }
+  }
+
+  /**
+   * Writes a model, replacing one that is there: the small files' bytes beside the old ones, then
+   * the weights, and only then do the small ones take their names. A full disk leaves the earlier
+   * model as it was in all but the last steps.
+   *
+   * @param small content of each small file
+   * @param weights by the names of the checkpoint
+   * @param metadata of the safetensors files
+   * @throws dev.theriac.io.FileException when a file cannot be written
+   */
+  public static void write(
+      Path directory,
+      Map<Path, String> small,
+      SequencedMap<String, Tensor> weights,
+      Map<String, String> metadata,
+      long shardBytes) {
+    writeAround(
+        List.copyOf(small.entrySet()),
+        () -> SafeTensors.writeModel(directory, weights, metadata, shardBytes));
+  }
+
+  private static void writeAround(List<Map.Entry<Path, String>> files, Runnable last) {
+    if (files.isEmpty()) {
+      last.run();
+      return;
+    }
+    AtomicFile.write(
+        files.getFirst().getKey(),
+        out -> {
+          out.write(files.getFirst().getValue().getBytes(StandardCharsets.UTF_8));
+          writeAround(files.subList(1, files.size()), last);
+        });
+  }
+}
