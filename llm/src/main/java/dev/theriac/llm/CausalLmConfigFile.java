@@ -203,6 +203,8 @@ final class CausalLmConfigFile {
     root.put("initializer_range", d.initStd()).put("tie_word_embeddings", d.tiedHead());
     root.put("attention_dropout", 0.0);
     double share = (double) d.rotaryDims() / d.headDim();
+    // Readers cut off what is behind the point.
+    if ((int) (share * d.headDim()) < d.rotaryDims()) share = Math.nextUp(share);
     new RopeFields(d.ropeTheta(), share, o.ropeScaling()).write(root);
     if (d.headDim() * d.heads() != d.dim()) root.put("head_dim", d.headDim());
     boolean llama = config.kind().family == Family.LLAMA;

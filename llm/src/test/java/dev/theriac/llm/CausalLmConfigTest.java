@@ -122,7 +122,7 @@ class CausalLmConfigTest {
         "llama | 'rope_scaling': {'type': 'linear'} | \"rope_scaling.factor\" is missing",
         "llama | 'rope_scaling': {'type': 'linear', 'factor': 0.5} | factor of 1 or more",
         "llama | 'partial_rotary_factor': 0.5 | \"partial_rotary_factor\" is 0.5; 1",
-        "phi | 'partial_rotary_factor': 0.17 | so that 13 turn",
+        "phi | 'partial_rotary_factor': 0.18 | so that 11 turn",
         "phi | 'num_attention_heads': 7 | a divisor of hidden_size, which is 2048,",
         "llama | 'num_key_value_heads': 5 | 32 heads and 5 key-value heads",
         "stablelm | 'head_dim': 16 | 32 heads of 16 in a model of width 2560",
