@@ -34,6 +34,7 @@ public final class HuggingFaceTokenizerFile implements Tokenizer, AutoCloseable 
   private final Vocabulary vocabulary;
   private final TokenizerConfig config;
   private final SequencedMap<String, byte[]> files;
+  private final String folder;
   private final OptionalInt bosId;
   private final int eosId;
   private final int padId;
@@ -49,6 +50,7 @@ public final class HuggingFaceTokenizerFile implements Tokenizer, AutoCloseable 
     this.bosId = config.bos().map(vocabulary::id).orElse(OptionalInt.empty());
     this.eosId = end(config.eos().orElse(DEFAULT_END), name);
     this.padId = pad(config.pad(), name).orElse(eosId);
+    this.folder = name.substring(0, name.lastIndexOf(java.io.File.separatorChar) + 1);
     this.files = new LinkedHashMap<>();
     files.put(TOKENIZER, json.bytes(original));
     files.putAll(beside);
@@ -163,6 +165,17 @@ public final class HuggingFaceTokenizerFile implements Tokenizer, AutoCloseable 
   /** What the files beside {@code tokenizer.json} say. */
   public TokenizerConfig config() {
     return config;
+  }
+
+  /** Where a chat template of {@link #config} was read, for error messages. */
+  public String chatTemplateFile(String template) {
+    String beside =
+        template.equals("default")
+            ? TokenizerConfigReader.TEMPLATE
+            : TokenizerConfigReader.TEMPLATES + "/" + template + ".jinja";
+    return files.containsKey(beside)
+        ? folder + beside
+        : folder + TokenizerConfigReader.CONFIG + ": chat_template";
   }
 
   /**
