@@ -54,7 +54,7 @@ public final class HuggingFaceTokenizerFile implements Tokenizer, AutoCloseable 
     this.files = new LinkedHashMap<>();
     files.put(TOKENIZER, json.bytes(original));
     files.putAll(beside);
-    this.library = load(files.get(TOKENIZER), name);
+    this.library = load(json.checked(files.get(TOKENIZER)), name);
   }
 
   /**

@@ -44,6 +44,15 @@ final class TokenizerJson {
     return changed || original == null ? JsonFiles.JSON.writeValueAsBytes(root) : original;
   }
 
+  /** What the library reads: the same without truncation and padding, which are not used. */
+  byte[] checked(byte[] bytes) {
+    TokenizerGuard.check(root, name);
+    if (!root.path("truncation").isContainer() && !root.path("padding").isContainer()) return bytes;
+    ObjectNode plain = root.objectNode();
+    plain.setAll(root);
+    return JsonFiles.JSON.writeValueAsBytes(plain.putNull("truncation").putNull("padding"));
+  }
+
   Vocabulary vocabulary() {
     return vocabulary;
   }
