@@ -177,6 +177,11 @@ public final class ConfigFields {
     return out;
   }
 
+  /** The text, or the texts, in a field; none when it is missing or null. */
+  public List<String> anyTexts(String name) {
+    return has(name) && node.get(name) instanceof String text ? List.of(text) : texts(name);
+  }
+
   private List<?> array(String name, String wanted) {
     Object value = value(name, wanted);
     if (value instanceof List<?> list) return list;

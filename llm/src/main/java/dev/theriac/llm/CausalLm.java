@@ -2,6 +2,7 @@ package dev.theriac.llm;
 
 import dev.theriac.io.FileException;
 import dev.theriac.io.Weights;
+import dev.theriac.llm.tokenizer.HuggingFaceTokenizerFile;
 import dev.theriac.nn.Module;
 import dev.theriac.nn.TokenMask;
 import dev.theriac.op.Loss;
@@ -9,12 +10,18 @@ import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
 
 /**
  * A causal language model of a published family: Phi, StableLM, Llama, Mistral or Qwen2. Parameter
@@ -24,11 +31,25 @@ import java.util.TreeSet;
  * <pre>{@code
  * CausalLm model = CausalLm.load(directory);
  * Tensor logits = model.forward(ids).logits();
+ * String answer = model.generate("The liver", model.generation(), System.out::print);
  * }</pre>
  *
  * <p>Forward passes may run on several threads; loading and training belong to one.
  */
 public final class CausalLm extends Module {
+  /** What a tokenizer may consist of. */
+  private static final List<String> TOKENIZER =
+      List.of(
+          "tokenizer.json",
+          "tokenizer_config.json",
+          "special_tokens_map.json",
+          "added_tokens.json",
+          "vocab.json",
+          "merges.txt",
+          "tokenizer.model",
+          "chat_template.jinja",
+          "chat_template.json");
+
   private static final String MODEL = "model.";
   private static final String HEAD = "lm_head.";
   // Tables of older files, computed here.
@@ -36,10 +57,14 @@ public final class CausalLm extends Module {
 
   private final CausalLmConfig config;
   private final Decoder decoder;
+  private GenerationConfig generation;
+  private HuggingFaceTokenizerFile tokenizer;
+  private Path source;
 
   /** A model with fresh weights, to be trained. */
   public CausalLm(CausalLmConfig config, Rng rng) {
     this.config = config;
+    generation = GenerationConfig.greedy(20).withEndIds(Set.copyOf(config.endIds()));
     decoder = part("decoder", new Decoder(config.decoder(), rng));
   }
 
@@ -143,8 +168,90 @@ public final class CausalLm extends Module {
    * @param prompts ids of each, one or more
    * @return the new ids of each prompt, without the end token
    */
-  public List<int[]> generate(List<int[]> prompts, GenerationConfig generation) {
-    return new Generator(decoder, generation).generate(prompts);
+  public List<int[]> generate(List<int[]> prompts, GenerationConfig settings) {
+    return generator(settings).generate(prompts);
+  }
+
+  /**
+   * Continues prompts of a batch, filled up on the left, on the right or anywhere.
+   *
+   * @param ids I64 [B, T]
+   * @param mask which of them are tokens; null when all are
+   */
+  public List<int[]> generate(Tensor ids, TokenMask mask, GenerationConfig settings) {
+    TokenMask real = mask == null ? TokenMask.all(ids.size(0), ids.size(1)) : mask;
+    if (ids.rank() != 2 || real.batch() != ids.size(0) || real.length() != ids.size(1)) {
+      throw new IllegalArgumentException(
+          "causal lm: %s for ids of shape %s".formatted(real, ids.layout()));
+    }
+    long[] all = ids.toLongs();
+    List<int[]> prompts = new ArrayList<>();
+    for (int b = 0; b < real.batch(); b++) {
+      int from = b * real.length();
+      prompts.add(
+          IntStream.range(from, from + real.length())
+              .filter(real::isValid)
+              .map(i -> Math.toIntExact(all[i]))
+              .toArray());
+    }
+    return generate(prompts, settings);
+  }
+
+  /**
+   * Continues a text, given out piece by piece while it is written.
+   *
+   * @param onText receives each piece as soon as it is final
+   * @return the whole continuation, without special tokens
+   */
+  public String generate(String prompt, GenerationConfig settings, Consumer<String> onText) {
+    StringBuilder out = new StringBuilder();
+    Generator.TextListener listener =
+        (row, piece) -> {
+          out.append(piece);
+          onText.accept(piece);
+        };
+    generator(settings)
+        .onText(tokenizer(), listener)
+        .generate(List.of(tokenizer().encode(prompt, true)));
+    return out.toString();
+  }
+
+  /** A generator of this model, to be given listeners or to be cancelled. */
+  public Generator generator(GenerationConfig settings) {
+    Generator generator = new Generator(decoder, settings);
+    return settings.stopStrings().isEmpty() ? generator : generator.tokenizer(tokenizer());
+  }
+
+  /**
+   * How the model's files say it should generate; for one that was not read, greedily 20 tokens.
+   */
+  public GenerationConfig generation() {
+    return generation;
+  }
+
+  /** Sets what {@link #save} writes to {@code generation_config.json}. */
+  public void setGeneration(GenerationConfig settings) {
+    generation = settings;
+  }
+
+  /**
+   * The tokenizer of the model's directory, opened when it is first asked for.
+   *
+   * @throws dev.theriac.llm.tokenizer.TokenizerException when its files are missing or at fault
+   * @throws IllegalStateException for a model that was not read and was given none
+   */
+  public synchronized HuggingFaceTokenizerFile tokenizer() {
+    if (tokenizer != null) return tokenizer;
+    if (source == null) {
+      throw new IllegalStateException("causal lm: no tokenizer; give the model one");
+    }
+    tokenizer = HuggingFaceTokenizerFile.open(source);
+    return tokenizer;
+  }
+
+  /** Sets the tokenizer, whose files {@link #save} writes. */
+  public synchronized void setTokenizer(HuggingFaceTokenizerFile newTokenizer) {
+    tokenizer = newTokenizer;
   }
 
   /** The parameters by the names of checkpoints; nothing is copied. */
@@ -182,9 +289,10 @@ public final class CausalLm extends Module {
   }
 
   /**
-   * Reads a model directory, ready to answer: {@code config.json} and the weights as {@link
-   * Weights#open} finds them, which keep the type they are stored in and stay in their files,
-   * mapped, until they are trained. Products widen BF16 and F16 as they read them.
+   * Reads a model directory, ready to answer: {@code config.json}, {@code generation_config.json}
+   * if there is one, and the weights as {@link Weights#open} finds them, which keep the type they
+   * are stored in and stay in their files, mapped, until they are trained. Products widen BF16 and
+   * F16 as they read them. The tokenizer is opened when it is asked for.
    *
    * @throws FileException naming the file and the field or key that is missing, unknown, of the
    *     wrong type or shape, or not supported
@@ -195,6 +303,13 @@ public final class CausalLm extends Module {
     CausalLm model = new CausalLm(config, Rng.placeholders(0));
     model.load(file);
     model.train(false);
+    model.source = directory;
+    Path settings = directory.resolve(ModelFiles.GENERATION);
+    if (Files.exists(settings)) {
+      GenerationConfig read = GenerationConfig.read(settings);
+      model.generation =
+          read.endIds().isEmpty() ? read.withEndIds(model.generation.endIds()) : read;
+    }
     return model;
   }
 
@@ -219,8 +334,8 @@ public final class CausalLm extends Module {
   }
 
   /**
-   * Writes {@code config.json} and {@code model.safetensors} (several with an index above 5 GB), as
-   * Hugging Face's tools read them.
+   * Writes {@code config.json}, {@code generation_config.json}, {@code model.safetensors} (several
+   * with an index above 5 GB) and the tokenizer's files, as Hugging Face's tools read them.
    *
    * @throws FileException when a file cannot be written; an earlier model is then intact
    */
@@ -232,9 +347,26 @@ public final class CausalLm extends Module {
     try (Scope _ = Scope.open()) {
       SequencedMap<String, Tensor> weights = checkpoint();
       DType dtype = weights.firstEntry().getValue().dtype();
-      Map<Path, String> small = new LinkedHashMap<>();
-      small.put(directory.resolve(ModelFiles.CONFIG), config.json(dtype));
+      SequencedMap<String, byte[]> small = new LinkedHashMap<>();
+      small.put(ModelFiles.CONFIG, ModelFiles.utf8(config.json(dtype)));
+      small.put(ModelFiles.GENERATION, ModelFiles.utf8(generation.json()));
+      small.putAll(tokenizer == null ? tokenizerFiles() : tokenizer.files());
       ModelFiles.write(directory, small, weights, Map.of("format", "pt"), shardBytes);
     }
+  }
+
+  /** Files of a tokenizer that nobody asked for, unread. */
+  private SequencedMap<String, byte[]> tokenizerFiles() {
+    SequencedMap<String, byte[]> out = new LinkedHashMap<>();
+    if (source == null) return out;
+    for (String name : TOKENIZER) {
+      Path file = source.resolve(name);
+      try {
+        if (Files.exists(file)) out.put(name, Files.readAllBytes(file));
+      } catch (IOException e) {
+        throw new FileException(file, "cannot be read: " + e.getMessage(), e);
+      }
+    }
+    return out;
   }
 }

@@ -1,5 +1,6 @@
 package dev.theriac.llm;
 
+import dev.theriac.llm.tokenizer.Tokenizer;
 import dev.theriac.nn.KvCache;
 import dev.theriac.op.Autograd;
 import dev.theriac.op.Index;
@@ -31,6 +32,12 @@ public final class Generator {
    */
   public record Pass(int rows, int width, long[] positions) {}
 
+  /** Receives text as soon as it is final. */
+  @FunctionalInterface
+  public interface TextListener {
+    void text(int row, String piece);
+  }
+
   /** Sees, and may steer, each pass. */
   public interface PassListener {
     /**
@@ -54,6 +61,8 @@ public final class Generator {
   private TokenListener listener = SILENT;
   private PassListener passes = UNOBSERVED;
   private BooleanSupplier cancelled = () -> false;
+  private Tokenizer tokenizer;
+  private TextListener texts = (row, piece) -> {};
 
   public Generator(Decoder decoder, GenerationConfig config) {
     this.decoder = decoder;
@@ -64,6 +73,21 @@ public final class Generator {
   public Generator onToken(TokenListener newListener) {
     listener = newListener;
     return this;
+  }
+
+  /** Of which texts are made; needed for stop strings. */
+  public Generator tokenizer(Tokenizer newTokenizer) {
+    tokenizer = newTokenizer;
+    return this;
+  }
+
+  /**
+   * Streams text to {@code newTexts}, in pieces whose characters are whole; what a stop string's
+   * last token says is among them.
+   */
+  public Generator onText(Tokenizer newTokenizer, TextListener newTexts) {
+    texts = newTexts;
+    return tokenizer(newTokenizer);
   }
 
   /** Shows each pass to {@code newPasses}. */
@@ -79,10 +103,12 @@ public final class Generator {
   }
 
   /**
-   * Continues prompts of tokens until an end token or the limit.
+   * Continues prompts of tokens until an end token, a stop string or the limit.
    *
    * @param prompts ids of each, one or more; lengths may differ
    * @return new token ids of each prompt, without the end token
+   * @throws IllegalArgumentException naming what does not fit: an empty prompt, an id that the
+   *     vocabulary has not, texts longer than the model's, stop strings without a tokenizer
    */
   public List<int[]> generate(List<int[]> prompts) {
     int width = prompts.stream().mapToInt(p -> p.length).max().orElse(0);
@@ -91,25 +117,41 @@ public final class Generator {
     for (int b = 0; b < lengths.length; b++) {
       int[] prompt = prompts.get(b);
       lengths[b] = prompt.length;
-      for (int t = 0; t < prompt.length; t++) ids[b * width + t] = prompt[t];
+      if (prompt.length == 0) {
+        throw new IllegalArgumentException("generate: prompt %d is empty".formatted(b));
+      }
+      for (int t = 0; t < prompt.length; t++) {
+        if (prompt[t] < 0 || prompt[t] >= decoder.config().vocabulary()) {
+          throw new IllegalArgumentException(
+              "generate: id %d at place %d of prompt %d; the vocabulary has %d"
+                  .formatted(prompt[t], t, b, decoder.config().vocabulary()));
+        }
+        ids[b * width + t] = prompt[t];
+      }
     }
+    if (prompts.isEmpty()) return List.of();
     return Autograd.noGrad(() -> {
       try (Scope _ = Scope.open()) {
-        return generate(decoder.embed(Tensor.of(ids, lengths.length, width)), lengths);
+        Tensor x = decoder.embed(Tensor.of(ids, lengths.length, width));
+        return generate(x, lengths, prompts);
       }
     });
   }
 
   /**
-   * Continues each prompt until an end token or the limit.
+   * Continues each prompt until an end token, a stop string or the limit. The repetition penalty
+   * counts new tokens alone.
    *
    * @param prompts embedded, [B, T, dim]
    * @param lengths positions of each prompt that are not padding, 1 to T
    * @return new token ids of each row, without the end token
    */
   public List<int[]> generate(Tensor prompts, long[] lengths) {
-    int rows = Math.toIntExact(prompts.size(0));
-    if (lengths.length != rows) {
+    return generate(prompts, lengths, null);
+  }
+
+  private List<int[]> generate(Tensor prompts, long[] lengths, List<int[]> ids) {
+    if (lengths.length != prompts.size(0)) {
       throw new IllegalArgumentException(
           "generate: %d lengths for a batch of shape %s"
               .formatted(lengths.length, prompts.layout()));
@@ -121,59 +163,101 @@ public final class Generator {
                 .formatted(l, prompts.layout()));
       }
     }
-    long capacity = prompts.size(1) + config.maxNewTokens();
+    long capacity = prompts.size(1);
+    for (long l : lengths) {
+      int limit = config.limit(Math.toIntExact(l));
+      if (limit < 1) {
+        throw new IllegalArgumentException(
+            "generate: prompt of %d positions, and at most %d with its continuation (maxLength)"
+                .formatted(l, config.maxLength()));
+      }
+      capacity = Math.max(capacity, l + limit);
+    }
     if (capacity > decoder.config().reach()) {
       throw new IllegalArgumentException(
           "generate: %d prompt positions and %d new tokens exceed the model's %d; shorten either"
-              .formatted(prompts.size(1), config.maxNewTokens(), decoder.config().reach()));
+              .formatted(prompts.size(1), capacity - prompts.size(1), decoder.config().reach()));
     }
+    if (!config.stopStrings().isEmpty() && tokenizer == null) {
+      throw new IllegalArgumentException(
+          "generate: stop strings %s, and no tokenizer to read texts with"
+              .formatted(config.stopStrings()));
+    }
+    long room = capacity;
     return Autograd.noGrad(() -> {
-      try (KvCache cache = decoder.cache(rows, capacity)) {
-        return run(cache, prompts, lengths);
+      try (KvCache cache = decoder.cache(lengths.length, room)) {
+        return run(cache, prompts, lengths, ids);
       }
     });
   }
 
-  private List<int[]> run(KvCache cache, Tensor prompts, long[] lengths) {
-    int rows = lengths.length;
-    List<List<Integer>> out = new ArrayList<>();
-    TokenChooser[] choosers = new TokenChooser[rows];
-    for (int row = 0; row < rows; row++) {
-      out.add(new ArrayList<>());
-      choosers[row] = new TokenChooser(config, row, decoder.config().vocabulary());
+  /** A row of the batch while it grows. */
+  private final class Row {
+    final int index;
+    final int limit;
+    final TokenChooser chooser;
+    final RowText text;
+    final List<Integer> out = new ArrayList<>();
+    boolean done;
+
+    Row(int index, int length, int[] prompt) {
+      this.index = index;
+      limit = config.limit(length);
+      chooser = new TokenChooser(config, index, decoder.config().vocabulary(), length, prompt);
+      text = tokenizer == null ? null : new RowText(tokenizer, config.stopStrings(), prompt);
     }
-    boolean[] done = new boolean[rows];
+
+    /** The next token; 0 when it ends the row. */
+    long next(float[] logits) {
+      int token = chooser.next(logits, out.size());
+      if (config.endIds().contains(token)) {
+        end();
+        return 0;
+      }
+      out.add(token);
+      listener.token(index, token);
+      String piece = text == null ? "" : text.add(token);
+      if (!piece.isEmpty()) texts.text(index, piece);
+      if (out.size() >= limit || text != null && text.stopped()) end();
+      return token;
+    }
+
+    /** Gives out the text that was held back. */
+    void end() {
+      if (done) return;
+      done = true;
+      String rest = text == null ? "" : text.finish();
+      if (!rest.isEmpty()) texts.text(index, rest);
+    }
+  }
+
+  private List<int[]> run(KvCache cache, Tensor prompts, long[] lengths, List<int[]> ids) {
+    List<Row> rows = new ArrayList<>();
+    for (int row = 0; row < lengths.length; row++) {
+      int[] prompt = ids == null ? new int[0] : ids.get(row);
+      rows.add(new Row(row, Math.toIntExact(lengths[row]), prompt));
+    }
     float[] logits = prefill(cache, prompts, lengths);
-    for (int step = 0; ; step++) {
-      long[] next = choose(choosers, logits, done, out, step);
-      if (step + 1 >= config.maxNewTokens() || all(done) || cancelled.getAsBoolean()) break;
+    while (true) {
+      long[] next = choose(rows, logits);
+      if (rows.stream().allMatch(r -> r.done) || cancelled.getAsBoolean()) break;
+      boolean[] done = new boolean[lengths.length];
+      for (Row r : rows) done[r.index] = r.done;
       logits = decode(cache, next, done);
     }
-    return out.stream().map(l -> l.stream().mapToInt(Integer::intValue).toArray()).toList();
+    rows.forEach(Row::end);
+    return rows.stream().map(r -> r.out.stream().mapToInt(Integer::intValue).toArray()).toList();
   }
 
-  private long[] choose(
-      TokenChooser[] choosers, float[] logits, boolean[] done, List<List<Integer>> out, int step) {
+  private long[] choose(List<Row> rows, float[] logits) {
     int vocabulary = decoder.config().vocabulary();
-    long[] next = new long[done.length];
-    for (int row = 0; row < done.length; row++) {
-      if (done[row]) continue;
-      float[] mine = Arrays.copyOfRange(logits, row * vocabulary, (row + 1) * vocabulary);
-      int token = choosers[row].next(mine, step);
-      if (config.endIds().contains(token)) {
-        done[row] = true;
-      } else {
-        out.get(row).add(token);
-        listener.token(row, token);
-        next[row] = token;
-      }
+    long[] next = new long[rows.size()];
+    for (Row r : rows) {
+      if (r.done) continue;
+      int from = r.index * vocabulary;
+      next[r.index] = r.next(Arrays.copyOfRange(logits, from, from + vocabulary));
     }
     return next;
-  }
-
-  private static boolean all(boolean[] done) {
-    for (boolean d : done) if (!d) return false;
-    return true;
   }
 
   private float[] prefill(KvCache cache, Tensor prompts, long[] lengths) {
@@ -214,7 +298,8 @@ public final class Generator {
       long[] real = positions.clone();
       for (int b = 0; b < tokens.length; b++) {
         seen[b]++;
-        ones[b] = 1;
+        // A row that has ended writes to one place again and again.
+        ones[b] = done[b] ? 0 : 1;
         if (done[b]) real[b] = -1;
       }
       Tensor x = decoder.embed(Tensor.of(tokens, rows, 1));

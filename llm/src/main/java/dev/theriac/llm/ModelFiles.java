@@ -43,6 +43,11 @@ public final class ModelFiles {
     return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
   }
 
+  /** Text as bytes of a file. */
+  public static byte[] utf8(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+
   /** The field {@code eos_token_id}: null, a number, or a list of several. */
   static void endIds(ObjectNode root, Collection<Integer> ids) {
     if (ids.size() > 1) {
@@ -57,32 +62,34 @@ public final class ModelFiles {
    * the weights, and only then do the small ones take their names. A full disk leaves the earlier
    * model as it was in all but the last steps.
    *
-   * @param small content of each small file
+   * @param small content of each small file by its name in the directory
    * @param weights by the names of the checkpoint
    * @param metadata of the safetensors files
    * @throws dev.theriac.io.FileException when a file cannot be written
    */
   public static void write(
       Path directory,
-      Map<Path, String> small,
+      SequencedMap<String, byte[]> small,
       SequencedMap<String, Tensor> weights,
       Map<String, String> metadata,
       long shardBytes) {
     writeAround(
+        directory,
         List.copyOf(small.entrySet()),
         () -> SafeTensors.writeModel(directory, weights, metadata, shardBytes));
   }
 
-  private static void writeAround(List<Map.Entry<Path, String>> files, Runnable last) {
+  private static void writeAround(
+      Path directory, List<Map.Entry<String, byte[]>> files, Runnable last) {
     if (files.isEmpty()) {
       last.run();
       return;
     }
     AtomicFile.write(
-        files.getFirst().getKey(),
+        directory.resolve(files.getFirst().getKey()),
         out -> {
-          out.write(files.getFirst().getValue().getBytes(StandardCharsets.UTF_8));
-          writeAround(files.subList(1, files.size()), last);
+          out.write(files.getFirst().getValue());
+          writeAround(directory, files.subList(1, files.size()), last);
         });
   }
 }

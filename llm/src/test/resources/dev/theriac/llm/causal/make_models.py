@@ -61,6 +61,7 @@ def generate(model, ids, mask, **more):
         attention_mask=mask,
         generation_config=GenerationConfig(**settings | more),
         output_logits=True,
+        output_scores=True,
         return_dict_in_generate=True,
     )
 
@@ -83,7 +84,10 @@ def write(name, first, config):
             break
     else:
         raise SystemExit(f"{name}: every seed has a narrow margin")
-    penalised = generate(model, ids, mask, repetition_penalty=1.3, max_new_tokens=24)
+    # Alone: transformers penalises what stands in filling.
+    alone = [ids[:1], ids[1:, max(LENGTHS) - LENGTHS[1] :]]
+    settings = dict(repetition_penalty=1.3, max_new_tokens=24)
+    penalised = [generate(model, row, torch.ones_like(row), **settings) for row in alone]
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     moved = positions + 3
     result = model(input_ids=ids, attention_mask=mask, labels=labels, output_hidden_states=True)
@@ -103,7 +107,7 @@ def write(name, first, config):
         "logits.moved": shifted.logits.float(),
         "loss": result.loss.float().reshape(1),
         "generated": new.sequences[:, max(LENGTHS) :],
-        "penalised": penalised.sequences[:, max(LENGTHS) :],
+        "penalised": torch.stack([p.sequences[0, -24:] for p in penalised]),
     }
     out |= {f"states.{i}": h.float() for i, h in enumerate(result.hidden_states)}
     out |= {f"gradients.{k}": p.grad.float() for k, p in model.named_parameters()}
@@ -114,7 +118,8 @@ def write(name, first, config):
     text["dtype"] = "bfloat16"
     pathlib.Path(f"{name}.json").write_text(json.dumps(text, indent=2) + "\n")
     size = pathlib.Path(f"{name}.safetensors").stat().st_size
-    print(name, "seed", seed, "margin", margin(new.logits), "loss", result.loss.item(), size, "bytes")
+    narrow = min(margin(new.logits), *(margin(p.scores) for p in penalised))
+    print(name, "seed", seed, "margin", narrow, "loss", result.loss.item(), size, "bytes")
 
 
 def common(**more):

@@ -1,9 +1,7 @@
 package dev.theriac.moe.lm;
 
 import dev.theriac.backend.UnaryKind;
-import dev.theriac.io.AtomicFile;
 import dev.theriac.io.FileException;
-import dev.theriac.io.SafeTensors;
 import dev.theriac.io.Weights;
 import dev.theriac.llm.Decoder;
 import dev.theriac.llm.DecoderConfig;
@@ -12,6 +10,8 @@ import dev.theriac.llm.DenseFeedForward;
 import dev.theriac.llm.FeedForward;
 import dev.theriac.llm.GenerationConfig;
 import dev.theriac.llm.Generator;
+import dev.theriac.llm.ModelFiles;
+import dev.theriac.llm.NextTokenLoss;
 import dev.theriac.moe.Experts;
 import dev.theriac.moe.MoeLayer;
 import dev.theriac.moe.Router;
@@ -21,16 +21,13 @@ import dev.theriac.moe.Routing;
 import dev.theriac.moe.SharedExpert;
 import dev.theriac.nn.Linear;
 import dev.theriac.nn.Module;
-import dev.theriac.op.Autograd;
 import dev.theriac.op.Index;
 import dev.theriac.op.Loss;
-import dev.theriac.op.ShapeFunctions;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Memory;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -50,8 +47,6 @@ import java.util.TreeSet;
  * }</pre>
  */
 public final class MoeLanguageModel extends Module {
-  private static final long SHARD_BYTES = 5_000_000_000L;
-
   private final MoeModelConfig config;
   private final Decoder decoder;
 
@@ -151,13 +146,7 @@ public final class MoeLanguageModel extends Module {
     }
     Tensor auxiliary = auxiliary(routing);
     if (labels == null) return new Forward(logits, null, null, auxiliary, routing);
-    // Labels move instead of logits: no second [B, T, V]. The last position has nothing to predict.
-    Tensor none = Tensor.full(Loss.IGNORE_INDEX, DType.I64, batch, 1);
-    Tensor wanted = ShapeFunctions.concat(1, List.of(labels.slice(1, 1, length), none));
-    Tensor crossEntropy =
-        Loss.crossEntropy(
-            logits.reshape(batch * length, config.decoder().vocabulary()),
-            wanted.reshape(batch * length));
+    Tensor crossEntropy = NextTokenLoss.of(logits, labels);
     Tensor loss = crossEntropy.add(auxiliary.mul(config.auxiliaryCoefficient()));
     return new Forward(logits, loss, crossEntropy, auxiliary, routing);
   }
@@ -200,20 +189,7 @@ public final class MoeLanguageModel extends Module {
    * @return the new ids of each prompt, without the end token
    */
   public List<int[]> generate(List<int[]> prompts, GenerationConfig generation) {
-    int width = prompts.stream().mapToInt(p -> p.length).max().orElse(0);
-    long[] ids = new long[prompts.size() * width];
-    long[] lengths = new long[prompts.size()];
-    for (int b = 0; b < lengths.length; b++) {
-      int[] prompt = prompts.get(b);
-      lengths[b] = prompt.length;
-      for (int t = 0; t < prompt.length; t++) ids[b * width + t] = prompt[t];
-    }
-    return Autograd.noGrad(() -> {
-      try (Scope _ = Scope.open()) {
-        Tensor x = decoder.embed(Tensor.of(ids, lengths.length, width));
-        return new Generator(decoder, generation).generate(x, lengths);
-      }
-    });
+    return new Generator(decoder, generation).generate(prompts);
   }
 
   /** The parameters by the names of checkpoints, experts one by one; views, nothing is copied. */
@@ -244,18 +220,10 @@ public final class MoeLanguageModel extends Module {
    */
   public void save(Path directory) {
     SequencedMap<String, Tensor> weights = checkpoint();
-    String dtype =
-        switch (weights.firstEntry().getValue().dtype()) {
-          case BF16 -> "bfloat16";
-          case F16 -> "float16";
-          default -> "float32";
-        };
-    AtomicFile.write(
-        directory.resolve("config.json"),
-        out -> {
-          out.write(config.json(dtype).getBytes(StandardCharsets.UTF_8));
-          SafeTensors.writeModel(directory, weights, Map.of("format", "pt"), SHARD_BYTES);
-        });
+    String dtype = ModelFiles.torchName(weights.firstEntry().getValue().dtype());
+    SequencedMap<String, byte[]> small = new LinkedHashMap<>();
+    small.put(ModelFiles.CONFIG, ModelFiles.utf8(config.json(dtype)));
+    ModelFiles.write(directory, small, weights, Map.of("format", "pt"), ModelFiles.SHARD_BYTES);
   }
 
   /**

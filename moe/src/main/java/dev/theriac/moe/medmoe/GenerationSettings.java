@@ -2,6 +2,7 @@ package dev.theriac.moe.medmoe;
 
 import dev.theriac.llm.GenerationConfig;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
@@ -19,6 +20,9 @@ final class GenerationSettings {
     out.put("top_p", Double.toString(config.topP()));
     out.put("repetition_penalty", Double.toString(config.repetitionPenalty()));
     out.put("seed", Long.toString(config.seed()));
+    optional(out, "min_new_tokens", config.minNewTokens());
+    optional(out, "max_length", config.maxLength());
+    optional(out, "min_length", config.minLength());
     return out;
   }
 
@@ -33,7 +37,19 @@ final class GenerationSettings {
         value(settings, "top_p", Double::valueOf),
         value(settings, "repetition_penalty", Double::valueOf),
         value(settings, "seed", Long::valueOf),
-        Set.of(endId));
+        Set.of(endId),
+        optional(settings, "min_new_tokens"),
+        List.of(),
+        optional(settings, "max_length"),
+        optional(settings, "min_length"));
+  }
+
+  private static void optional(Map<String, String> out, String name, int value) {
+    if (value != 0) out.put(name, Integer.toString(value));
+  }
+
+  private static int optional(Map<String, String> settings, String name) {
+    return settings.containsKey(name) ? value(settings, name, Integer::valueOf) : 0;
   }
 
   private static <T> T value(Map<String, String> settings, String name, Function<String, T> parse) {

@@ -266,6 +266,7 @@ public final class MedMoe extends Module {
             prompts.stream().map(p -> new Example(p, ignored(p.length))).toList();
         ModelInput in = input(examples, pixels);
         return new Generator(language, config)
+            .tokenizer(config.stopStrings().isEmpty() ? null : tokenizer)
             .onToken(listener)
             .onPass(passes)
             .generate(embed(in), in.lengths().toLongs());
