@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
@@ -19,7 +18,8 @@ import tools.jackson.databind.json.JsonMapper;
 class ReferenceTokenizersTest {
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
-  @TempDir Path folder;
+  /** Where {@code check_saved.py} looks. */
+  private static final Path SAVED = Path.of("target", "saved-tokenizers");
 
   static Path directory(String kind) {
     try {
@@ -48,9 +48,9 @@ class ReferenceTokenizersTest {
   void encodesAndDecodesAsTransformersDoes(String kind) {
     try (HuggingFaceTokenizerFile tokenizer = HuggingFaceTokenizerFile.open(directory(kind))) {
       check(tokenizer, kind);
-      tokenizer.save(folder);
+      tokenizer.save(SAVED.resolve(kind));
     }
-    try (HuggingFaceTokenizerFile again = HuggingFaceTokenizerFile.open(folder)) {
+    try (HuggingFaceTokenizerFile again = HuggingFaceTokenizerFile.open(SAVED.resolve(kind))) {
       check(again, kind);
     }
   }
