@@ -286,7 +286,9 @@ public final class Workers {
 
   /** What a worker does with a region. */
   private static void help(long ticket, int tasks, int bundle, IntConsumer work) {
-    int claims = (tasks - 1) / bundle + 1;
+    // A worker that comes late may have read one region's tasks and another's bundle: the bound
+    // keeps it from taking a closed ticket for one with claims to make.
+    int claims = Math.min(MOST_CLAIMS, (tasks - 1) / bundle + 1);
     for (int claim = claim(ticket, claims, BACK); claim >= 0; ) {
       run(claim, bundle, tasks, work);
       int completed = (int) COMPLETED.getAndAdd((Closing) ENDING, 1) + 1;

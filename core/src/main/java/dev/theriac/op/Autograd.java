@@ -120,16 +120,15 @@ public final class Autograd {
 
   /**
    * One backward pass: pending gradients, how many of them use each storage, which storages the
-   * pass made (and so may free), which hold sums (and so may be added to in place), which are to
-   * outlive the pass, how many operations read each, results that hold gradients by now, the
-   * youngest result of a recomputed block, and whether there are operations of the user's.
+   * pass made (and so may free, or add to in place), which are to outlive the pass, how many
+   * operations read each, results that hold gradients by now, the youngest result of a recomputed
+   * block, and whether there are operations of the user's.
    */
   private static final class Pass implements GradientSink {
     private final Map<Tensor, Tensor> grads = new IdentityHashMap<>();
     private final Map<Storage, Integer> users = new IdentityHashMap<>();
     private final Set<Storage> made = Collections.newSetFromMap(new IdentityHashMap<>());
     private final Set<Storage> kept = Collections.newSetFromMap(new IdentityHashMap<>());
-    private final Set<Storage> sums = Collections.newSetFromMap(new IdentityHashMap<>());
     private final Map<Storage, Integer> readers = new IdentityHashMap<>();
     private final Map<Storage, Tensor> adopted = new IdentityHashMap<>();
     private final Map<Storage, Tensor> overwritten = new IdentityHashMap<>();
@@ -210,15 +209,13 @@ public final class Autograd {
       if (old == null) {
         hold(grad);
         grads.put(input, grad);
-      } else if (pending(input) != null
-          || sums.contains(old.storage()) && users.get(old.storage()) == 1) {
+      } else if (pending(input) != null) {
         Backends.of(old.device())
             .elementwise()
             .accumulate(old.strided(), grad.contiguous().strided());
       } else {
         Tensor sum = old.add(grad);
         hold(sum);
-        sums.add(sum.storage());
         grads.put(input, sum);
         drop(old);
       }

@@ -22,7 +22,8 @@ final class HugePages {
   /** Smallest block, and the size of a page. */
   static final long PAGE = 2L << 20;
 
-  private static final long SMALL_PAGE = 4096;
+  /** The largest page that a kernel has as its usual one: lengths have to be multiples of it. */
+  private static final long SMALL_PAGE = 65536;
 
   /** Offsets 0, 576, ..., 4032. */
   private static final int OFFSETS = 8;
@@ -87,6 +88,7 @@ final class HugePages {
           (long) Calls.MMAP.invokeExact(0L, length + PAGE, READ_WRITE, PRIVATE_ANONYMOUS, -1L, 0L);
       if (at == -1) return 0;
       long start = at + PAGE - 1 & -PAGE;
+      // What cannot be cut off stays: addresses without memory.
       cut(at, start - at);
       cut(start + length, at + PAGE - start);
       // Advice: a kernel without such pages refuses it, and small ones serve.
@@ -99,20 +101,20 @@ final class HugePages {
 
   /** Gives back what {@link #map} gave. */
   static void unmap(long address, long bytes) {
-    cut(address & -PAGE, length(bytes));
+    if (!cut(address & -PAGE, length(bytes))) {
+      throw new IllegalStateException("munmap of " + bytes + " bytes");
+    }
   }
 
   private static long length(long bytes) {
     return bytes + OFFSETS * OFFSET + SMALL_PAGE - 1 & -SMALL_PAGE;
   }
 
-  private static void cut(long address, long bytes) {
-    if (bytes == 0) return;
+  private static boolean cut(long address, long bytes) {
+    if (bytes == 0) return true;
     try {
       long failed = (long) Calls.MUNMAP.invokeExact(address, bytes, 0L, 0L, 0L, 0L);
-      if ((int) failed != 0) throw new IllegalStateException("munmap of " + bytes + " bytes");
-    } catch (RuntimeException | Error e) {
-      throw e;
+      return (int) failed == 0;
     } catch (Throwable e) {
       throw new AssertionError(e);
     }

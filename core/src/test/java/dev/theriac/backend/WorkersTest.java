@@ -81,6 +81,23 @@ class WorkersTest {
     }
   }
 
+  /** A worker that comes late may read the number of tasks of one and the bundle of another. */
+  @Test
+  void smallRegionsBetweenHugeOnesLoseNoTask() {
+    Workers.setThreads(4);
+    int huge = (1 << 19) + 75_713;
+    byte[] counts = new byte[huge];
+    for (int round = 1; round <= 60; round++) {
+      Workers.parallelFor(8, task -> counts[task]++);
+      Workers.parallelFor(huge, task -> counts[task]++);
+      for (int i = 0; i < huge; i++) {
+        if (counts[i] != (i < 8 ? 2 * round : round)) {
+          throw new AssertionError("task " + i + " ran " + counts[i] + " times, round " + round);
+        }
+      }
+    }
+  }
+
   @Test
   void manyShortRegionsLoseNoTask() {
     Workers.setThreads(7);

@@ -37,7 +37,7 @@ final class GemmDirect implements IntConsumer {
   private static final int SUM_RUN = 16;
 
   /** Multiply-adds that make a task worth handing out, and tasks at most. */
-  private static final double TASK = 1_000_000;
+  private static final double TASK = Grain.of(Grain.PRODUCT);
 
   /** The same where there is a single row, and b is what takes time. */
   private static final double SUM_TASK = 100_000;

@@ -129,12 +129,14 @@ final class QuantisedWarmUp implements Runnable {
       for (int n = 0; n < QuantisedFormat.GROUP; n++) {
         float sum = Host.getFloat(init + 4L * n);
         for (int b = 0; b < blocks; b++) {
-          float scale = scale(format, w, n, b);
+          // As the tiles do it: numbers of 4 bits are read times 16.
+          int times = format == QuantisedFormat.INT4 ? 16 : 1;
+          float scale = scale(format, w, n, b) / times;
           float part = 0;
           for (int k = 0; k < QuantisedFormat.BLOCK; k++) {
             long at = (long) b * QuantisedFormat.BLOCK + k;
-            part =
-                Math.fma(Host.getFloat(x + r * xStride + 4 * at), number(format, w, n, b, k), part);
+            int number = times * number(format, w, n, b, k);
+            part = Math.fma(Host.getFloat(x + r * xStride + 4 * at), number, part);
           }
           sum = Math.fma(scale, part, sum);
         }

@@ -52,12 +52,21 @@ final class VectorAttention implements AttentionKernels {
         (from, to) -> {
           for (long task = from; task < to; task++) {
             int head = (int) (task % heads);
-            // Last part first: under a causal mask it has the most to do.
-            int first = (parts - 1 - (int) (task / heads)) * length;
+            int first = part((int) (task / heads), parts) * length;
             int last = Math.min(blocks, first + length);
             forward.run(head / groups, head % groups, first, last);
           }
         });
+  }
+
+  /**
+   * Which part comes at {@code place}. Tasks are claimed from both ends, and under a causal mask
+   * the last part has the most to do: so it stands first, the one before it last, and the small
+   * ones in the middle.
+   */
+  private static int part(int place, int parts) {
+    int rank = 2 * place < parts ? 2 * place : 2 * (parts - 1 - place) + 1;
+    return parts - 1 - rank;
   }
 
   /** Blocks of a task, so that there are about {@code tasks}. */
@@ -125,7 +134,7 @@ final class VectorAttention implements AttentionKernels {
         (from, to) -> {
           for (long task = from; task < to; task++) {
             int head = (int) (task % heads);
-            int part = parts - 1 - (int) (task / heads);
+            int part = part((int) (task / heads), parts);
             int first = part * length;
             int last = Math.min(blocks, first + length);
             long sum = parts == 1 ? 0 : sums + 2 * rows * ((long) part * heads + head);

@@ -107,8 +107,7 @@ final class VectorQuantised implements QuantisedKernels {
         for (int r = 0; r < rows; r++) {
           long row = this.x + 4L * r * padded;
           GemmPack.copy(x.address() + 4L * r * depth, row, depth);
-          // What fills up a block is -0: its products with zeros change no sum, not even one of -0.
-          for (int k = depth; k < padded; k++) Host.setFloat(row + 4L * k, -0f);
+          for (int k = depth; k < padded; k++) Host.setFloat(row + 4L * k, 0);
         }
       }
       xStride = 4L * padded;
@@ -122,7 +121,8 @@ final class VectorQuantised implements QuantisedKernels {
       int width = Math.min(GROUP, outputs - column);
       long weights = w + group * groupBytes;
       long target = out + 4L * ((long) first * outputs + column);
-      long buffer = Workspace.get(Workspace.TASK, EXPANDED + 4L * GROUP * (1 + ROWS));
+      // Short vectors are cut out of longer ones that may begin before the buffer.
+      long buffer = 64 + Workspace.get(Workspace.TASK, 64 + EXPANDED + 4L * GROUP * (1 + ROWS));
       if (width == GROUP) {
         long start = bias == 0 ? ZEROS : bias + 4L * column;
         rows(weights, buffer, first, count, start, target, 4L * outputs);

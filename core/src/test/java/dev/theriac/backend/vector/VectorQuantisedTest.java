@@ -88,6 +88,24 @@ class VectorQuantisedTest extends KernelFixture {
     hasTheBitsOfSumsOverBlocks(format);
   }
 
+  /** What overflows with the one overflows with the other. */
+  @ParameterizedTest
+  @EnumSource
+  void scalarStandInOverflowsWhereTilesDo(QuantisedFormat format) {
+    Weights w = quantised(format, 65, 64);
+    for (int exponent = 112; exponent <= 127; exponent++) {
+      Strided x = random(5, 64);
+      for (long i = 0; i < 5 * 64; i++) {
+        long at = x.address() + 4 * i;
+        Host.setFloat(at, Math.scalb(Host.getFloat(at), exponent));
+      }
+      QuantisedWarmUp.use(true);
+      byte[] tiles = bits(linear(x, w, null));
+      QuantisedWarmUp.use(false);
+      assertThat(bits(linear(x, w, null))).as("2^%d", exponent).isEqualTo(tiles);
+    }
+  }
+
   /** Long rows, several tasks. */
   @ParameterizedTest
   @EnumSource
