@@ -201,6 +201,11 @@ public record TrainConfig(
       @Setting(value = "-1", max = -1) int selectLayer,
       @Setting(value = "0.02", min = 0, max = 10) double initStd) {
     VisionConfig config(int imageSize) {
+      // Published encoders may leave a rim of pixels out; a new one has no reason to.
+      if (imageSize % patchSize != 0) {
+        throw new IllegalArgumentException(
+            "vision: image size %d is not a multiple of patch %d".formatted(imageSize, patchSize));
+      }
       return new VisionConfig(
           imageSize, patchSize, dim, layers, heads, intermediate, 1e-5, selectLayer, initStd);
     }
