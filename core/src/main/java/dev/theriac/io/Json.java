@@ -149,10 +149,25 @@ final class Json {
     while (true) {
       if (at >= text.length()) throw bad("ends inside a string");
       char c = text.charAt(at++);
-      if (c == '"') return out.toString();
+      if (c == '"') return whole(out.toString());
       if (c < 0x20) throw bad("control character in a string");
       out.append(c == '\\' ? escape() : c);
     }
+  }
+
+  /**
+   * Half of a surrogate pair, which only an escape can write, is no character: as UTF-8 it would
+   * turn into "?", and two keys could become one.
+   */
+  private String whole(String s) {
+    for (int i = 0; i < s.length(); i++) {
+      char c = s.charAt(i);
+      if (!Character.isSurrogate(c)) continue;
+      boolean pair = i + 1 < s.length() && Character.isSurrogatePair(c, s.charAt(i + 1));
+      if (!pair) throw bad("half of a surrogate pair (\\u%04x) in a string".formatted((int) c));
+      i++;
+    }
+    return s;
   }
 
   private static boolean plain(char c) {

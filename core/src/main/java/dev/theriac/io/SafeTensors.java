@@ -82,7 +82,9 @@ public final class SafeTensors extends Weights {
   /**
    * Writes a model directory: {@code model.safetensors}, or shards and their index when there are
    * more than {@code maxBytes} of data, filled in the order of the map, or by key when it has none.
-   * A model that was there before stays complete until the new one is, and is then removed.
+   * A model that was there before stays complete until the new one is, and is then removed, also
+   * where it is {@code pytorch_model.bin} or shards of it: beside new weights it would be another
+   * model, which tools that prefer it would read.
    */
   public static void writeModel(
       Path directory, Map<String, Tensor> tensors, Map<String, String> metadata, long maxBytes) {

@@ -50,6 +50,7 @@ final class SafeTensorsWriter {
       write(single, tensors, metadata);
       remove(directory, List.of(INDEX));
       remove(directory, old);
+      removeTorch(directory);
       return;
     }
     Map<String, String> files = new LinkedHashMap<>();
@@ -75,6 +76,20 @@ final class SafeTensorsWriter {
     old = new LinkedHashSet<>(old);
     old.removeAll(files.values());
     remove(directory, old);
+    removeTorch(directory);
+  }
+
+  /**
+   * The same model as PyTorch's files, which would be of an older one from now on. Readers prefer
+   * safetensors, but not all of them do.
+   */
+  private static void removeTorch(Path directory) {
+    Path index = directory.resolve(PyTorchFile.INDEX);
+    Set<String> shards = new LinkedHashSet<>();
+    if (Files.exists(index)) shards.addAll(shardsOf(index));
+    shards.removeIf(name -> !name.endsWith(".bin"));
+    remove(directory, List.of(PyTorchFile.SINGLE, PyTorchFile.INDEX));
+    remove(directory, shards);
   }
 
   private static Set<String> shardsOf(Path index) {

@@ -191,6 +191,31 @@ class SafeTensorsTest {
     assertThat(names()).hasSize(4).doesNotContain("model.safetensors");
   }
 
+  /** Beside new weights PyTorch's files would be another model, for tools that prefer them. */
+  @Test
+  void aNewModelReplacesPyTorchsFilesToo() throws IOException {
+    String index = "pytorch_model.bin.index.json";
+    for (long most : new long[] {1_000_000, 1000}) {
+      Files.writeString(dir.resolve("pytorch_model.bin"), "old");
+      Files.writeString(dir.resolve("pytorch_model-00001-of-00001.bin"), "old");
+      Files.writeString(dir.resolve("notes.txt"), "mine");
+      Files.writeString(dir.resolve("training_args.bin"), "mine");
+      Files.writeString(
+          dir.resolve(index),
+          "{\"weight_map\": {\"a\": \"pytorch_model-00001-of-00001.bin\", \"b\": \"notes.txt\"}}");
+      SafeTensors.writeModel(dir, model(0), Map.of(), most);
+      assertModel(model(0));
+      assertThat(names())
+          .contains("notes.txt", "training_args.bin")
+          .doesNotContain("pytorch_model.bin", index, "pytorch_model-00001-of-00001.bin");
+    }
+    Files.writeString(dir.resolve(index), "damaged");
+    Files.writeString(dir.resolve("pytorch_model-00001-of-00001.bin"), "old");
+    SafeTensors.writeModel(dir, model(1), Map.of(), 1000);
+    assertModel(model(1));
+    assertThat(names()).doesNotContain(index);
+  }
+
   private static Map<String, Tensor> model(int add) {
     Map<String, Tensor> out = new LinkedHashMap<>();
     out.put("a", Tensor.of(Fixtures.floats(200 + add), 200 + add));

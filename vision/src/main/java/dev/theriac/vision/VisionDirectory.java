@@ -10,6 +10,7 @@ import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import dev.theriac.vision.VisionConfig.Feature;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -28,6 +29,12 @@ public final class VisionDirectory {
   private static final long SHARD_BYTES = 5_000_000_000L;
   private static final String CONFIG = "config.json";
   private static final String PREFIX = "vision_model.";
+  private static final List<String> WEIGHTS =
+      List.of(
+          "model.safetensors",
+          "model.safetensors.index.json",
+          "pytorch_model.bin",
+          "pytorch_model.bin.index.json");
   private static final String PROJECTION = "visual_projection.";
 
   private VisionDirectory() {}
@@ -65,14 +72,19 @@ public final class VisionDirectory {
     return model;
   }
 
-  /** The configuration of the encoder of a directory; its feature is the last block's output. */
+  /**
+   * The configuration of the encoder of a directory; its feature is the last block's output. It has
+   * a projection when the weights have one; where there are no weights, as beside a model that
+   * holds them, it has none.
+   */
   public static VisionConfig config(Path directory) {
-    boolean projected = keys(Weights.open(directory)).containsKey(PROJECTION + "weight");
+    boolean weights = WEIGHTS.stream().anyMatch(name -> Files.exists(directory.resolve(name)));
+    boolean projected = weights && keys(Weights.open(directory)).containsKey(PROJECTION + "weight");
     return VisionConfigFile.read(directory.resolve(CONFIG), projected);
   }
 
   /** From the paths of parameters to the keys of a file; the text half of a model is left out. */
-  private static SequencedMap<String, String> keys(Weights file) {
+  public static SequencedMap<String, String> keys(Weights file) {
     SequencedMap<String, String> out = new LinkedHashMap<>();
     for (String key : file.keys()) {
       boolean text =

@@ -15,6 +15,12 @@ import java.util.SequencedMap;
  * experts are stacked.
  */
 public final class CheckpointKeys {
+  /** What keys of a meta expert have in them; the first checkpoints had none. */
+  static final String META = ".mlp.meta_moe.";
+
+  static final String VISION = "model.image_tower.image_tower.vision_model.";
+  static final String PROJECTOR = "model.mm_projector.image_spatial_proj.";
+  static final String ROUTER = ".mlp.deepspeed_moe.gate.wg.";
   private static final String EXPERTS = ".mlp.experts.";
 
   private CheckpointKeys() {}
@@ -53,14 +59,14 @@ public final class CheckpointKeys {
 
   private static String key(String path) {
     if (path.startsWith("vision.")) {
-      return "model.image_tower.image_tower.vision_model." + path.substring("vision.".length());
+      return VISION + path.substring("vision.".length());
     }
     if (path.startsWith("projector.")) {
-      return "model.mm_projector.image_spatial_proj." + path.substring("projector.".length());
+      return PROJECTOR + path.substring("projector.".length());
     }
     String name = path.substring("language.".length());
     if (name.startsWith("lm_head.")) return name;
-    return "model." + name.replace(".mlp.gate.wg.", ".mlp.deepspeed_moe.gate.wg.");
+    return "model." + name.replace(".mlp.gate.wg.", ROUTER);
   }
 
   /** A model's parameters by published key; views, nothing is copied. */

@@ -54,6 +54,7 @@ public final class MedMoe extends Module {
   private final Tokenizer tokenizer;
   private final Preprocessing preprocessing;
   private final MoeOptions moe;
+  private final KeptFiles kept;
 
   MedMoe(
       VisionTransformer vision,
@@ -61,7 +62,9 @@ public final class MedMoe extends Module {
       Decoder language,
       Tokenizer tokenizer,
       Preprocessing preprocessing,
-      MoeOptions moe) {
+      MoeOptions moe,
+      KeptFiles kept) {
+    this.kept = kept;
     this.vision = part("vision", vision);
     this.projector = part("projector", projector);
     this.language = part("language", language);
@@ -98,6 +101,11 @@ public final class MedMoe extends Module {
   /** How experts were made, or null for a dense model. */
   public MoeOptions moe() {
     return moe;
+  }
+
+  /** What its directory had beside the weights; {@link #save} writes it back. */
+  KeptFiles kept() {
+    return kept;
   }
 
   /** The layers that are mixtures of experts, by decoder layer; empty for a dense model. */
@@ -308,18 +316,23 @@ public final class MedMoe extends Module {
       mixture.router().train(path -> false);
       block.setFeedForward(mixture);
     }
-    return new MedMoe(vision, projector, language, tokenizer, preprocessing, options);
+    return new MedMoe(vision, projector, language, tokenizer, preprocessing, options, kept);
   }
 
   /** A copy that shares no parameter with this model. */
   public MedMoe copy() {
-    MedMoe out = blank(ModelShape.of(this), tokenizer, preprocessing);
+    MedMoe out = blank(ModelShape.of(this), tokenizer, preprocessing, kept);
     out.load(ParameterCopies.of(this));
     return out;
   }
 
   /** A model whose parameters have yet to be loaded. */
   static MedMoe blank(ModelShape shape, Tokenizer tokenizer, Preprocessing preprocessing) {
+    return blank(shape, tokenizer, preprocessing, KeptFiles.NONE);
+  }
+
+  static MedMoe blank(
+      ModelShape shape, Tokenizer tokenizer, Preprocessing preprocessing, KeptFiles kept) {
     MedMoe dense =
         builder()
             .vision(new VisionTransformer(shape.vision(), Rng.placeholders(0)))
@@ -328,6 +341,7 @@ public final class MedMoe extends Module {
             .language(new Decoder(shape.language(), Rng.placeholders(0)))
             .tokenizer(tokenizer)
             .preprocessing(preprocessing)
+            .kept(kept)
             .build();
     MoeOptions moe = shape.moe();
     if (moe == null) return dense;
@@ -336,7 +350,7 @@ public final class MedMoe extends Module {
       DecoderLayer block = decoder.layers().get(layer);
       block.setFeedForward(blank(shape.language(), moe, block.feedForward()));
     }
-    return new MedMoe(dense.vision, dense.projector, decoder, tokenizer, preprocessing, moe);
+    return new MedMoe(dense.vision, dense.projector, decoder, tokenizer, preprocessing, moe, kept);
   }
 
   /**
@@ -369,6 +383,11 @@ public final class MedMoe extends Module {
   /** Reads a model directory; see {@link ModelDirectory#load}. */
   public static MedMoe load(Path directory) {
     return ModelDirectory.load(directory);
+  }
+
+  /** Reads a published model of which parts lie elsewhere; see {@link ModelDirectory#load}. */
+  public static MedMoe load(Path directory, ModelParts parts) {
+    return ModelDirectory.load(directory, parts);
   }
 
   /** Values that a token's pass over the model reads: of the experts only those chosen. */

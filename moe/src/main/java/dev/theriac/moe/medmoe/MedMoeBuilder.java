@@ -6,6 +6,7 @@ import dev.theriac.llm.tokenizer.BuiltInTokenizer;
 import dev.theriac.llm.tokenizer.Tokenizer;
 import dev.theriac.tensor.Rng;
 import dev.theriac.vision.Projector;
+import dev.theriac.vision.VisionConfig;
 import dev.theriac.vision.VisionTransformer;
 import dev.theriac.vision.image.Preprocessing;
 
@@ -16,6 +17,7 @@ public final class MedMoeBuilder {
   private Decoder language;
   private Tokenizer tokenizer;
   private Preprocessing preprocessing;
+  private KeptFiles kept = KeptFiles.NONE;
   private long seed = 42;
 
   MedMoeBuilder() {}
@@ -54,15 +56,23 @@ public final class MedMoeBuilder {
     return this;
   }
 
+  /** Files of the directory that the model comes from. */
+  MedMoeBuilder kept(KeptFiles files) {
+    kept = files;
+    return this;
+  }
+
+  /**
+   * @throws IllegalArgumentException when the parts do not fit each other, or one does what the
+   *     files of a Med-MoE cannot say
+   */
   public MedMoe build() {
     if (vision == null || language == null) {
       throw new IllegalStateException(
           "MedMoe.builder(): give it a vision encoder (vision) and a decoder (language)");
     }
-    if (language.config().family() == DecoderConfig.Family.LLAMA) {
-      throw new IllegalArgumentException(
-          "Med-MoE's decoders are of the families PHI and STABLELM, this one is LLAMA");
-    }
+    check(vision.config());
+    check(language.config());
     Tokenizer t = tokenizer == null ? BuiltInTokenizer.load() : tokenizer;
     if (t.vocabSize() > language.config().vocabulary()) {
       throw new IllegalArgumentException(
@@ -86,6 +96,48 @@ public final class MedMoeBuilder {
                 new Rng(seed).split(77),
                 language.config().initStd())
             : projector;
-    return new MedMoe(vision, through, language, t, p, null);
+    return new MedMoe(vision, through, language, t, p, null, kept);
+  }
+
+  private static void check(VisionConfig encoder) {
+    if (encoder.channels() != 3) {
+      throw new IllegalArgumentException(
+          "MedMoe.builder(): the vision encoder takes %d channels; Med-MoE's pictures are RGB, 3"
+              .formatted(encoder.channels()));
+    }
+  }
+
+  /** Against what {@code config.json} can say. */
+  private static void check(DecoderConfig d) {
+    if (d.family() == DecoderConfig.Family.LLAMA) {
+      throw new IllegalArgumentException(
+          "Med-MoE's decoders are of the families PHI and STABLELM, this one is LLAMA");
+    }
+    DecoderConfig usual =
+        new DecoderConfig(
+            d.family(),
+            d.vocabulary(),
+            d.dim(),
+            d.intermediate(),
+            d.layers(),
+            d.heads(),
+            d.kvHeads(),
+            d.rotaryDims(),
+            d.ropeTheta(),
+            d.maxPositions(),
+            d.normEps(),
+            d.residualDropout(),
+            d.initStd());
+    boolean phi = d.family() == DecoderConfig.Family.PHI;
+    DecoderConfig said =
+        usual.withOptions(
+            usual
+                .options()
+                .withBiases(phi, phi, d.options().headBias())
+                .withEmbeddingDropout(phi ? d.options().embeddingDropout() : 0));
+    if (!d.equals(said)) {
+      throw new IllegalArgumentException(
+          "MedMoe.builder(): Med-MoE's decoders are %s, this one is %s".formatted(said, d));
+    }
   }
 }

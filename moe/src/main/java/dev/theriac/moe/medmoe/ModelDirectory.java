@@ -1,34 +1,30 @@
 package dev.theriac.moe.medmoe;
 
-import dev.theriac.io.AtomicFile;
+import dev.theriac.io.ConfigFields;
 import dev.theriac.io.FileException;
-import dev.theriac.io.SafeTensors;
 import dev.theriac.io.Weights;
+import dev.theriac.llm.ModelFiles;
 import dev.theriac.llm.tokenizer.HuggingFaceTokenizerFile;
 import dev.theriac.llm.tokenizer.Tokenizer;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
-import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.util.Collection;
 import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
 import java.util.SequencedMap;
-import java.util.TreeSet;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A {@link MedMoe} as files, laid out as the published models are: {@code config.json}, {@code
  * model.safetensors} (several with an index above 5 GB) under the names of {@link CheckpointKeys},
- * {@code tokenizer.json}, {@code tokenizer_config.json} and {@code generation_config.json}.
+ * the tokenizer's files and {@code generation_config.json}. Reads what Theriac writes and what the
+ * authors of Med-MoE publish.
  */
 public final class ModelDirectory {
-  private static final long SHARD_BYTES = 5_000_000_000L;
-  private static final String CONFIG = "config.json";
-  private static final String TOKENIZER = "tokenizer.json";
+  private static final String TOKENIZER_CONFIG = "tokenizer_config.json";
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
   private ModelDirectory() {}
@@ -36,12 +32,15 @@ public final class ModelDirectory {
   /**
    * Writes a model, replacing one that is there. No file is replaced before all but the last steps
    * of writing are done: a full disk or an unwritable directory leaves the earlier model as it was.
+   * What the model's own directory said beside the model (further fields of {@code config.json},
+   * {@code generation_config.json}, chat templates, the tokenizer's files) is written as it was
+   * read. Afterwards no {@code pytorch_model.bin} of an earlier model is left.
    *
    * @throws FileException when a file cannot be written
    * @throws IllegalArgumentException when the tokenizer is not one that has a file
    */
   public static void save(MedMoe model, Path directory, Provenance provenance) {
-    save(model, directory, provenance, SHARD_BYTES);
+    save(model, directory, provenance, ModelFiles.SHARD_BYTES);
   }
 
   static void save(MedMoe model, Path directory, Provenance provenance, long shardBytes) {
@@ -54,43 +53,30 @@ public final class ModelDirectory {
     }
     SequencedMap<String, Tensor> weights = CheckpointKeys.split(model);
     DType dtype = weights.get("lm_head.weight").dtype();
-    Map<Path, byte[]> small = new LinkedHashMap<>();
+    SequencedMap<String, byte[]> small = new LinkedHashMap<>();
     small.put(
-        directory.resolve(CONFIG),
-        utf8(
+        ModelFiles.CONFIG,
+        ModelFiles.utf8(
             ModelConfig.of(model)
-                .json(provenance.version(), dtype, tokenizer.eosId(), tokenizer.padId())));
-    small.put(directory.resolve(TOKENIZER), file.json());
-    small.put(
-        directory.resolve("tokenizer_config.json"),
-        utf8(tokenizerConfig(tokenizer, model.language().config().maxPositions())));
-    small.put(directory.resolve("generation_config.json"), utf8(generationConfig(tokenizer)));
-    writeAround(
-        small.entrySet().stream().toList(),
-        () -> SafeTensors.writeModel(directory, weights, provenance.metadata(), shardBytes));
-  }
-
-  private static byte[] utf8(String text) {
-    return text.getBytes(StandardCharsets.UTF_8);
-  }
-
-  /**
-   * Writes the small files' bytes beside the old ones, then the weights, and only then lets the
-   * small ones take their names.
-   */
-  private static void writeAround(List<Map.Entry<Path, byte[]>> files, Runnable last) {
-    if (files.isEmpty()) {
-      last.run();
-      return;
+                .json(
+                    model.kept().config(),
+                    provenance.version(),
+                    dtype,
+                    tokenizer.eosId(),
+                    tokenizer.padId())));
+    small.putAll(model.kept().files());
+    small.putAll(file.files());
+    if (!small.containsKey(TOKENIZER_CONFIG)) {
+      int positions = model.language().config().maxPositions();
+      small.put(TOKENIZER_CONFIG, ModelFiles.utf8(tokenizerConfig(tokenizer, positions)));
     }
-    AtomicFile.write(
-        files.getFirst().getKey(),
-        out -> {
-          out.write(files.getFirst().getValue());
-          writeAround(files.subList(1, files.size()), last);
-        });
+    if (!small.containsKey(ModelFiles.GENERATION)) {
+      small.put(ModelFiles.GENERATION, ModelFiles.utf8(generationConfig(tokenizer)));
+    }
+    ModelFiles.write(directory, small, weights, provenance.metadata(), shardBytes);
   }
 
+  /** For a tokenizer that came without one. */
   private static String tokenizerConfig(Tokenizer tokenizer, int maxPositions) {
     ObjectNode root = JSON.createObjectNode();
     root.put("tokenizer_class", "PreTrainedTokenizerFast");
@@ -98,81 +84,93 @@ public final class ModelDirectory {
     root.put("pad_token", tokenizer.token(tokenizer.padId()));
     root.put("padding_side", "right").put("model_max_length", maxPositions);
     root.put("clean_up_tokenization_spaces", false);
-    return pretty(root);
+    return ModelFiles.pretty(root);
   }
 
   private static String generationConfig(Tokenizer tokenizer) {
     ObjectNode root = JSON.createObjectNode();
     root.put("do_sample", false);
     root.put("eos_token_id", tokenizer.eosId()).put("pad_token_id", tokenizer.padId());
-    return pretty(root);
+    return ModelFiles.pretty(root);
   }
 
-  private static String pretty(ObjectNode root) {
-    return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
+  /**
+   * Reads a model, ready to answer, of which all parts lie in the directory or where {@link
+   * #load(Path, ModelParts)} looks for them.
+   */
+  public static MedMoe load(Path directory) {
+    return load(directory, ModelParts.none());
   }
 
   /**
    * Reads a model, ready to answer. Weights stay in their files, mapped, until training is about to
    * change them; those of experts are copied, to be stacked.
    *
-   * @throws FileException naming the file and the field or key when one is missing, unknown, of the
-   *     wrong type or shape
+   * <p>What Theriac writes is whole. Of published models the image encoder is described, and may
+   * lie, elsewhere: in {@link ModelParts#vision}; else where {@code mm_image_tower} leads, or in a
+   * directory of its last name inside the model's directory or beside it; else it is the CLIP of
+   * that name, whose weights are then in the checkpoint. A checkpoint without projector gets {@link
+   * ModelParts#projector} or the {@code mm_projector.bin} beside it; one of experts without routers
+   * gets {@link ModelParts#router} or the {@code phi_router.pth} or {@code stablelm_router.pth}
+   * beside it, in every layer. Routers of the first checkpoints have no bias; they get one of 0.
+   * With two experts for a token their weights are renormalised; the noise that the published code
+   * then adds to the second choice is left out.
+   *
+   * @throws FileException naming the file and the field or key when one is missing, unknown, not
+   *     supported, or of the wrong type or shape
    * @throws dev.theriac.llm.tokenizer.TokenizerException when the tokenizer's files are at fault
    */
-  public static MedMoe load(Path directory) {
-    ModelConfig config = ModelConfig.read(directory.resolve(CONFIG));
-    ModelShape shape = config.shape();
-    HuggingFaceTokenizerFile tokenizer = HuggingFaceTokenizerFile.open(directory);
+  public static MedMoe load(Path directory, ModelParts parts) {
+    ConfigFields.read(directory.resolve(ModelFiles.CONFIG));
+    if (parts.language() == null) ModelTensors.requireMoreThanAProjector(directory);
+    Path tokenizers = tokenizers(directory, parts);
+    HuggingFaceTokenizerFile tokenizer = HuggingFaceTokenizerFile.open(tokenizers);
+    ModelTensors tensors = ModelTensors.open(directory, parts);
+    ModelConfigReader.Found found = read(directory, parts, tensors.keys());
+    ModelShape shape = found.config().shape();
     if (tokenizer.vocabSize() > shape.language().vocabulary()) {
       throw new FileException(
-          directory.resolve(TOKENIZER),
-          "%d tokens, but vocab_size is %d in %s; does it belong to this model?"
-              .formatted(tokenizer.vocabSize(), shape.language().vocabulary(), CONFIG));
+          tokenizers,
+          "%d tokens, but vocab_size is %d in %s; does the tokenizer belong to this model?"
+              .formatted(tokenizer.vocabSize(), shape.language().vocabulary(), ModelFiles.CONFIG));
     }
     SequencedMap<String, CheckpointKeys.Place> places = CheckpointKeys.of(shape);
-    Weights file = Weights.open(directory);
-    check(file, places);
-    MedMoe model = MedMoe.blank(shape, tokenizer, config.preprocessing());
+    tensors.complete(places.keySet(), found.tower());
+    tensors.check(places);
+    KeptFiles kept = KeptFiles.read(directory, tokenizers);
+    MedMoe model = MedMoe.blank(shape, tokenizer, found.config().preprocessing(), kept);
     try (Scope _ = Scope.open()) {
-      model.load(CheckpointKeys.join(places, file.tensors()));
+      model.load(CheckpointKeys.join(places, tensors.tensors(places)));
     }
     model.train(false);
     return model;
   }
 
+  /** The model's own directory, or the language model's where the model's has no tokenizer. */
+  private static Path tokenizers(Path directory, ModelParts parts) {
+    boolean here =
+        Files.exists(directory.resolve("tokenizer.json"))
+            || Files.exists(directory.resolve("vocab.json"));
+    return here || parts.language() == null ? directory : parts.language();
+  }
+
+  private static ModelConfigReader.Found read(
+      Path directory, ModelParts parts, Collection<String> keys) {
+    return ModelConfigReader.read(directory.resolve(ModelFiles.CONFIG), parts, keys);
+  }
+
+  /**
+   * The shape of the model in a directory, of which no weights are read.
+   *
+   * @param keys of its checkpoint, which say whether there is a meta expert
+   * @throws FileException as {@link #load(Path, ModelParts)}
+   */
+  public static ModelShape shape(Path directory, ModelParts parts, Collection<String> keys) {
+    return read(directory, parts, keys).config().shape();
+  }
+
   /** What the weights' metadata says of their origin. */
   public static Provenance provenance(Path directory) {
     return Provenance.of(Weights.open(directory).metadata());
-  }
-
-  private static void check(Weights file, SequencedMap<String, CheckpointKeys.Place> places) {
-    TreeSet<String> missing = new TreeSet<>(places.keySet());
-    missing.removeAll(file.keys());
-    TreeSet<String> extra = new TreeSet<>(file.keys());
-    extra.removeAll(places.keySet());
-    if (!missing.isEmpty() || !extra.isEmpty()) {
-      throw new FileException(
-          file.path(),
-          "not the tensors that %s describes: %s, %s"
-              .formatted(CONFIG, some(missing, "missing"), some(extra, "unknown")));
-    }
-    places.forEach((key, place) -> {
-      Weights.Entry entry = file.entry(key);
-      boolean floating =
-          Arrays.stream(DType.values())
-              .anyMatch(t -> t.isFloating() && t.name().equals(entry.dtype()));
-      if (!floating || !Arrays.equals(entry.shape(), place.shape())) {
-        throw new FileException(
-            entry.file(),
-            "tensor \"%s\" is %s, %s describes F32%s (or BF16, F16)"
-                .formatted(key, entry.describe(), CONFIG, Arrays.toString(place.shape())));
-      }
-    });
-  }
-
-  private static String some(TreeSet<String> keys, String what) {
-    if (keys.isEmpty()) return "none " + what;
-    return "%d %s, such as \"%s\"".formatted(keys.size(), what, keys.first());
   }
 }

@@ -84,7 +84,7 @@ public record ModelShape(VisionConfig vision, DecoderConfig language, MoeOptions
             .forEach((path, shape) -> out.put(layer + ".mlp.experts." + path, stacked(shape)));
       }
       if (!mixture || moe.metaExpert()) {
-        String place = layer + (mixture ? ".mlp.meta_moe." : ".mlp.");
+        String place = layer + (mixture ? CheckpointKeys.META : ".mlp.");
         feedForward().forEach((path, shape) -> out.put(place + path, shape));
       }
       norm(out, layer + ".input_layernorm", dim);
@@ -92,6 +92,9 @@ public record ModelShape(VisionConfig vision, DecoderConfig language, MoeOptions
     }
     norm(out, phi ? "language.final_layernorm" : "language.norm", dim);
     out.put("language.lm_head.weight", table.clone());
+    if (language.options().headBias()) {
+      out.put("language.lm_head.bias", new long[] {language.vocabulary()});
+    }
   }
 
   private SequencedMap<String, long[]> feedForward() {

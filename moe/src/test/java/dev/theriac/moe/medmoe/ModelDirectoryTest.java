@@ -143,6 +143,66 @@ class ModelDirectoryTest {
     assertThat(logits(back)).isEqualTo(logits(model));
   }
 
+  /** Phi-2's own head has one, which Med-MoE's has not. */
+  @Test
+  void aHeadsBiasComesBackToo() {
+    DecoderConfig plain = TinyModels.decoder(Family.PHI, 0);
+    DecoderConfig biased = plain.withOptions(plain.options().withBiases(true, true, true));
+    MedMoe model =
+        MedMoe.builder()
+            .vision(new VisionTransformer(TinyModels.vision(), new Rng(1)))
+            .language(new Decoder(biased, new Rng(2)))
+            .build();
+    String path = "language.lm_head.bias";
+    float[] numbers = new float[512];
+    for (int i = 0; i < numbers.length; i++) numbers[i] = i % 7 - 3;
+    Tensor bias = Tensor.of(numbers, 512);
+    Map<String, Tensor> values = new LinkedHashMap<>(ParameterCopies.of(model));
+    values.put(path, bias);
+    model.load(values);
+    model.save(dir, Provenance.unknown());
+    MedMoe back = MedMoe.load(dir);
+    assertThat(back.parameters().get(path).value().toFloats()).isEqualTo(bias.toFloats());
+    assertThat(logits(back)).isEqualTo(logits(model));
+  }
+
+  @Test
+  void partsThatNoDirectoryCouldHoldAreRefused() {
+    VisionConfig grey =
+        new VisionConfig(
+            VisionConfig.Family.CLIP,
+            16,
+            8,
+            1,
+            12,
+            2,
+            3,
+            20,
+            UnaryKind.QUICK_GELU,
+            1e-5,
+            false,
+            0,
+            -1,
+            Feature.PATCH,
+            0.1);
+    DecoderConfig plain = TinyModels.decoder(Family.STABLELM, 0);
+    assertThatThrownBy(() ->
+            MedMoe.builder()
+                .vision(new VisionTransformer(grey, new Rng(1)))
+                .language(new Decoder(plain, new Rng(2)))
+                .build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContainingAll("takes 1 channels", "RGB, 3");
+    DecoderConfig tied = plain.withTiedHead(true);
+    assertThatThrownBy(() ->
+            MedMoe.builder()
+                .vision(new VisionTransformer(TinyModels.vision(), new Rng(1)))
+                .language(new Decoder(tied, new Rng(2)))
+                .build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContainingAll("tiedHead=false", "tiedHead=true");
+  }
+
   @ParameterizedTest
   @CsvSource({"PHI,false", "PHI,true", "STABLELM,false", "STABLELM,true"})
   void aModelComesBackAsItWas(Family family, boolean mixture) throws IOException {
@@ -246,7 +306,8 @@ class ModelDirectoryTest {
         "\"image_aspect_ratio\" : \"pad\"|\"image_aspect_ratio\" : \"fit\"|\"image_aspect_ratio\"",
         "\"weighting\" : \"probability\"|\"weighting\" : \"renormalised\"|use PROBABILITY for"
             + " top_k_experts 1",
-        "\"theriac\" :|\"other\" :|not a model directory that Theriac wrote",
+        "\"theriac\" :|\"other\" :|field \"mm_image_tower\" is \"\", an encoder that is neither"
+            + " known",
         "\"vocab_size\" : 512|\"vocab_size\" : 100|512 tokens, but vocab_size is 100",
         "\"vocab_size\" : 512|\"vocab_size\" : 512,|not valid JSON",
         "\"hidden_size\" : 16|\"hidden_size\" : 16, \"hidden_size\" : 16|not valid JSON",

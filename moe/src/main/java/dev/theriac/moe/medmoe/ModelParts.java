@@ -1,0 +1,45 @@
+package dev.theriac.moe.medmoe;
+
+import java.nio.file.Path;
+
+/**
+ * Where the parts of a published model lie that its directory does not hold. A directory that
+ * Theriac wrote needs none. Each may be null, to be looked for as {@link ModelDirectory#load(Path,
+ * ModelParts)} says.
+ *
+ * @param vision directory of the image encoder, with {@code config.json} and, if the checkpoint has
+ *     not its weights, those
+ * @param language directory of the language model, where the checkpoint has not its weights, as
+ *     after the first stage
+ * @param projector file with the projector alone, such as {@code mm_projector.bin}
+ * @param router file with the router alone, such as {@code phi_router.pth}, which every layer of
+ *     experts gets
+ */
+public record ModelParts(Path vision, Path language, Path projector, Path router) {
+  private static final ModelParts NONE = new ModelParts(null, null, null, null);
+
+  /** Nothing given. */
+  public static ModelParts none() {
+    return NONE;
+  }
+
+  /** The same with a directory of the image encoder. */
+  public ModelParts withVision(Path directory) {
+    return new ModelParts(directory, language, projector, router);
+  }
+
+  /** The same with a directory of the language model. */
+  public ModelParts withLanguage(Path directory) {
+    return new ModelParts(vision, directory, projector, router);
+  }
+
+  /** The same with a file of the projector. */
+  public ModelParts withProjector(Path file) {
+    return new ModelParts(vision, language, file, router);
+  }
+
+  /** The same with a file of the router. */
+  public ModelParts withRouter(Path file) {
+    return new ModelParts(vision, language, projector, file);
+  }
+}

@@ -1,0 +1,241 @@
+package dev.theriac.moe.medmoe;
+
+import dev.theriac.io.FileException;
+import dev.theriac.io.Weights;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Tensor;
+import dev.theriac.vision.VisionDirectory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+
+/**
+ * The tensors of a model by the names of {@link CheckpointKeys}, wherever they lie: in the
+ * directory's own checkpoint, and what that does not hold in the files of {@link ModelParts}.
+ */
+final class ModelTensors {
+  private static final String PROJECTOR = "mm_projector.bin";
+  private static final String HEAD_BIAS = "lm_head.bias";
+  private static final List<String> ROUTERS = List.of("phi_router.pth", "stablelm_router.pth");
+  private static final Set<String> FLOATING =
+      Arrays.stream(DType.values())
+          .filter(DType::isFloating)
+          .map(DType::name)
+          .collect(Collectors.toSet());
+
+  private final Path directory;
+  private final ModelParts parts;
+  private final Weights own;
+  private final Map<String, Source> found = new LinkedHashMap<>();
+  private final Set<String> zeros = new LinkedHashSet<>();
+
+  private record Source(Weights weights, String key) {}
+
+  private ModelTensors(Path directory, ModelParts parts) {
+    this.directory = directory;
+    this.parts = parts;
+    boolean elsewhere = parts.language() != null && !hasCheckpoint(directory);
+    own = Weights.open(elsewhere ? parts.language() : directory);
+    for (String key : own.keys()) {
+      // The language model of a Med-MoE has no such bias; its authors drop Phi-2's.
+      if (!isIgnored(key) && !(elsewhere && key.equals(HEAD_BIAS))) {
+        found.put(key, new Source(own, key));
+      }
+    }
+  }
+
+  /**
+   * Opens the directory's checkpoint, or that of {@link ModelParts#language} where it has none.
+   *
+   * @throws FileException when there is none, or it is malformed
+   */
+  static ModelTensors open(Path directory, ModelParts parts) {
+    return new ModelTensors(directory, parts);
+  }
+
+  /**
+   * The first stage leaves a projector alone.
+   *
+   * @throws FileException when that is all the directory has
+   */
+  static void requireMoreThanAProjector(Path directory) {
+    if (Files.exists(directory.resolve(PROJECTOR)) && !hasCheckpoint(directory)) {
+      throw new FileException(
+          directory,
+          "holds a projector alone (%s), as the first stage leaves it; name the directory of its"
+                  .formatted(PROJECTOR)
+              + " language model (ModelParts.language)");
+    }
+  }
+
+  private static boolean hasCheckpoint(Path directory) {
+    return Files.exists(directory.resolve("model.safetensors"))
+        || Files.exists(directory.resolve("model.safetensors.index.json"))
+        || Files.exists(directory.resolve("pytorch_model.bin"))
+        || Files.exists(directory.resolve("pytorch_model.bin.index.json"));
+  }
+
+  /** Tables of older versions that follow from the sizes. */
+  static boolean isIgnored(String key) {
+    return key.endsWith(".rotary_emb.inv_freq") || key.endsWith(".embeddings.position_ids");
+  }
+
+  /** Keys of the checkpoint. */
+  Set<String> keys() {
+    return Collections.unmodifiableSet(found.keySet());
+  }
+
+  /**
+   * Adds what {@code places} want and the checkpoint does not hold.
+   *
+   * @param tower directory of the image encoder, or null
+   * @throws FileException when a part was given that the checkpoint holds itself, or is no such
+   *     part
+   */
+  void complete(Collection<String> places, Path tower) {
+    projector(places);
+    if (tower != null && !holds(CheckpointKeys.VISION)) vision(places, tower);
+    router(places);
+  }
+
+  private boolean holds(String part) {
+    return found.keySet().stream().anyMatch(key -> key.contains(part));
+  }
+
+  private void refuse(Path given, String why) {
+    if (given != null) {
+      throw new FileException(given, "the model in %s %s".formatted(directory, why));
+    }
+  }
+
+  private void projector(Collection<String> wanted) {
+    if (holds(CheckpointKeys.PROJECTOR)) {
+      refuse(parts.projector(), "has its own projector; leave this one out");
+      return;
+    }
+    Path beside = directory.resolve(PROJECTOR);
+    Path file = parts.projector() != null ? parts.projector() : beside;
+    if (parts.projector() == null && !Files.exists(beside)) return;
+    Weights weights = Weights.open(file);
+    for (String key : wanted) {
+      if (!key.startsWith(CheckpointKeys.PROJECTOR)) continue;
+      if (!weights.keys().contains(key)) {
+        throw new FileException(
+            file,
+            "not a projector: among its %d tensors there is no \"%s\""
+                .formatted(weights.keys().size(), key));
+      }
+      found.put(key, new Source(weights, key));
+    }
+  }
+
+  private void vision(Collection<String> wanted, Path tower) {
+    Weights weights = Weights.open(tower);
+    SequencedMap<String, String> keys = VisionDirectory.keys(weights);
+    for (String key : wanted) {
+      if (!key.startsWith(CheckpointKeys.VISION)) continue;
+      String there = keys.get(key.substring(CheckpointKeys.VISION.length()));
+      if (there != null) found.put(key, new Source(weights, there));
+    }
+  }
+
+  private void router(Collection<String> wanted) {
+    List<String> routers = wanted.stream().filter(k -> k.contains(CheckpointKeys.ROUTER)).toList();
+    if (routers.isEmpty()) {
+      refuse(parts.router(), "has no experts yet; give them to it with MedMoe.upcycle");
+      return;
+    }
+    if (holds(CheckpointKeys.ROUTER)) {
+      refuse(parts.router(), "has its own routers; leave this one out");
+      // Those of the first checkpoints had no bias.
+      if (!holds(CheckpointKeys.ROUTER + "bias")) {
+        routers.stream().filter(k -> k.endsWith(".bias")).forEach(zeros::add);
+      }
+      return;
+    }
+    Path file = parts.router();
+    for (String name : ROUTERS) {
+      Path beside = directory.resolve(name);
+      if (file == null && Files.exists(beside)) file = beside;
+    }
+    if (file == null) return;
+    RouterFile.read(file);
+    Weights weights = Weights.open(file);
+    for (String key : routers) {
+      found.put(key, new Source(weights, "fc1" + key.substring(key.lastIndexOf('.'))));
+    }
+  }
+
+  /**
+   * Compares with what the configuration describes.
+   *
+   * @throws FileException naming what is missing, unknown or of another type or shape
+   */
+  void check(SequencedMap<String, CheckpointKeys.Place> places) {
+    TreeSet<String> missing = new TreeSet<>(places.keySet());
+    missing.removeAll(found.keySet());
+    missing.removeAll(zeros);
+    TreeSet<String> extra = new TreeSet<>(found.keySet());
+    extra.removeAll(places.keySet());
+    if (!missing.isEmpty() || !extra.isEmpty()) {
+      throw new FileException(
+          own.path(),
+          "not the tensors that config.json describes: %s, %s%s"
+              .formatted(some(missing, "missing"), some(extra, "unknown"), remedy(missing)));
+    }
+    places.forEach((key, place) -> {
+      if (zeros.contains(key)) return;
+      Weights.Entry entry = entry(key);
+      if (!FLOATING.contains(entry.dtype()) || !Arrays.equals(entry.shape(), place.shape())) {
+        throw new FileException(
+            entry.file(),
+            "tensor \"%s\" is %s, config.json describes F32%s (or BF16, F16)"
+                .formatted(entry.key(), entry.describe(), Arrays.toString(place.shape())));
+      }
+    });
+  }
+
+  private static String some(TreeSet<String> keys, String what) {
+    if (keys.isEmpty()) return "none " + what;
+    return "%d %s, such as \"%s\"".formatted(keys.size(), what, keys.first());
+  }
+
+  private static String remedy(TreeSet<String> missing) {
+    if (missing.isEmpty()) return "";
+    if (missing.stream().allMatch(k -> k.startsWith(CheckpointKeys.VISION))) {
+      return ". The image encoder is not in the checkpoint; name its directory (ModelParts.vision)";
+    }
+    if (missing.stream().allMatch(k -> k.startsWith(CheckpointKeys.PROJECTOR))) {
+      return ". The projector is not in the checkpoint; name its file (ModelParts.projector)";
+    }
+    if (missing.stream().allMatch(k -> k.contains(CheckpointKeys.ROUTER))) {
+      return ". The routers are not in the checkpoint; name their file (ModelParts.router)";
+    }
+    return "";
+  }
+
+  private Weights.Entry entry(String key) {
+    Source source = found.get(key);
+    return source.weights.entry(source.key);
+  }
+
+  /** The tensors of {@code places}, mapped where a type holds them. */
+  SequencedMap<String, Tensor> tensors(SequencedMap<String, CheckpointKeys.Place> places) {
+    SequencedMap<String, Tensor> out = new LinkedHashMap<>();
+    places.forEach((key, place) -> {
+      Source source = found.get(key);
+      out.put(key, source == null ? Tensor.zeros(place.shape()) : source.weights.get(source.key));
+    });
+    return out;
+  }
+}

@@ -1,0 +1,139 @@
+package dev.theriac.moe.medmoe;
+
+import dev.theriac.io.FileException;
+import dev.theriac.vision.VisionConfig;
+import dev.theriac.vision.VisionConfig.Feature;
+import dev.theriac.vision.VisionDirectory;
+import dev.theriac.vision.image.ImageProcessor;
+import dev.theriac.vision.image.Preprocessing;
+import dev.theriac.vision.image.Resampling;
+import dev.theriac.vision.image.TargetSize;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * The image encoder that a published model names in {@code mm_image_tower}, whose sizes are not in
+ * the model's own {@code config.json}.
+ *
+ * @param directory where it lies; null for one of which only the name is known
+ */
+record VisionTower(Path directory, VisionConfig config, Preprocessing preprocessing) {
+  private static final String CONFIG = "config.json";
+
+  /**
+   * Finds it: in {@code given}; where the name leads, as a path; under the name, or its last part,
+   * inside the model's directory or beside it; and by OpenAI's names of CLIP.
+   *
+   * @param given by the user, or null
+   * @param name of the field {@code mm_image_tower}; may be empty
+   * @param pad whether pictures are put on a square first
+   * @throws FileException naming the places when it is in none of them
+   */
+  static VisionTower find(
+      Path model, Path given, String name, int layer, Feature feature, boolean pad) {
+    if (given != null) return read(given, layer, feature, pad);
+    List<Path> places = places(model, name);
+    for (Path place : places) {
+      if (Files.isRegularFile(place.resolve(CONFIG))) return read(place, layer, feature, pad);
+    }
+    VisionConfig known = known(name.substring(name.lastIndexOf('/') + 1));
+    if (known == null) {
+      throw new FileException(
+          model.resolve(CONFIG),
+          "field \"mm_image_tower\" is \"%s\", an encoder that is neither known nor in %s; put its"
+                  .formatted(name, places)
+              + " directory there, or name it (ModelParts.vision)");
+    }
+    return new VisionTower(
+        null, known.withFeature(layer, feature), Preprocessing.clip(known.imageSize(), pad));
+  }
+
+  private static List<Path> places(Path model, String name) {
+    List<Path> out = new ArrayList<>();
+    if (name.isEmpty()) return out;
+    Path absolute = model.toAbsolutePath().normalize();
+    try {
+      if (Path.of(name).isAbsolute()) out.add(Path.of(name));
+      for (String part : new String[] {name, name.substring(name.lastIndexOf('/') + 1)}) {
+        if (part.isEmpty() || Path.of(part).isAbsolute()) continue;
+        for (Path at : new Path[] {absolute, absolute.getParent()}) {
+          if (at == null) continue;
+          Path place = at.resolve(part).normalize();
+          // The model's own directory holds no encoder by itself.
+          if (!place.equals(absolute) && !out.contains(place)) out.add(place);
+        }
+      }
+    } catch (InvalidPathException e) {
+      // A name that is no path leads nowhere.
+    }
+    return out;
+  }
+
+  private static VisionConfig known(String name) {
+    return switch (name) {
+      case "clip-vit-large-patch14-336" -> VisionConfig.clipLarge336();
+      case "clip-vit-large-patch14" -> VisionConfig.clipLarge14();
+      case "clip-vit-base-patch32" -> VisionConfig.clipBase32();
+      default -> null;
+    };
+  }
+
+  private static VisionTower read(Path directory, int layer, Feature feature, boolean pad) {
+    VisionConfig config =
+        VisionDirectory.config(directory).withProjection(0).withFeature(layer, feature);
+    boolean described =
+        Files.exists(directory.resolve("preprocessor_config.json"))
+            || Files.exists(directory.resolve("processor_config.json"));
+    return new VisionTower(
+        directory, config, described ? preprocessing(directory, pad) : usual(config, pad));
+  }
+
+  private static Preprocessing usual(VisionConfig config, boolean pad) {
+    float[] half = {0.5f, 0.5f, 0.5f};
+    return config.family() == VisionConfig.Family.CLIP
+        ? Preprocessing.clip(config.imageSize(), pad)
+        : new Preprocessing(config.imageSize(), pad, half, half);
+  }
+
+  /** Of what a processor may do, only CLIP's steps are those of Med-MoE. */
+  private static Preprocessing preprocessing(Path directory, boolean pad) {
+    ImageProcessor p = ImageProcessor.read(directory);
+    boolean edge = p.size() instanceof TargetSize.ShortestEdge s && is(p.crop(), s.edge());
+    // Without a crop only a picture that is square already keeps its form.
+    boolean square =
+        pad && p.size() instanceof TargetSize.Exact e && is(e, e.width()) && p.crop() == null;
+    if (!edge && !square
+        || !p.rgb()
+        || p.resampling() != Resampling.BICUBIC
+        || p.rescale() == null
+        || (float) (double) p.rescale() != 1 / 255f
+        || p.normalisation() == null) {
+      throw new FileException(
+          directory,
+          "its image processor does other steps than CLIP's (RGB, bicubic to a square, 1/255, mean"
+              + " and deviation): "
+              + p);
+    }
+    int size =
+        p.size() instanceof TargetSize.ShortestEdge s
+            ? s.edge()
+            : ((TargetSize.Exact) p.size()).width();
+    return new Preprocessing(
+        size, pad, three(p.normalisation().mean()), three(p.normalisation().std()));
+  }
+
+  private static boolean is(TargetSize.Exact crop, int size) {
+    return crop != null && crop.width() == size && crop.height() == size;
+  }
+
+  private static float[] three(float[] values) {
+    if (values.length == 3) return values;
+    float[] out = new float[3];
+    Arrays.fill(out, values[0]);
+    return out;
+  }
+}

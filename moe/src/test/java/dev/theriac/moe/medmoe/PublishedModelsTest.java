@@ -1,0 +1,351 @@
+package dev.theriac.moe.medmoe;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.theriac.io.FileException;
+import dev.theriac.io.SafeTensors;
+import dev.theriac.moe.Router;
+import dev.theriac.moe.medmoe.prompt.Conversation;
+import dev.theriac.moe.medmoe.prompt.Example;
+import dev.theriac.moe.medmoe.prompt.PromptEncoder;
+import dev.theriac.moe.medmoe.prompt.Template;
+import dev.theriac.op.Autograd;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
+import dev.theriac.vision.VisionConfig;
+import dev.theriac.vision.image.Images;
+import java.io.IOException;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Models in the layout in which the authors of Med-MoE publish theirs, against PyTorch and
+ * transformers: {@code make_published.py} beside the fixtures made both.
+ */
+class PublishedModelsTest {
+  private static final double TOLERANCE = 2e-5;
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+  private static final String PHI = "llavaphi-2.7b-medmoe";
+  private static final String STABLELM = "llavastablelm-1.6b-medmoe";
+  private static final String STAGE1 = "llavaphi-2.7b-stage1";
+  private static final String TINYMED = "tinymed-phi2";
+
+  /** A copy of all the directories, to be changed. */
+  @TempDir Path all;
+
+  private Scope scope;
+
+  @BeforeEach
+  void open() throws IOException, URISyntaxException {
+    scope = Scope.open();
+    Path from = Path.of(PublishedModelsTest.class.getResource("published").toURI());
+    try (Stream<Path> files = Files.walk(from)) {
+      for (Path file : files.toList()) {
+        Path to = all.resolve(from.relativize(file).toString());
+        if (Files.isDirectory(file)) Files.createDirectories(to);
+        else Files.copy(file, to);
+      }
+    }
+  }
+
+  @AfterEach
+  void close() {
+    scope.close();
+  }
+
+  private ModelParts parts(String name) {
+    return name.equals(STAGE1)
+        ? ModelParts.none().withLanguage(all.resolve("phi-2"))
+        : ModelParts.none();
+  }
+
+  private MedMoe load(String name) {
+    return MedMoe.load(all.resolve(name), parts(name));
+  }
+
+  private void assertIsReference(String name, MedMoe model) throws IOException {
+    SafeTensors reference = SafeTensors.open(all.resolve("reference.safetensors"));
+    String key =
+        switch (name) {
+          case PHI -> "phi";
+          case STABLELM -> "stablelm";
+          case STAGE1 -> "stage1";
+          default -> "tinymed";
+        };
+    int[] ids =
+        new PromptEncoder(model.tokenizer(), Template.PHI, 1000)
+            .inference(Conversation.ask("Is there a  nodule in the left lung?"));
+    assertThat(Arrays.stream(ids).asLongStream().toArray())
+        .isEqualTo(reference.get(key + ".ids").toLongs());
+    float[] pixels = model.preprocess(Images.read(all.resolve("picture.png")));
+    float[] wantedPixels = reference.get(key + ".pixels").toFloats();
+    for (int i = 0; i < pixels.length; i++) {
+      assertThat(pixels[i]).as("pixel %d", i).isCloseTo(wantedPixels[i], within(2e-6f));
+    }
+    Tensor logits = logits(model, ids, pixels);
+    long[] positions = reference.get(key + ".positions").toLongs();
+    assertThat(logits.size(1)).isEqualTo(ids.length - 1 + 9);
+    Tensor wanted = reference.get(key + ".logits");
+    for (int i = 0; i < positions.length; i++) {
+      assertClose(
+          name + ", position " + positions[i],
+          logits.select(0, 0).select(0, positions[i]).toFloats(),
+          wanted.select(0, i).toFloats());
+    }
+  }
+
+  private static Tensor logits(MedMoe model, int[] ids, float[] pixels) {
+    return Autograd.noGrad(() -> {
+      ModelInput in =
+          model.input(List.of(new Example(ids, new int[ids.length])), new float[][] {pixels});
+      Tensor hidden =
+          model
+              .language()
+              .forward(model.embed(in), in.positions(), in.lengths(), null, false)
+              .hidden();
+      return model.language().logits(hidden);
+    });
+  }
+
+  private static void assertClose(String what, float[] got, float[] wanted) {
+    assertThat(got).as(what).hasSameSizeAs(wanted);
+    double largest = 0;
+    for (float w : wanted) largest = Math.max(largest, Math.abs(w));
+    for (int i = 0; i < got.length; i++) {
+      assertThat((double) got[i])
+          .as("%s, value %d", what, i)
+          .isCloseTo(wanted[i], within(TOLERANCE * largest));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {PHI, STABLELM, STAGE1, TINYMED})
+  void logitsAreTheReferences(String name) throws IOException {
+    MedMoe model = load(name);
+    assertThat(model.isTraining()).isFalse();
+    assertIsReference(name, model);
+    boolean padded = name.equals(PHI) || name.equals(STABLELM);
+    assertThat(model.preprocessing().pad()).isEqualTo(padded);
+    assertThat(model.tokenizer().token(model.tokenizer().padId()))
+        .isEqualTo(name.equals(STABLELM) ? "<|reg0|>" : "<|extra_0|>");
+    assertThat(model.vision().config().family())
+        .isEqualTo(name.equals(STABLELM) ? VisionConfig.Family.SIGLIP : VisionConfig.Family.CLIP);
+    switch (name) {
+      case STAGE1 -> assertThat(model.moe()).isNull();
+      case TINYMED ->
+          assertThat(model.moe())
+              .isEqualTo(new MoeOptions(4, 2, Router.Weighting.RENORMALISED, false, null, 0.01));
+      default -> assertThat(model.moe()).isEqualTo(MoeOptions.medMoe());
+    }
+  }
+
+  /** What was read is written, and what is written is a model by itself. */
+  @ParameterizedTest
+  @ValueSource(strings = {PHI, STABLELM, STAGE1, TINYMED})
+  void loadedSavedAndLoadedItIsTheSame(String name) throws IOException {
+    MedMoe model = load(name);
+    Path saved = all.resolve("elsewhere/saved");
+    model.save(saved, Provenance.unknown());
+    MedMoe back = MedMoe.load(saved);
+    assertThat(ModelShape.of(back)).isEqualTo(ModelShape.of(model));
+    assertThat(back.preprocessing()).isEqualTo(model.preprocessing());
+    assertIsReference(name, back);
+    back.parameters()
+        .forEach((path, p) -> {
+          Tensor before = model.parameters().get(path).value();
+          assertThat(p.value().dtype()).as(path).isEqualTo(before.dtype());
+          assertThat(p.value().toFloats()).as(path).isEqualTo(before.toFloats());
+        });
+    Path files = all.resolve(name.equals(STAGE1) ? "phi-2" : name);
+    for (String file :
+        List.of(
+            "generation_config.json",
+            "tokenizer_config.json",
+            "special_tokens_map.json",
+            "vocab.json",
+            "merges.txt",
+            "added_tokens.json")) {
+      assertThat(saved.resolve(file)).as(file).hasSameBinaryContentAs(files.resolve(file));
+    }
+    ObjectNode config =
+        (ObjectNode) JSON.readTree(Files.readAllBytes(saved.resolve("config.json")));
+    assertThat(config.remove("theriac")).isNotNull();
+    JsonNode read = JSON.readTree(Files.readAllBytes(all.resolve(name).resolve("config.json")));
+    read.properties()
+        .forEach(field ->
+            assertThat(same(config.get(field.getKey()), field.getValue()))
+                .as(
+                    "%s: %s instead of %s",
+                    field.getKey(), config.get(field.getKey()), field.getValue())
+                .isTrue());
+    // And again, to the byte.
+    Path again = all.resolve("again");
+    back.save(again, Provenance.unknown());
+    assertThat(contents(again)).isEqualTo(contents(saved));
+  }
+
+  /** Numbers by value, 10000 as 10000.0. */
+  private static boolean same(JsonNode a, JsonNode b) {
+    if (a != null && a.isNumber() && b.isNumber()) return a.asDouble() == b.asDouble();
+    if (a instanceof ObjectNode x && b instanceof ObjectNode y) {
+      return x.size() == y.size()
+          && y.properties().stream().allMatch(e -> same(x.get(e.getKey()), e.getValue()));
+    }
+    return b.equals(a);
+  }
+
+  private static Map<String, String> contents(Path dir) throws IOException {
+    Map<String, String> out = new TreeMap<>();
+    try (Stream<Path> files = Files.list(dir)) {
+      for (Path file : files.toList()) {
+        out.put(file.getFileName().toString(), Arrays.toString(Files.readAllBytes(file)));
+      }
+    }
+    return out;
+  }
+
+  /** The dense model of the second stage and a router become the third stage's first model. */
+  @Test
+  void whatWasReadStaysThroughUpcycling() throws IOException {
+    MedMoe dense = load(STAGE1);
+    Router router = new Router(16, 4, 1, Router.Weighting.PROBABILITY, new Rng(1));
+    MedMoe mixture = dense.upcycle(router, MoeOptions.medMoe());
+    Path saved = all.resolve("saved");
+    mixture.save(saved, Provenance.unknown());
+    JsonNode config = JSON.readTree(Files.readAllBytes(saved.resolve("config.json")));
+    assertThat(config.get("model_type").asString()).isEqualTo("moe_llava_phi");
+    assertThat(config.get("video_projector_type").asString()).isEqualTo("linear");
+    assertThat(saved.resolve("merges.txt")).exists();
+    assertThat(ModelShape.of(MedMoe.load(saved)).moe()).isEqualTo(MoeOptions.medMoe());
+  }
+
+  /** Saving over the directory that was read leaves one model in it. */
+  @Test
+  void savedOverWhatItWasReadFromThereIsOneModel() throws IOException {
+    MedMoe model = load(TINYMED);
+    model.save(all.resolve(TINYMED), Provenance.unknown());
+    assertThat(contents(all.resolve(TINYMED)).keySet())
+        .contains("model.safetensors")
+        .doesNotContain("pytorch_model.bin");
+    assertIsReference(TINYMED, MedMoe.load(all.resolve(TINYMED)));
+  }
+
+  @Test
+  void theEncoderMayBeNamedOrLieInside() throws IOException {
+    Path encoder = all.resolve("clip-vit-tiny-patch6-18");
+    Path other = all.resolve("other");
+    Files.move(encoder, other);
+    assertThatThrownBy(() -> load(PHI))
+        .isInstanceOf(FileException.class)
+        .hasMessageContainingAll(
+            "config.json",
+            "mm_image_tower",
+            "/data/models/clip-vit-tiny-patch6-18",
+            all.resolve(PHI).resolve("clip-vit-tiny-patch6-18").toString(),
+            "ModelParts.vision");
+    assertIsReference(PHI, MedMoe.load(all.resolve(PHI), ModelParts.none().withVision(other)));
+    // The checkpoint has the weights.
+    Files.delete(other.resolve("model.safetensors"));
+    Files.move(other, all.resolve(PHI).resolve("clip-vit-tiny-patch6-18"));
+    assertIsReference(PHI, load(PHI));
+  }
+
+  @Test
+  void partsMayBeNamed() throws IOException {
+    Path router = all.resolve("my-router.bin");
+    Files.move(all.resolve(STABLELM).resolve("stablelm_router.pth"), router);
+    assertThatThrownBy(() -> load(STABLELM))
+        .isInstanceOf(FileException.class)
+        .hasMessageContainingAll("4 missing", "deepspeed_moe.gate.wg.", "ModelParts.router");
+    ModelParts given = ModelParts.none().withRouter(router);
+    assertIsReference(STABLELM, MedMoe.load(all.resolve(STABLELM), given));
+    assertThatThrownBy(() -> MedMoe.load(all.resolve(PHI), given))
+        .isInstanceOf(FileException.class)
+        .hasMessageContainingAll("my-router.bin", "has its own routers");
+    assertThatThrownBy(() -> MedMoe.load(all.resolve(STAGE1), parts(STAGE1).withRouter(router)))
+        .hasMessageContainingAll("my-router.bin", "MedMoe.upcycle");
+
+    Path projector = all.resolve("my-projector.bin");
+    assertThatThrownBy(() -> MedMoe.load(all.resolve(STAGE1)))
+        .isInstanceOf(FileException.class)
+        .hasMessageContainingAll(all.resolve(STAGE1).toString(), "ModelParts.language");
+    Files.move(all.resolve(STAGE1).resolve("mm_projector.bin"), projector);
+    assertThatThrownBy(() -> load(STAGE1))
+        .hasMessageContainingAll("4 missing", "image_spatial_proj", "ModelParts.projector");
+    assertIsReference(
+        STAGE1, MedMoe.load(all.resolve(STAGE1), parts(STAGE1).withProjector(projector)));
+    assertThatThrownBy(() -> MedMoe.load(all.resolve(STAGE1), parts(STAGE1).withProjector(router)))
+        .hasMessageContainingAll("my-router.bin", "not a projector", "image_spatial_proj");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "\"hidden_act\": \"gelu_new\"|\"hidden_act\": \"relu\"|\"hidden_act\" is \"relu\"",
+        "\"qk_layernorm\": false|\"qk_layernorm\": true|\"qk_layernorm\" is true; false",
+        "\"rope_scaling\": null|\"rope_scaling\": {\"factor\": 2}|\"rope_scaling\" is",
+        "mlp2x_gelu|linear|\"image_projector_type\" is \"linear\"; \"mlp2x_gelu\"",
+        "_start_end\": false|_start_end\": true|\"mm_use_im_start_end\" is true; false",
+        "\"mm_hidden_size\": 12|\"mm_hidden_size\": 1024|\"mm_hidden_size\" is 1024; the width",
+        "\"use_residual\": false|\"use_residual\": true|\"moe.use_residual\" is true; false",
+        "\"top_k_experts\": 1|\"top_k_experts\": 3|\"moe.top_k_experts\" is 3; 1 or 2",
+        "\"ep_size\"|\"noisy_gate\"|unknown field \"moe.noisy_gate\"",
+        "\"use_cache\"|\"quantization_config\"|\"quantization_config\" is true; null",
+        "\"num_experts\": [|\"num_experts\": [3,|\"moe.num_experts\" is [3,4,4]; one number",
+      })
+  void whatWouldChangeTheNumbersIsRefusedByField(String from, String to, String said)
+      throws IOException {
+    edit(all.resolve(PHI).resolve("config.json"), text -> text.replace(from, to));
+    assertThatThrownBy(() -> load(PHI))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining(all.resolve(PHI).resolve("config.json").toString())
+        .hasMessageContaining(said);
+  }
+
+  @Test
+  void anotherProcessorIsRefused() throws IOException {
+    Path file = all.resolve("siglip-tiny").resolve("preprocessor_config.json");
+    edit(file, text -> text.replaceFirst("\"resample\": 3", "\"resample\": 2"));
+    assertThatThrownBy(() -> load(STABLELM))
+        .isInstanceOf(FileException.class)
+        .hasMessageContainingAll("siglip-tiny", "bicubic");
+  }
+
+  private static void edit(Path file, UnaryOperator<String> change) throws IOException {
+    String text = Files.readString(file);
+    String changed = change.apply(text);
+    assertThat(changed).isNotEqualTo(text);
+    Files.writeString(file, changed);
+  }
+
+  @Test
+  void bf16WeightsStayAsTheyAre() {
+    MedMoe model = load(PHI);
+    assertThat(model.parameters().get("language.lm_head.weight").value().dtype())
+        .isEqualTo(DType.BF16);
+    assertThat(model.parameters().get("language.layers.0.mlp.gate.wg.weight").value().dtype())
+        .isEqualTo(DType.F32);
+  }
+}
