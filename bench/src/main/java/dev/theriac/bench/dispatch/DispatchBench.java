@@ -85,7 +85,7 @@ public final class DispatchBench implements Bench {
       parts.removeIf(s -> s.contains("backward"));
     }
     try (Rounds rounds = new Rounds(options, threads, heavy ? 3 : 5)) {
-      rounds.add(new PeerProcess(name(), "theriac", problem.text(), threads, null));
+      rounds.add(new PeerProcess(name(), "theriac", problem.text(), threads));
       rounds.addRival(name(), "libtorch", problem.text());
       if (!heavy) rounds.addRival(name(), "libtorch-bf16", problem.text());
       if (options.python() != null) python(options, rounds, problem, threads);

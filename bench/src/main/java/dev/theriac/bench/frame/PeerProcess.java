@@ -19,16 +19,30 @@ public final class PeerProcess implements AutoCloseable {
   /** Median and fastest microseconds of a call, and the number of calls. */
   public record Timing(double median, double fastest, int calls) {}
 
-  /**
-   * Gives native rivals pages of 2 MiB for large blocks, as our tensors have them: what libtorch
-   * allocates, and what the C library hands out, the direct buffers behind its inputs included.
-   */
-  private static final Map<String, String> PAGES =
-      Map.of("THP_MEM_ALLOC_ENABLE", "1", "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+  /** The pages in which the memory of a native engine lies. */
+  enum Pages {
+    /** Those that libtorch and the C library take unasked. */
+    USUAL("", Map.of()),
+    /**
+     * Of 2 MiB for large blocks, as our tensors have them: what libtorch allocates, and what the C
+     * library hands out, the direct buffers behind its inputs included.
+     */
+    LARGE(
+        ", 2 MiB pages",
+        Map.of("THP_MEM_ALLOC_ENABLE", "1", "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"));
+
+    private final String text;
+    private final Map<String, String> environment;
+
+    Pages(String text, Map<String, String> environment) {
+      this.text = text;
+      this.environment = environment;
+    }
+  }
 
   private final List<String> command;
   private final int threads;
-  private final Map<String, String> environment;
+  private final Pages pages;
   private final Process process;
   private final BufferedReader answers;
   private final BufferedWriter commands;
@@ -36,12 +50,22 @@ public final class PeerProcess implements AutoCloseable {
   private final String name;
 
   /**
+   * Starts a JVM with one of our engines.
+   *
+   * @throws IllegalStateException with what the program printed when it does not start
+   */
+  public PeerProcess(String bench, String engine, String problem, int threads) throws IOException {
+    this(bench, engine, problem, threads, null, Pages.USUAL);
+  }
+
+  /**
    * Starts a JVM with one engine.
    *
    * @param moreClassPath null or jars that only this engine needs
    * @throws IllegalStateException with what the program printed when it does not start
    */
-  public PeerProcess(String bench, String engine, String problem, int threads, String moreClassPath)
+  PeerProcess(
+      String bench, String engine, String problem, int threads, String moreClassPath, Pages pages)
       throws IOException {
     this(
         List.of(
@@ -61,7 +85,7 @@ public final class PeerProcess implements AutoCloseable {
             problem,
             Integer.toString(threads)),
         threads,
-        moreClassPath == null ? Map.of() : PAGES);
+        pages);
   }
 
   /**
@@ -109,24 +133,23 @@ public final class PeerProcess implements AutoCloseable {
 
   /** Another process of the same program. */
   public PeerProcess again() throws IOException {
-    return new PeerProcess(command, threads, environment);
+    return new PeerProcess(command, threads, pages);
   }
 
   /** Starts any program that answers with its name and then as {@link Peer} does. */
   public PeerProcess(List<String> command, int threads) throws IOException {
-    this(command, threads, Map.of());
+    this(command, threads, Pages.USUAL);
   }
 
-  private PeerProcess(List<String> command, int threads, Map<String, String> environment)
-      throws IOException {
+  PeerProcess(List<String> command, int threads, Pages pages) throws IOException {
     this.command = command;
     this.threads = threads;
-    this.environment = environment;
+    this.pages = pages;
     ProcessBuilder builder = new ProcessBuilder(command);
     // These pin OpenBLAS to another CPU's kernels where they are set.
     builder.environment().keySet().removeAll(List.of("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"));
     builder.environment().put("OMP_NUM_THREADS", Integer.toString(threads));
-    builder.environment().putAll(environment);
+    builder.environment().putAll(pages.environment);
     errors = Files.createTempFile("bench", ".err");
     builder.redirectError(errors.toFile());
     process = builder.start();
@@ -143,6 +166,11 @@ public final class PeerProcess implements AutoCloseable {
   /** The engine's name and version. */
   public String name() {
     return name;
+  }
+
+  /** The name as tables show it, with what is not as usual. */
+  String title() {
+    return name + pages.text;
   }
 
   public Set<String> stages() throws IOException {

@@ -1,5 +1,6 @@
 package dev.theriac.bench.frame;
 
+import dev.theriac.bench.frame.PeerProcess.Pages;
 import dev.theriac.bench.frame.Row.Wanted;
 import dev.theriac.bench.frame.Work.Ceiling;
 import java.io.IOException;
@@ -18,6 +19,9 @@ import java.util.function.Supplier;
  * Engines side by side on one problem with one thread count. Rounds alternate between them so that
  * a busy machine hits all alike, and which goes first alternates too; ratios are taken within a
  * round. Before each turn the other engines' processes have come to rest. The first engine is ours.
+ *
+ * <p>Processes of the same name are one engine in several settings: each stage is timed in that
+ * setting alone which was the fastest in the warm-up.
  */
 public final class Rounds implements AutoCloseable {
   private static final double WARM_SECONDS = 0.2;
@@ -59,11 +63,17 @@ public final class Rounds implements AutoCloseable {
     peers.add(peer);
   }
 
-  /** Adds an engine that may be missing here, with a note then. */
+  /**
+   * Adds an engine that may be missing here, with a note then. Libtorch runs with each kind of
+   * pages: what it allocates in a call, it allocates more slowly in large ones.
+   */
   public void addRival(String bench, String engine, String problem) throws IOException {
     if (!options.rivals()) return;
+    boolean both = engine.equals("libtorch");
     try {
-      add(new PeerProcess(bench, engine, problem, threads, options.rivalClassPath()));
+      for (Pages pages : both ? List.of(Pages.values()) : List.of(Pages.LARGE)) {
+        add(new PeerProcess(bench, engine, problem, threads, options.rivalClassPath(), pages));
+      }
     } catch (IllegalStateException e) {
       options.note().accept(engine + " is left out: " + lastLine(e.getMessage()));
     }
@@ -115,21 +125,25 @@ public final class Rounds implements AutoCloseable {
     List<String> stages = new ArrayList<>(whole);
     stages.addAll(parts);
     double longest = 0;
-    Map<PeerProcess, Set<String>> has = new HashMap<>();
+    Map<String, Map<String, Warm>> fastest = new HashMap<>();
     for (PeerProcess peer : peers) {
-      has.put(peer, peer.stages());
+      Set<String> has = peer.stages();
       for (String stage : stages) {
-        if (has.get(peer).contains(stage)) longest = Math.max(longest, warm(peer, stage));
+        if (!has.contains(stage)) continue;
+        Warm warm = new Warm(peer, warm(peer, stage));
+        longest = Math.max(longest, warm.micros);
+        fastest
+            .computeIfAbsent(stage, s -> new LinkedHashMap<>())
+            .merge(peer.name(), warm, (a, b) -> b.micros < a.micros ? b : a);
       }
     }
     boolean few = longest > LONG_MICROS && options.rounds() == 0 && !options.full();
     int turns = few ? Math.min(FEW, count) : count;
-    for (PeerProcess peer : peers) {
-      for (String stage : stages) {
-        if (!has.get(peer).contains(stage)) continue;
-        micros.computeIfAbsent(stage, s -> new LinkedHashMap<>()).put(peer, new double[turns]);
-      }
-    }
+    fastest.forEach((stage, engines) -> {
+      Map<PeerProcess, double[]> times = new LinkedHashMap<>();
+      engines.values().forEach(warm -> times.put(warm.peer, new double[turns]));
+      micros.put(stage, times);
+    });
     for (int round = 0; round < turns; round++) {
       for (String stage : stages) {
         for (PeerProcess peer : round % 2 == 0 ? peers : peers.reversed()) {
@@ -140,6 +154,9 @@ public final class Rounds implements AutoCloseable {
       }
     }
   }
+
+  /** What a warm-up found. */
+  private record Warm(PeerProcess peer, double micros) {}
 
   /**
    * Runs a stage until it gets no faster: vector code that is not compiled yet is hundreds of times
@@ -182,6 +199,11 @@ public final class Rounds implements AutoCloseable {
     return micros.containsKey(stage) && micros.get(stage).containsKey(peers.getFirst());
   }
 
+  /** The processes in which a stage was timed. */
+  public Set<PeerProcess> timed(String stage) {
+    return micros.get(stage).keySet();
+  }
+
   /** Median over rounds of our engine's time for a stage, in microseconds. */
   public double median(String stage) {
     return Stats.median(ours(stage));
@@ -212,8 +234,8 @@ public final class Rounds implements AutoCloseable {
         .get(stage)
         .forEach((peer, times) -> {
           if (peer == peers.getFirst()) return;
-          others.put(peer.name(), Stats.median(times));
-          if (!peer.name().contains("bf16")) rivals.put(peer.name(), times);
+          others.put(peer.title(), Stats.median(times));
+          if (!peer.name().contains("bf16")) rivals.put(peer.title(), times);
         });
     for (String baseline : baselines) {
       if (!has(baseline)) continue;

@@ -40,7 +40,7 @@ public final class GemmBench implements Bench {
       Work work = new Work(problem.flops(), bytes);
       for (int threads : options.threads()) {
         try (Rounds rounds = new Rounds(options, threads, 5)) {
-          rounds.add(new PeerProcess(name(), "theriac", shape, threads, null));
+          rounds.add(new PeerProcess(name(), "theriac", shape, threads));
           rounds.addRival(name(), "libtorch", shape);
           for (PeerProcess peer : rounds.peers()) check(problem, peer);
           report.ceiling(threads, rounds.ceiling());

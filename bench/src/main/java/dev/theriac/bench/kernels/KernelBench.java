@@ -33,8 +33,8 @@ public final class KernelBench implements Bench {
     for (String shape : chosen(options, shapes().subList(0, 1))) {
       for (int threads : options.threads()) {
         try (Rounds rounds = new Rounds(options, threads, 5)) {
-          rounds.add(new PeerProcess(name(), "vector", shape, threads, null));
-          rounds.add(new PeerProcess(name(), "scalar", shape, threads, null));
+          rounds.add(new PeerProcess(name(), "vector", shape, threads));
+          rounds.add(new PeerProcess(name(), "scalar", shape, threads));
           for (String kernel : KernelEngine.KERNELS) check(rounds.peers(), kernel, shape);
           report.ceiling(threads, rounds.ceiling());
           List<String> kernels = new ArrayList<>(KernelEngine.KERNELS);

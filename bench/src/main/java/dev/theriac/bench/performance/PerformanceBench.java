@@ -74,7 +74,7 @@ public final class PerformanceBench implements Bench {
     Path folder = Files.createTempDirectory("bench");
     try (Rounds rounds = new Rounds(options, threads, 5)) {
       rounds.warmAtLeast(family.warmSeconds());
-      rounds.add(new PeerProcess(name(), "theriac", family.name(), threads, null));
+      rounds.add(new PeerProcess(name(), "theriac", family.name(), threads));
       Set<String> rivals = new LinkedHashSet<>();
       cases.forEach(c -> rivals.addAll(family.rivals(c)));
       for (String rival : rivals) rounds.addRival(name(), rival, family.name());
@@ -87,10 +87,20 @@ public final class PerformanceBench implements Bench {
           threads, report.ceiling(threads) == null ? rounds.ceiling() : ours.ceiling(100));
       Map<String, Double> micros = new LinkedHashMap<>();
       for (Case c : cases) {
-        check(rounds, comparison, c, false);
+        for (PeerProcess peer : rounds.peers()) {
+          if (!peer.stages().contains(c.id())) continue;
+          peer.run(c.id(), 0);
+          check(comparison, c, peer, ours);
+        }
         rounds.measure(List.of(c.id()), List.of());
         // What was timed: at the first call others may still stand in for compiled kernels.
-        check(rounds, comparison, c, family.changesInputs(c));
+        for (PeerProcess peer : rounds.timed(c.id())) {
+          if (family.changesInputs(c)) {
+            peer.restart();
+            peer.run(c.id(), 0);
+          }
+          check(comparison, c, peer, ours);
+        }
         micros.put(c.id(), rounds.median(c.id()));
         options.note().accept("  %s: %,.1f us".formatted(c.id(), rounds.median(c.id())));
         rows.add(() -> report.add(row(rounds, family, c, report.ceiling(threads), threads)));
@@ -105,18 +115,9 @@ public final class PerformanceBench implements Bench {
     }
   }
 
-  /**
-   * @param anew whether results are known only for calls on the inputs as they were at first
-   */
-  private static void check(Rounds rounds, Comparison comparison, Case c, boolean anew)
-      throws IOException {
-    for (PeerProcess peer : rounds.peers()) {
-      if (!peer.stages().contains(c.id())) continue;
-      if (anew) peer.restart();
-      peer.run(c.id(), 0);
-      boolean ours = peer == rounds.peers().getFirst();
-      comparison.check((result, at) -> values(peer, result, at), peer.name(), c, ours);
-    }
+  /** Looks at what the last call gave. */
+  private static void check(Comparison comparison, Case c, PeerProcess peer, PeerProcess ours) {
+    comparison.check((result, at) -> values(peer, result, at), peer.name(), c, peer == ours);
   }
 
   private static Row row(Rounds rounds, Family family, Case c, Ceiling ceiling, int threads) {
