@@ -11,15 +11,15 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * From which size on two threads are faster than one, where everything is cut into tasks of a
+ * From which size on several threads are faster than one, where everything is cut into tasks of a
  * microsecond: the measurement behind the sizes at which operations begin to use threads.
  */
 public final class ForkBench implements Bench {
   /** Less of one thread's time than this counts as faster. */
   private static final double FASTER = 0.9;
 
-  private static final double WARM_SECONDS = 0.15;
   private static final double SECONDS = 0.03;
+  private static final int WARM_TURNS = 5;
 
   @Override
   public String name() {
@@ -28,7 +28,7 @@ public final class ForkBench implements Bench {
 
   @Override
   public String description() {
-    return "from how much work on a second thread pays, awake and parked";
+    return "from how much work on more than one thread pays, awake and parked";
   }
 
   @Override
@@ -36,55 +36,80 @@ public final class ForkBench implements Bench {
     return ForkEngine.OPERATIONS;
   }
 
+  /**
+   * @throws IllegalArgumentException where no thread count is above 1
+   */
   @Override
   public BenchReport run(BenchOptions options) throws IOException {
+    List<Integer> counts = options.threads().stream().filter(count -> count > 1).toList();
+    if (counts.isEmpty()) {
+      throw new IllegalArgumentException(
+          "forks: compares several threads with one; give a thread count of 2 or more");
+    }
     BenchReport report = new BenchReport(this, options);
-    try (PeerProcess one = PeerProcess.with("-Dtheriac.task.nanos=1000", name(), "theriac", 1);
-        PeerProcess two = PeerProcess.with("-Dtheriac.task.nanos=1000", name(), "theriac", 2)) {
-      for (String operation : chosen(options, shapes())) {
-        options.note().accept(operation);
-        for (String when : List.of("", "+"))
-          report.add(finding(options, one, two, operation, when));
+    List<String> operations = chosen(options, shapes());
+    try (PeerProcess one = start(1)) {
+      for (int count : counts) {
+        try (PeerProcess several = start(count)) {
+          for (String operation : operations) {
+            options.note().accept(operation + ", " + count + " threads");
+            for (boolean parked : new boolean[] {false, true}) {
+              report.add(finding(options, one, several, count, operation, parked));
+            }
+          }
+        }
       }
     }
     return report;
   }
 
+  private PeerProcess start(int threads) throws IOException {
+    return PeerProcess.with("-Dtheriac.task.nanos=1000", name(), "theriac", threads);
+  }
+
   private static Finding finding(
-      BenchOptions options, PeerProcess one, PeerProcess two, String operation, String when)
+      BenchOptions options,
+      PeerProcess one,
+      PeerProcess several,
+      int threads,
+      String operation,
+      boolean parked)
       throws IOException {
-    double from = Double.NaN;
-    String shape = "none of these";
+    int[] rows = ForkEngine.rows(operation);
+    double[] alone = new double[rows.length];
+    double[] together = new double[rows.length];
     List<String> text = new ArrayList<>();
-    int[] sizes = ForkEngine.rows(operation);
-    for (int rows : sizes) {
-      String stage = operation + "@" + rows + when;
-      double alone = time(options, one, stage);
-      double both = time(options, two, stage);
-      if (both > FASTER * alone) from = Double.NaN;
-      else if (Double.isNaN(from)) {
-        from = alone;
-        shape = rows + " rows";
-      }
-      text.add(String.format(Locale.ROOT, "%.1f/%.1f", alone, both));
+    for (int i = 0; i < rows.length; i++) {
+      String stage = operation + "@" + rows[i] + (parked ? "+" : "");
+      alone[i] = time(options, one, stage);
+      together[i] = time(options, several, stage);
+      text.add(String.format(Locale.ROOT, "%.1f/%.1f", alone[i], together[i]));
     }
-    String title = operation + (when.isEmpty() ? ", threads awake" : ", threads parked");
+    int from = from(alone, together);
     return new Finding(
-        title,
-        shape,
-        2,
-        from,
+        operation + (parked ? ", threads parked" : ", threads awake"),
+        from < rows.length ? rows[from] + " rows" : "none of these",
+        threads,
+        from < rows.length ? alone[from] : Double.NaN,
         null,
-        "microseconds of work from which two threads pay; one/two at %d to %d rows: %s"
-            .formatted(sizes[0], sizes[sizes.length - 1], String.join(" ", text)));
+        "microseconds of work from which several threads pay; one/several at %d to %d rows: %s"
+            .formatted(rows[0], rows[rows.length - 1], String.join(" ", text)));
+  }
+
+  /** The first size from which on several threads are faster at every size; else their number. */
+  static int from(double[] alone, double[] together) {
+    int from = alone.length;
+    while (from > 0 && together[from - 1] <= FASTER * alone[from - 1]) from--;
+    return from;
   }
 
   private static double time(BenchOptions options, PeerProcess peer, String stage)
       throws IOException {
-    peer.run(stage, WARM_SECONDS);
+    double seconds = options.seconds() > 0 ? options.seconds() : SECONDS;
+    peer.run(stage, WARM_TURNS * seconds);
     int rounds = options.rounds() > 0 ? options.rounds() : 3;
     double best = Double.POSITIVE_INFINITY;
-    for (int i = 0; i < rounds; i++) best = Math.min(best, peer.run(stage, SECONDS).median());
+    for (int i = 0; i < rounds; i++) best = Math.min(best, peer.run(stage, seconds).median());
     return stage.endsWith("+") ? best - ForkEngine.PAUSE_NANOS / 1e3 : best;
   }
 }

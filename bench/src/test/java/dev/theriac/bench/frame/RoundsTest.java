@@ -66,6 +66,21 @@ class RoundsTest {
   }
 
   @Test
+  void ourEngineAloneIsWarmedUpForSoLong() throws Exception {
+    try (Rounds rounds = new Rounds(options(new ArrayList<>()), 1, COUNT)) {
+      // A call of a fifth of a second, as far as the frame knows.
+      PeerProcess ours = FakePeer.start(Pages.USUAL, "ours", "step=200000");
+      PeerProcess rival = FakePeer.start(Pages.USUAL, "rival", "step=200000");
+      rounds.add(ours);
+      rounds.add(rival);
+      rounds.warmAtLeast(3);
+      rounds.measure(List.of("step"), List.of());
+      assertThat(runs(ours, "step")).isBetween(15.0 + COUNT, 16.0 + COUNT);
+      assertThat(runs(rival, "step")).isLessThan(5.0 + COUNT);
+    }
+  }
+
+  @Test
   void aRivalThatDoesNotStartIsLeftOutOnce() throws Exception {
     List<String> notes = new ArrayList<>();
     try (Rounds rounds = new Rounds(options(notes), 1, COUNT)) {
