@@ -6,7 +6,6 @@ import dev.theriac.vision.image.Image;
 import dev.theriac.vision.image.Images;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -56,7 +55,8 @@ final class AskCommand implements Callable<Integer> {
 
   @Option(
       names = "--times",
-      description = "Also says, on standard error, when the first token came.")
+      description =
+          "Also says, on standard error, how long each part took, and the memory that was needed.")
   private boolean times;
 
   @Parameters(paramLabel = "QUESTION", description = "What is asked, in quotes.")
@@ -70,7 +70,7 @@ final class AskCommand implements Callable<Integer> {
     }
     Image picture = Images.read(image);
     MedMoe answering = MedMoe.load(model);
-    double loaded = sinceStart();
+    double loaded = AskTimes.sinceStart();
     theriac.startUp();
     int end = answering.endId();
     GenerationConfig how =
@@ -79,35 +79,33 @@ final class AskCommand implements Callable<Integer> {
             : GenerationConfig.sampling(maxTokens, temperature, 1, seed, end);
     PrintWriter out = theriac.out();
     boolean[] begun = {false};
-    double[] first = {Double.NaN};
+    AskTimes seen = new AskTimes();
     answering.ask(
         picture,
         question,
         how,
         text -> {
-          if (Double.isNaN(first[0])) first[0] = sinceStart();
+          seen.token();
           // The first token of an answer carries the blank after "ASSISTANT:".
           String shown = begun[0] ? text : text.stripLeading();
           begun[0] |= !shown.isEmpty();
           out.print(shown);
           out.flush();
-        });
+        },
+        seen);
     out.println();
     if (times) {
+      double done = AskTimes.sinceStart();
       theriac
           .err()
           .printf(
               Locale.ROOT,
               "model loaded %.2f s, first token %.2f s, answer %.2f s after the JVM's start%n",
               loaded,
-              first[0],
-              sinceStart());
+              seen.first(),
+              done);
+      theriac.err().println(seen.text());
     }
     return 0;
-  }
-
-  private static double sinceStart() {
-    long start = ManagementFactory.getRuntimeMXBean().getStartTime();
-    return (System.currentTimeMillis() - start) / 1e3;
   }
 }

@@ -77,8 +77,8 @@ final class BenchCommand implements Callable<Integer> {
       names = "--python",
       paramLabel = "PATH",
       description =
-          "A Python with torch whose loop and grouped_mm (dispatch) or training steps"
-              + " (performance) run as well.")
+          "A Python with torch whose loop and grouped_mm (dispatch), training steps (performance)"
+              + " or answers (full-size, with transformers) run as well.")
   private Path python;
 
   @Option(
@@ -86,6 +86,13 @@ final class BenchCommand implements Callable<Integer> {
       paramLabel = "DIR",
       description = "A quickstart's folder, to time a start up to the first token (performance).")
   private Path quickstart;
+
+  @Option(
+      names = "--dir",
+      paramLabel = "DIR",
+      description =
+          "Where models of full size are, or are to be written: 10 GB for both (full-size).")
+  private Path models;
 
   @Option(names = "--rounds", defaultValue = "0", description = "Rounds (default: by benchmark).")
   private int rounds;
@@ -119,6 +126,7 @@ final class BenchCommand implements Callable<Integer> {
               rounds,
               seconds,
               quickstart,
+              models,
               line -> {
                 if (!theriac.quiet()) theriac.err().println(line);
               });

@@ -2,6 +2,7 @@ package dev.theriac.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.theriac.bench.fullsize.Answer;
 import dev.theriac.cli.result.MetricsLog;
 import dev.theriac.cli.result.ResultTable;
 import dev.theriac.cli.result.StepMetrics;
@@ -190,6 +191,12 @@ class CommandsTest {
         .containsPattern(
             "model loaded [0-9.]+ s, first token [0-9.]+ s, answer [0-9.]+ s after the JVM's"
                 + " start");
+    // The benchmark of full-size models reads them from there.
+    Answer answer = Answer.of(ran.err, ran.out);
+    assertThat(answer.text()).isEqualTo(ran.out.strip());
+    assertThat(answer.positions()).isGreaterThan(10);
+    assertThat(answer.steps()).isPositive();
+    assertThat(answer.load() + answer.picture() + answer.prompt()).isPositive();
   }
 
   @Test

@@ -7,12 +7,15 @@ import dev.theriac.nn.Linear;
 import dev.theriac.nn.Module;
 import dev.theriac.nn.Normalisation;
 import dev.theriac.nn.TokenMask;
+import dev.theriac.op.Autograd;
 import dev.theriac.op.Norm;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
  * A causal decoder of the Phi-2, StableLM-2 or Llama family. Parameter paths are those of Hugging
@@ -127,13 +130,37 @@ public final class Decoder extends Module {
       if (allStates) states.add(h.sum());
       FeedForward.SideInput side = given.isEmpty() ? null : given.get(i);
       DecoderLayer layer = layers.get(i);
-      DecoderLayer.Step step = layer.step(h, positions, lengths, cache, i, mask, side, norm(i + 1));
+      int index = i;
+      Norm.Added in = h;
+      Normalisation next = norm(i + 1);
+      DecoderLayer.Step step =
+          alone(() -> layer.step(in, positions, lengths, cache, index, mask, side, next));
       h = step.out();
+      if (!Autograd.enabled() && !allStates) {
+        in.norm().close();
+        if (i > 0) in.sum().close();
+      }
       sides.add(step.side());
     }
     Tensor last = h.norm();
     if (allStates) states.add(last);
     return new Output(last, states, sides);
+  }
+
+  /**
+   * A block's pass, after which, where no gradient will ask for it, only what it returns is held:
+   * prompts of full-size models would leave a gigabyte behind.
+   */
+  private static DecoderLayer.Step alone(Supplier<DecoderLayer.Step> body) {
+    if (Autograd.enabled()) return body.get();
+    try (Scope scope = Scope.open()) {
+      DecoderLayer.Step step = body.get();
+      // What belongs to the side output nobody but its maker knows.
+      if (step.side() != null) scope.keepIf(_ -> true);
+      scope.keep(step.out().sum());
+      scope.keep(step.out().norm());
+      return step;
+    }
   }
 
   /** The norm before block {@code index}, or the one after the last. */

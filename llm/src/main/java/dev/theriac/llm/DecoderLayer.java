@@ -8,8 +8,10 @@ import dev.theriac.nn.Normalisation;
 import dev.theriac.nn.RmsNorm;
 import dev.theriac.nn.SelfAttention;
 import dev.theriac.nn.TokenMask;
+import dev.theriac.op.Autograd;
 import dev.theriac.op.Norm;
 import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 
 /**
@@ -113,7 +115,10 @@ public final class DecoderLayer extends Module {
       FeedForward.SideInput given,
       Normalisation next) {
     Tensor attended =
-        attentionDropout.forward(attention.forward(in.norm(), positions, lengths, cache, index));
+        attentionDropout.forward(
+            Autograd.enabled()
+                ? attention.forward(in.norm(), positions, lengths, cache, index)
+                : Scope.call(() -> attention.forward(in.norm(), positions, lengths, cache, index)));
     if (postNorm == null) {
       FeedForward.Output fed = feedForward.forward(in.norm(), mask, given);
       return step(in.sum().add(attended), fed, next);

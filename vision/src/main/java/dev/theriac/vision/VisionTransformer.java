@@ -4,11 +4,13 @@ import dev.theriac.nn.LayerNorm;
 import dev.theriac.nn.Linear;
 import dev.theriac.nn.Module;
 import dev.theriac.nn.Parameter;
+import dev.theriac.op.Autograd;
 import dev.theriac.op.Norm;
 import dev.theriac.op.Patch;
 import dev.theriac.op.ShapeFunctions;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import dev.theriac.vision.VisionConfig.Family;
 import dev.theriac.vision.VisionConfig.Feature;
@@ -143,9 +145,22 @@ public final class VisionTransformer extends Module {
     Norm.Added added = new Norm.Added(h, layers.getFirst().inputNorm().forward(h));
     for (int i = 0; i < state; i++) {
       LayerNorm next = i + 1 < state ? layers.get(i + 1).inputNorm() : null;
-      added = layers.get(i).forward(added, next);
+      added = step(layers.get(i), added, next);
     }
     return added.sum();
+  }
+
+  /** A block; where no gradient will ask for it, only what it returns is held afterwards. */
+  private static Norm.Added step(VisionLayer layer, Norm.Added in, LayerNorm next) {
+    if (Autograd.enabled()) return layer.forward(in, next);
+    try (Scope scope = Scope.open()) {
+      Norm.Added out = layer.forward(in, next);
+      scope.keep(out.sum());
+      if (next != null) scope.keep(out.norm());
+      in.sum().close();
+      in.norm().close();
+      return out;
+    }
   }
 
   private Tensor embeddings(Tensor images) {

@@ -1,6 +1,7 @@
 package dev.theriac.bench.frame;
 
 import dev.theriac.bench.dispatch.DispatchBench;
+import dev.theriac.bench.fullsize.FullSizeBench;
 import dev.theriac.bench.gemm.GemmBench;
 import dev.theriac.bench.kernels.ForkBench;
 import dev.theriac.bench.kernels.KernelBench;
@@ -33,7 +34,8 @@ public interface Bench {
         new GemmBench(),
         new KernelBench(),
         new ForkBench(),
-        new PerformanceBench());
+        new PerformanceBench(),
+        new FullSizeBench());
   }
 
   /**

@@ -19,6 +19,7 @@ import java.util.function.Consumer;
  * @param seconds of a measurement in a round, or 0 for the benchmark's own choice
  * @param quickstart a folder that {@code theriac quickstart} wrote, or null; only {@code
  *     performance}
+ * @param models a folder for models of full size, or null; only {@code full-size}
  * @param note takes a line that tells how far things are
  */
 public record BenchOptions(
@@ -32,7 +33,36 @@ public record BenchOptions(
     int rounds,
     double seconds,
     Path quickstart,
+    Path models,
     Consumer<String> note) {
+  /** Without a folder for models. */
+  public BenchOptions(
+      List<Integer> threads,
+      boolean full,
+      boolean rivals,
+      String rivalClassPath,
+      Path python,
+      List<String> only,
+      List<String> cases,
+      int rounds,
+      double seconds,
+      Path quickstart,
+      Consumer<String> note) {
+    this(
+        threads,
+        full,
+        rivals,
+        rivalClassPath,
+        python,
+        only,
+        cases,
+        rounds,
+        seconds,
+        quickstart,
+        null,
+        note);
+  }
+
   /** Without a quickstart's folder. */
   public BenchOptions(
       List<Integer> threads,

@@ -182,7 +182,10 @@ public final class MedMoe extends Module {
     List<Tensor> rows = new ArrayList<>();
     rows.add(language.embed(in.textIds()));
     if (in.images() != null) {
-      Tensor seen = projector.forward(vision.features(in.images()));
+      Tensor seen =
+          Autograd.enabled()
+              ? projector.forward(vision.features(in.images()))
+              : Scope.call(() -> projector.forward(vision.features(in.images())));
       rows.add(seen.reshape(-1, seen.size(-1)));
     }
     rows.add(Tensor.zeros(1, language.config().dim()));
@@ -212,6 +215,22 @@ public final class MedMoe extends Module {
    */
   public String ask(
       Image image, String question, GenerationConfig config, Consumer<String> onText) {
+    return ask(image, question, config, onText, new Generator.PassListener() {});
+  }
+
+  /**
+   * The same, seen and steered from outside.
+   *
+   * @param onText is called for each new token, with empty text where it completes no character,
+   *     and once at the end
+   * @param passes sees each pass over the decoder, the first when the picture has been encoded
+   */
+  public String ask(
+      Image image,
+      String question,
+      GenerationConfig config,
+      Consumer<String> onText,
+      Generator.PassListener passes) {
     int[] prompt =
         new PromptEncoder(tokenizer, Template.PHI, Integer.MAX_VALUE)
             .inference(Conversation.ask(question));
@@ -221,7 +240,8 @@ public final class MedMoe extends Module {
             List.of(prompt),
             new float[][] {preprocess(image)},
             config,
-            (row, id) -> onText.accept(text.add(id)));
+            (row, id) -> onText.accept(text.add(id)),
+            passes);
     onText.accept(text.finish());
     return tokenizer.decode(ids.getFirst(), true).strip();
   }

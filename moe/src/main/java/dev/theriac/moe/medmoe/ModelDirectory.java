@@ -43,7 +43,12 @@ public final class ModelDirectory {
     save(model, directory, provenance, ModelFiles.SHARD_BYTES);
   }
 
-  static void save(MedMoe model, Path directory, Provenance provenance, long shardBytes) {
+  /**
+   * The same with files of another size.
+   *
+   * @param shardBytes of weights in one file, more only where a single tensor is larger
+   */
+  public static void save(MedMoe model, Path directory, Provenance provenance, long shardBytes) {
     Tokenizer tokenizer = model.tokenizer();
     if (!(tokenizer instanceof HuggingFaceTokenizerFile file)) {
       throw new IllegalArgumentException(
