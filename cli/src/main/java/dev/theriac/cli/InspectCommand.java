@@ -1,23 +1,36 @@
 package dev.theriac.cli;
 
-import dev.theriac.io.Weights;
-import dev.theriac.moe.medmoe.MedMoe;
-import java.io.PrintWriter;
-import java.nio.file.Files;
+import dev.theriac.cli.inspect.Inspection;
+import dev.theriac.cli.inspect.InspectionText;
+import dev.theriac.cli.inspect.Inspector;
+import dev.theriac.cli.result.ResultTable;
+import dev.theriac.moe.medmoe.ModelParts;
 import java.nio.file.Path;
-import java.util.Arrays;
-import java.util.Map;
-import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ParentCommand;
 
-/** Lists what is in a model. */
+/** Says what is in a model, and what is not. */
 @Command(
     name = "inspect",
-    description = "Lists the tensors of a safetensors file or model folder, and counts parameters.")
+    description = {
+      "Says what a model folder holds: family, parameters, types, memory needed, and what is"
+          + " missing or does not fit. Also lists the tensors of a safetensors or PyTorch file."
+          + " Reads headers, never the weights."
+    },
+    exitCodeListHeading = "Exit status:%n",
+    exitCodeList = {
+      "0:a whole model that Theriac reads, or a file that could be read",
+      "1:nothing that could be inspected",
+      "2:wrong usage",
+      "3:a model that is not whole, or that Theriac does not read"
+    })
 final class InspectCommand implements Callable<Integer> {
+  /** Beside the usual ones: inspected, and found wanting. */
+  static final int WANTING = 3;
+
   @ParentCommand private TheriacCommand theriac;
 
   @Parameters(
@@ -25,41 +38,29 @@ final class InspectCommand implements Callable<Integer> {
       description = "A model folder, a checkpoint, or another safetensors or PyTorch file.")
   private Path path;
 
+  @Option(
+      names = "--tensors",
+      description = "Every tensor of a folder on a line of its own, and all lists in full.")
+  private boolean tensors;
+
+  @Option(
+      names = "--vision",
+      paramLabel = "DIR",
+      description = "Where the image encoder of a published Med-MoE lies, if not beside it.")
+  private Path vision;
+
+  @Option(
+      names = "--json",
+      paramLabel = "FILE",
+      description = "Also writes it all here, for machines.")
+  private Path json;
+
   @Override
   public Integer call() {
-    PrintWriter out = theriac.out();
-    Weights file = Weights.open(path);
-    new TreeMap<>(file.metadata())
-        .forEach((key, value) -> out.printf("%s = %s%n", key, shortened(value)));
-    long total = 0;
-    long bytes = 0;
-    Map<String, Long> byType = new TreeMap<>();
-    int width = file.keys().stream().mapToInt(String::length).max().orElse(0);
-    for (String key : file.keys()) {
-      Weights.Entry entry = file.entry(key);
-      long size = Arrays.stream(entry.shape()).reduce(1, (a, b) -> a * b);
-      total += size;
-      bytes += entry.bytes();
-      byType.merge(entry.dtype(), 1L, Long::sum);
-      out.printf("%-" + Math.max(1, width) + "s  %-4s %s%n", key, entry.dtype(), shape(entry));
-    }
-    out.printf("tensors            %,d %s%n", file.keys().size(), byType);
-    out.printf("values             %,d in %,d bytes%n", total, bytes);
-    if (Files.isRegularFile(path.resolve("config.json"))) {
-      MedMoe model = MedMoe.load(path);
-      out.printf("parameters         %,d%n", model.parameterCount());
-      out.printf("active for a token %,d%n", model.activeParameters());
-      out.printf(
-          "experts            %s%n", model.moe() == null ? "none, a dense model" : model.moe());
-    }
-    return 0;
-  }
-
-  private static String shape(Weights.Entry entry) {
-    return Arrays.toString(entry.shape()).replace(", ", " x ");
-  }
-
-  private static String shortened(String value) {
-    return value.length() <= 200 ? value : value.substring(0, 200) + "...";
+    if (json != null) ResultTable.requireWritable(json);
+    Inspection found = Inspector.inspect(path, ModelParts.none().withVision(vision));
+    InspectionText.print(theriac.out(), found, tensors);
+    if (json != null) found.write(json);
+    return found.good() ? 0 : WANTING;
   }
 }

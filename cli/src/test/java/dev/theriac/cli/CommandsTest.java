@@ -282,7 +282,16 @@ class CommandsTest {
   void inspectsModelsAndCheckpoints() {
     Ran dir = theriac("inspect", model().toString());
     assertThat(dir.status).as(dir.err).isZero();
-    assertThat(dir.out).contains("lm_head.weight", "F32", " x ", "active for a token", "experts=4");
+    assertThat(dir.out)
+        .contains(
+            "Med-MoE (Phi, experts)",
+            "1 of 4 experts for a token in 1 of 2 layers",
+            "theriac.seed = 7",
+            "lm_head.weight",
+            "F32",
+            " x ",
+            "active for a token",
+            "whole; Theriac reads it");
     Ran file = theriac("inspect", run.resolve("checkpoints/moe/best.safetensors").toString());
     assertThat(file.status).as(file.err).isZero();
     assertThat(file.out).contains("step = ", "model.language.layers.0.mlp.experts.fc1.weight");

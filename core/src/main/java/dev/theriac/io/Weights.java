@@ -24,7 +24,7 @@ import java.util.function.Function;
  * the garbage collector finds no tensor of it. A file must not be truncated while it is mapped;
  * {@link AtomicFile} never does that. Thread-safe.
  */
-public abstract sealed class Weights permits SafeTensors, PyTorchFile {
+public abstract sealed class Weights permits SafeTensors, PyTorchFile, PartialWeights {
   private final Path path;
   private final Map<String, String> metadata;
   private final Map<String, Stored> tensors = new LinkedHashMap<>();
@@ -109,6 +109,11 @@ public abstract sealed class Weights permits SafeTensors, PyTorchFile {
 
   final void put(Stored stored) {
     tensors.put(stored.entry.key, stored);
+  }
+
+  /** Takes a tensor of other weights. */
+  final void put(Weights from, String key) {
+    put(from.tensors.get(key));
   }
 
   /** Takes what the index names: a tensor that only a shard names is not seen. */

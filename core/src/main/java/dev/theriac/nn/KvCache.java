@@ -2,6 +2,7 @@ package dev.theriac.nn;
 
 import dev.theriac.backend.Backends;
 import dev.theriac.backend.RopeFrequencies;
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -29,6 +30,12 @@ public final class KvCache implements AutoCloseable {
     }
     lengths = new long[batch];
     this.capacity = capacity;
+  }
+
+  /** Bytes of tensor memory that such a cache takes. */
+  public static long bytes(int layers, int batch, long capacity, long kvHeads, long headDim) {
+    long values = Math.multiplyExact(Math.multiplyExact(batch * capacity, kvHeads), headDim);
+    return Math.multiplyExact(values, 2L * layers * DType.F32.bytes());
   }
 
   /** Positions held for each row; advanced by {@link #advance} once every layer has appended. */

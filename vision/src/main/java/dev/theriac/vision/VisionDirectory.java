@@ -13,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -79,14 +80,28 @@ public final class VisionDirectory {
    */
   public static VisionConfig config(Path directory) {
     boolean weights = WEIGHTS.stream().anyMatch(name -> Files.exists(directory.resolve(name)));
-    boolean projected = weights && keys(Weights.open(directory)).containsKey(PROJECTION + "weight");
-    return VisionConfigFile.read(directory.resolve(CONFIG), projected);
+    return config(directory, weights ? keys(Weights.open(directory)) : new LinkedHashMap<>());
+  }
+
+  /** The same with what {@link #keys} gave of the weights. */
+  public static VisionConfig config(Path directory, SequencedMap<String, String> keys) {
+    return VisionConfigFile.read(
+        directory.resolve(CONFIG), keys.containsKey(PROJECTION + "weight"));
   }
 
   /** From the paths of parameters to the keys of a file; the text half of a model is left out. */
   public static SequencedMap<String, String> keys(Weights file) {
+    return keys(file.path(), file.keys());
+  }
+
+  /**
+   * The same of keys alone.
+   *
+   * @param file that has them, for errors
+   */
+  public static SequencedMap<String, String> keys(Path file, Collection<String> names) {
     SequencedMap<String, String> out = new LinkedHashMap<>();
-    for (String key : file.keys()) {
+    for (String key : names) {
       boolean text =
           key.startsWith("text_model.")
               || key.startsWith("text_projection.")
@@ -98,7 +113,7 @@ public final class VisionDirectory {
       String other = out.put(path, key);
       if (other != null) {
         throw new FileException(
-            file.path(), "tensors \"%s\" and \"%s\" are the same parameter".formatted(other, key));
+            file, "tensors \"%s\" and \"%s\" are the same parameter".formatted(other, key));
       }
     }
     return out;

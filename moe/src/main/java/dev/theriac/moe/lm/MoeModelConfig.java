@@ -53,6 +53,11 @@ public record MoeModelConfig(
       this.keys = keys;
     }
 
+    /** The word in the field {@code model_type}. */
+    public String modelType() {
+      return modelType;
+    }
+
     /** The names of its checkpoints. */
     public ExpertKeys keys() {
       return keys;

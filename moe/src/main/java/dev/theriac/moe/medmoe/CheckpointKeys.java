@@ -15,6 +15,9 @@ import java.util.SequencedMap;
  * experts are stacked.
  */
 public final class CheckpointKeys {
+  /** What keys of a layer's experts have in them, before the expert's number. */
+  public static final String EXPERT = ".mlp.deepspeed_moe.experts.deepspeed_experts.";
+
   /** What keys of a meta expert have in them; the first checkpoints had none. */
   static final String META = ".mlp.meta_moe.";
 
@@ -51,10 +54,13 @@ public final class CheckpointKeys {
     return out;
   }
 
+  /** Whether a key is of the projector. */
+  public static boolean isProjector(String key) {
+    return key.startsWith(PROJECTOR);
+  }
+
   private static String key(String path, int expert) {
-    return key(
-        path.replace(
-            EXPERTS, ".mlp.deepspeed_moe.experts.deepspeed_experts.%d.".formatted(expert)));
+    return key(path.replace(EXPERTS, EXPERT + expert + "."));
   }
 
   private static String key(String path) {

@@ -2,6 +2,7 @@ package dev.theriac.moe.medmoe;
 
 import dev.theriac.io.ConfigFields;
 import dev.theriac.io.FileException;
+import dev.theriac.io.PartialWeights;
 import dev.theriac.io.Weights;
 import dev.theriac.llm.ModelFiles;
 import dev.theriac.llm.tokenizer.HuggingFaceTokenizerFile;
@@ -11,9 +12,13 @@ import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.SequencedMap;
+import java.util.Set;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -165,13 +170,49 @@ public final class ModelDirectory {
   }
 
   /**
-   * The shape of the model in a directory, of which no weights are read.
+   * What a directory should hold and what it does, for those who want to know why it does not load.
    *
-   * @param keys of its checkpoint, which say whether there is a meta expert
-   * @throws FileException as {@link #load(Path, ModelParts)}
+   * @param wanted shapes by the names of {@link CheckpointKeys}
+   * @param found what is there, in the checkpoint, beside it or where {@link ModelParts} says
+   * @param derived keys that may be missing, since their values are known
+   * @param vision directory of the image encoder, or null when the checkpoint must hold it
+   * @param problems of files of parts, for people
    */
-  public static ModelShape shape(Path directory, ModelParts parts, Collection<String> keys) {
-    return read(directory, parts, keys).config().shape();
+  public record Contents(
+      ModelShape shape,
+      SequencedMap<String, long[]> wanted,
+      SequencedMap<String, Weights.Entry> found,
+      Set<String> derived,
+      Path vision,
+      List<String> problems) {}
+
+  /**
+   * Compares a directory with its configuration; no weights are read.
+   *
+   * @param own what there is of its checkpoint
+   * @throws FileException as {@link #load(Path, ModelParts)}, when the configuration is at fault
+   */
+  public static Contents contents(Path directory, ModelParts parts, PartialWeights own) {
+    Set<String> keys = new LinkedHashSet<>(own.keys());
+    keys.addAll(own.lost().keySet());
+    ModelConfigReader.Found read = read(directory, parts, keys);
+    SequencedMap<String, long[]> wanted = new LinkedHashMap<>();
+    CheckpointKeys.of(read.config().shape())
+        .forEach((key, place) -> wanted.put(key, place.shape()));
+    ModelTensors tensors = ModelTensors.of(directory, parts, own);
+    List<String> problems = new ArrayList<>();
+    try {
+      tensors.complete(wanted.keySet(), read.tower());
+    } catch (FileException e) {
+      problems.add(e.getMessage());
+    }
+    return new Contents(
+        read.config().shape(),
+        wanted,
+        tensors.entries(),
+        tensors.derived(),
+        read.tower(),
+        problems);
   }
 
   /** What the weights' metadata says of their origin. */

@@ -1,8 +1,8 @@
 package dev.theriac.moe.medmoe;
 
 import dev.theriac.io.FileException;
+import dev.theriac.io.PartialWeights;
 import dev.theriac.io.Weights;
-import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Tensor;
 import dev.theriac.vision.VisionDirectory;
 import java.nio.file.Files;
@@ -17,7 +17,7 @@ import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * The tensors of a model by the names of {@link CheckpointKeys}, wherever they lie: in the
@@ -27,25 +27,21 @@ final class ModelTensors {
   private static final String PROJECTOR = "mm_projector.bin";
   private static final String HEAD_BIAS = "lm_head.bias";
   private static final List<String> ROUTERS = List.of("phi_router.pth", "stablelm_router.pth");
-  private static final Set<String> FLOATING =
-      Arrays.stream(DType.values())
-          .filter(DType::isFloating)
-          .map(DType::name)
-          .collect(Collectors.toSet());
+  private static final Set<String> FLOATING = Set.of("F32", "BF16", "F16", "F64");
 
   private final Path directory;
   private final ModelParts parts;
   private final Weights own;
   private final Map<String, Source> found = new LinkedHashMap<>();
+  private final Set<String> lost = new LinkedHashSet<>();
   private final Set<String> zeros = new LinkedHashSet<>();
 
   private record Source(Weights weights, String key) {}
 
-  private ModelTensors(Path directory, ModelParts parts) {
+  private ModelTensors(Path directory, ModelParts parts, Weights own, boolean elsewhere) {
     this.directory = directory;
     this.parts = parts;
-    boolean elsewhere = parts.language() != null && !hasCheckpoint(directory);
-    own = Weights.open(elsewhere ? parts.language() : directory);
+    this.own = own;
     for (String key : own.keys()) {
       // The language model of a Med-MoE has no such bias; its authors drop Phi-2's.
       if (!isIgnored(key) && !(elsewhere && key.equals(HEAD_BIAS))) {
@@ -60,7 +56,16 @@ final class ModelTensors {
    * @throws FileException when there is none, or it is malformed
    */
   static ModelTensors open(Path directory, ModelParts parts) {
-    return new ModelTensors(directory, parts);
+    boolean elsewhere = parts.language() != null && !hasCheckpoint(directory);
+    Weights own = Weights.open(elsewhere ? parts.language() : directory);
+    return new ModelTensors(directory, parts, own, elsewhere);
+  }
+
+  /** What there is of a checkpoint; what it should hold besides is not looked for elsewhere. */
+  static ModelTensors of(Path directory, ModelParts parts, PartialWeights own) {
+    ModelTensors out = new ModelTensors(directory, parts, own, false);
+    out.lost.addAll(own.lost().keySet());
+    return out;
   }
 
   /**
@@ -109,7 +114,7 @@ final class ModelTensors {
   }
 
   private boolean holds(String part) {
-    return found.keySet().stream().anyMatch(key -> key.contains(part));
+    return Stream.of(found.keySet(), lost).flatMap(Set::stream).anyMatch(key -> key.contains(part));
   }
 
   private void refuse(Path given, String why) {
@@ -222,6 +227,18 @@ final class ModelTensors {
       return ". The routers are not in the checkpoint; name their file (ModelParts.router)";
     }
     return "";
+  }
+
+  /** What the files say of each tensor that was found, by the names of the model. */
+  SequencedMap<String, Weights.Entry> entries() {
+    SequencedMap<String, Weights.Entry> out = new LinkedHashMap<>();
+    found.keySet().forEach(key -> out.put(key, entry(key)));
+    return out;
+  }
+
+  /** Keys that no file needs to hold, since they follow from the others. */
+  Set<String> derived() {
+    return Collections.unmodifiableSet(zeros);
   }
 
   private Weights.Entry entry(String key) {

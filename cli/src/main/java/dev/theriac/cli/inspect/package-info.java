@@ -1,0 +1,2 @@
+/** What {@code theriac inspect} finds out about model directories. */
+package dev.theriac.cli.inspect;
