@@ -19,7 +19,7 @@ public final class ForkBench implements Bench {
   private static final double FASTER = 0.9;
 
   private static final double SECONDS = 0.03;
-  private static final int WARM_TURNS = 5;
+  private static final int MOST_WARM_TURNS = 40;
 
   @Override
   public String name() {
@@ -106,8 +106,14 @@ public final class ForkBench implements Bench {
   private static double time(BenchOptions options, PeerProcess peer, String stage)
       throws IOException {
     double seconds = options.seconds() > 0 ? options.seconds() : SECONDS;
-    peer.run(stage, WARM_TURNS * seconds);
-    int rounds = options.rounds() > 0 ? options.rounds() : 3;
+    double warm = Double.POSITIVE_INFINITY;
+    int settled = 0;
+    for (int i = 0; i < MOST_WARM_TURNS && settled < 3; i++) {
+      double median = peer.run(stage, seconds).median();
+      settled = median < 0.95 * warm ? 0 : settled + 1;
+      warm = Math.min(warm, median);
+    }
+    int rounds = options.rounds() > 0 ? options.rounds() : 5;
     double best = Double.POSITIVE_INFINITY;
     for (int i = 0; i < rounds; i++) best = Math.min(best, peer.run(stage, seconds).median());
     return stage.endsWith("+") ? best - ForkEngine.PAUSE_NANOS / 1e3 : best;

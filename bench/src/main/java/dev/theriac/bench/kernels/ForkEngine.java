@@ -22,7 +22,7 @@ public final class ForkEngine implements Engine {
   static final List<String> OPERATIONS =
       List.of(
           "add-bias", "gelu", "softmax", "layer-norm", "adamw", "product", "few-rows", "attention");
-  static final long PAUSE_NANOS = 150_000;
+  static final long PAUSE_NANOS = 500_000;
   static final int COLUMNS = 128;
   private static final int[] ROWS = {16, 32, 64, 128, 256, 512, 1024};
 

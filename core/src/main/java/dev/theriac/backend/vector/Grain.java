@@ -8,9 +8,10 @@ import static dev.theriac.backend.vector.Lanes.LENGTH;
  * of it is worth less than one task, the caller does it alone.
  *
  * <p>A fork and join costs 0.1 to 0.3 microseconds while other threads are awake, and their share
- * of the tensors has to cross from core to core; two threads are faster from about 6 microseconds
- * of work on. Waking a thread that is parked costs the caller about 10 microseconds. {@code theriac
- * bench forks} measures where two threads begin to pay.
+ * of the tensors has to cross from core to core; two threads are faster from 1 (few rows), 2
+ * (additions) to 6 microseconds (products, AdamW) of work on. Waking a thread that is parked costs
+ * the caller about 10 microseconds. {@code theriac bench forks} measures where two threads begin to
+ * pay.
  *
  * <p>How work is cut shows in no result. Sums that are cut into parts have parts of their own fixed
  * size instead.
@@ -22,8 +23,11 @@ final class Grain {
   /** An element that is read, put through a few instructions, and written. */
   static final double MOVE = 0.14;
 
-  /** An element of a row that is gone through several times: norms, rotations. */
+  /** An element of a row that is rotated. */
   static final double ROW = 0.2;
+
+  /** An element of a norm: 0.3 for RMSNorm, 0.58 for LayerNorm. */
+  static final double NORM = 0.45;
 
   /** An element that goes through an exponential or a polynomial, and one of an optimiser's. */
   static final double FUNCTION = 0.3;

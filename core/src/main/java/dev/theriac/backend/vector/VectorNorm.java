@@ -11,7 +11,7 @@ import dev.theriac.tensor.Strided;
  * parameters are summed per task and the tasks' sums in order.
  */
 final class VectorNorm implements NormKernels {
-  private static final long GRAIN = Grain.of(Grain.ROW);
+  private static final long GRAIN = Grain.of(Grain.NORM);
 
   /** Elements of a task of a gradient: it is the order of sums and must not change. */
   private static final long SUMS_GRAIN = 1 << 16;

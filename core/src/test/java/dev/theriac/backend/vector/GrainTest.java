@@ -7,7 +7,8 @@ import org.junit.jupiter.api.Test;
 class GrainTest {
   @Test
   void tasksArePowersOfTwoOfAboutTheSameWorth() {
-    for (double nanos : new double[] {Grain.MOVE, Grain.ROW, Grain.FUNCTION, Grain.PRODUCT}) {
+    for (double nanos :
+        new double[] {Grain.MOVE, Grain.ROW, Grain.NORM, Grain.FUNCTION, Grain.PRODUCT}) {
       long units = Grain.of(nanos);
       assertThat(Long.bitCount(units)).isOne();
       assertThat(units * nanos).isBetween(2_500.0, 6_000.0);
