@@ -9,6 +9,7 @@ The loss is the sum of selected.weight * hidden_states[selected], pooled.weight 
 embeds.weight * image_embeds, as far as the model has them.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -130,7 +131,23 @@ def torch_files():
     torch.save(weights, folder / "pytorch_model.bin")
 
 
+def torch_shards():
+    """A whole model as older versions cut it up; the text half is in the first file alone."""
+    folder = Path("clip-torch-shards")
+    folder.mkdir(exist_ok=True)
+    weights = load_file("clip-whole/model.safetensors")
+    keys = sorted(weights)
+    cut = next(i for i, k in enumerate(keys) if k.startswith("vision_model.encoder.layers.1."))
+    index = {"metadata": {"total_size": sum(v.nbytes for v in weights.values())}, "weight_map": {}}
+    for number, part in enumerate((keys[:cut], keys[cut:]), 1):
+        file = f"pytorch_model-{number:05}-of-00002.bin"
+        torch.save({k: weights[k] for k in part}, folder / file)
+        index["weight_map"] |= {k: file for k in part}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index, indent=2) + "\n")
+
+
 if __name__ == "__main__":
     for seed, (name, (kind, config, dtype)) in enumerate(MODELS.items()):
         print(name, make(name, kind, config, dtype, seed), "bytes in the largest file")
     torch_files()
+    torch_shards()

@@ -17,6 +17,7 @@ import dev.theriac.tensor.Tensor;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -27,6 +28,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Model directories, written and read. */
@@ -209,5 +211,24 @@ class CausalLmDirectoryTest {
                 "logits", logits(model, reference), logits(reference.model(), reference), null))
         .isLessThan(1e-6);
     assertThat(model.checkpoint()).doesNotContainKey("lm_head.weight");
+  }
+
+  /** As models were published before safetensors: {@code causal/make_torch.py}. */
+  @ParameterizedTest
+  @CsvSource({"phi-options, torch", "qwen2-yarn, torch-shards"})
+  void filesOfPyTorchGiveTheSameLogits(String name, String folder) throws IOException {
+    CausalReference reference = new CausalReference(name);
+    try (Stream<Path> files = Files.list(CausalReference.path(folder))) {
+      for (Path file : files.toList()) Files.copy(file, dir.resolve(file.getFileName()));
+    }
+    Files.copy(CausalReference.path(name + ".json"), dir.resolve("config.json"));
+    Tensor wanted = logits(CausalLm.load(published(name, reference.weights(false))), reference);
+    CausalLm model = CausalLm.load(dir);
+    assertThat(logits(model, reference).toFloats()).isEqualTo(wanted.toFloats());
+    assertThat(model.generate(reference.prompts(), GenerationConfig.greedy(8)).getFirst())
+        .isEqualTo(Arrays.copyOf(reference.tokens("generated", 0), 8));
+    model.save(dir);
+    assertThat(dir.resolve("model.safetensors")).exists();
+    assertThat(logits(CausalLm.load(dir), reference).toFloats()).isEqualTo(wanted.toFloats());
   }
 }

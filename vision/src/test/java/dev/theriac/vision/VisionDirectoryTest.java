@@ -143,6 +143,27 @@ class VisionDirectoryTest {
   }
 
   @Test
+  void shardsOfPyTorchGiveTheSameOutputs() throws IOException {
+    Path from = ModelFixtures.folder("clip-whole");
+    try (var files = Files.list(from.resolveSibling("clip-torch-shards"))) {
+      for (Path file : files.toList()) Files.copy(file, dir.resolve(file.getFileName()));
+    }
+    Files.copy(from.resolve("config.json"), dir.resolve("config.json"));
+    VisionTransformer wanted = VisionDirectory.load(from);
+    VisionTransformer read = VisionDirectory.load(dir);
+    assertThat(read.config()).isEqualTo(wanted.config());
+    try (Scope _ = Scope.open()) {
+      Tensor images = ModelFixtures.expected("clip-whole").get("images").to(DType.F32);
+      Autograd.noGrad(() -> {
+        assertThat(read.lastHiddenState(images).toFloats())
+            .containsExactly(wanted.lastHiddenState(images).toFloats());
+        assertThat(read.embed(images).toFloats()).containsExactly(wanted.embed(images).toFloats());
+        return null;
+      });
+    }
+  }
+
+  @Test
   void olderTablesOfPositionsAreLeftOutAndDoubtfulTensorsRefused() {
     ModelFixtures.copy("clip-projection", dir);
     Path file = dir.resolve("model.safetensors");
