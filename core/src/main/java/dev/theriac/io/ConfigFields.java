@@ -153,6 +153,13 @@ public final class ConfigFields {
   }
 
   /** The numbers in a field. */
+  public List<Double> numbers(String name) {
+    List<Double> out = new ArrayList<>();
+    for (Object value : array(name, "a list of numbers")) out.add(number(name, value));
+    return out;
+  }
+
+  /** The numbers in a field, rounded to F32. */
   public float[] floats(String name) {
     List<?> array = array(name, "a list of numbers");
     float[] out = new float[array.size()];

@@ -15,7 +15,9 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Function;
+import java.util.function.Predicate;
 
 /**
  * Named tensors in files of any format that is read: {@link SafeTensors} or {@link PyTorchFile},
@@ -25,6 +27,8 @@ import java.util.function.Function;
  * {@link AtomicFile} never does that. Thread-safe.
  */
 public abstract sealed class Weights permits SafeTensors, PyTorchFile, PartialWeights {
+  private static final Set<String> FLOATING = Set.of("F32", "BF16", "F16", "F64");
+
   private final Path path;
   private final Map<String, String> metadata;
   private final Map<String, Stored> tensors = new LinkedHashMap<>();
@@ -215,6 +219,42 @@ public abstract sealed class Weights permits SafeTensors, PyTorchFile, PartialWe
               .formatted(key, stored.entry.describe(), dtype, Arrays.toString(shape)));
     }
     return get(key);
+  }
+
+  /**
+   * Checks that the tensors are those of a model, before one of its size is made.
+   *
+   * @param shapes of each that is wanted, by its key
+   * @param ignored keys that may be there too, and are not looked at
+   * @throws FileException when one is missing, unknown, of another shape or not floating; names one
+   *     of each and how many there are
+   */
+  public final void expect(Map<String, long[]> shapes, Predicate<String> ignored) {
+    TreeSet<String> missing = new TreeSet<>(shapes.keySet());
+    missing.removeAll(tensors.keySet());
+    TreeSet<String> extra = new TreeSet<>(tensors.keySet());
+    extra.removeAll(shapes.keySet());
+    extra.removeIf(ignored);
+    if (!missing.isEmpty() || !extra.isEmpty()) {
+      throw new FileException(
+          path,
+          "not the tensors that config.json describes: %s, %s"
+              .formatted(some(missing, "missing"), some(extra, "unknown")));
+    }
+    shapes.forEach((key, shape) -> {
+      Entry entry = entry(key);
+      if (!FLOATING.contains(entry.dtype) || !Arrays.equals(entry.shape, shape)) {
+        throw new FileException(
+            entry.file,
+            "tensor \"%s\" is %s, config.json describes F32%s (or BF16, F16)"
+                .formatted(key, entry.describe(), Arrays.toString(shape)));
+      }
+    });
+  }
+
+  private static String some(TreeSet<String> keys, String what) {
+    if (keys.isEmpty()) return "none " + what;
+    return "%d %s, such as \"%s\"".formatted(keys.size(), what, keys.first());
   }
 
   /** Every tensor, in file order. */

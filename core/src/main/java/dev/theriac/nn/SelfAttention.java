@@ -1,7 +1,10 @@
 package dev.theriac.nn;
 
+import dev.theriac.backend.BinaryKind;
 import dev.theriac.backend.RopeFrequencies;
 import dev.theriac.op.Attention;
+import dev.theriac.op.DroppedAttention;
+import dev.theriac.op.Elementwise;
 import dev.theriac.op.Rope;
 import dev.theriac.op.WindowedAttention;
 import dev.theriac.tensor.DType;
@@ -14,6 +17,8 @@ import dev.theriac.tensor.Tensor;
  * as the configuration names the last one; the norms as {@link QueryKeyNorm} says.
  */
 public final class SelfAttention extends Module {
+  private static final long DROPS = 0x4154_5444_524f_5000L;
+
   private final Config config;
   private final Linear query;
   private final Linear key;
@@ -22,6 +27,7 @@ public final class SelfAttention extends Module {
   private final QueryKeyNorm queryNorm;
   private final QueryKeyNorm keyNorm;
   private final RopeFrequencies frequencies;
+  private final Dropout dropout;
 
   /**
    * @param dim width of the model
@@ -38,6 +44,8 @@ public final class SelfAttention extends Module {
    * @param queryKeyNorm how queries and keys are normalised
    * @param queryKeyNormEps epsilon of that
    * @param window positions that a causal query sees, its own among them; 0 for all before it
+   * @param clip bound of queries, keys and values, once normalised; 0 for none
+   * @param dropout on the probabilities while training
    */
   public record Config(
       long dim,
@@ -53,7 +61,9 @@ public final class SelfAttention extends Module {
       RopeScaling ropeScaling,
       QueryKeyNorm.Kind queryKeyNorm,
       double queryKeyNormEps,
-      int window) {
+      int window,
+      double clip,
+      double dropout) {
     /** Frequencies as trained, without normalised queries and keys, and without a window. */
     public Config(
         long dim,
@@ -80,6 +90,8 @@ public final class SelfAttention extends Module {
           RopeScaling.NONE,
           QueryKeyNorm.Kind.NONE,
           0,
+          0,
+          0,
           0);
     }
   }
@@ -97,6 +109,9 @@ public final class SelfAttention extends Module {
     queryNorm = norm("q_", kind, config.heads);
     keyNorm = norm("k_", kind, config.kvHeads);
     frequencies = config.rotaryDims > 0 ? frequencies(0) : null;
+    // A stream of its own for each layer, which draws its weights at its own place.
+    Rng drops = rng.split((rng.stream() ^ DROPS) + 0x9e37_79b9_7f4a_7c15L * rng.position());
+    dropout = config.dropout > 0 ? part("attn_dropout", new Dropout(config.dropout, drops)) : null;
   }
 
   private QueryKeyNorm norm(String prefix, QueryKeyNorm.Kind kind, int heads) {
@@ -129,7 +144,7 @@ public final class SelfAttention extends Module {
     long count = x.size(1);
     Tensor q = heads(query.forward(x), config.heads, queryNorm);
     Tensor k = heads(key.forward(x), config.kvHeads, keyNorm);
-    Tensor v = value.forward(x).reshape(batch, count, config.kvHeads, config.headDim);
+    Tensor v = clip(value.forward(x)).reshape(batch, count, config.kvHeads, config.headDim);
     RopeFrequencies rope = frequencies(positions);
     if (rope != null) q = Rope.rope(q, positions, rope);
     // Keys that go to a cache are rotated on their way there.
@@ -147,15 +162,27 @@ public final class SelfAttention extends Module {
       causal = causal && count > 1;
     }
     boolean windowed = config.causal && config.window > 0 && k.size(1) > config.window;
-    Tensor out =
-        windowed
-            ? WindowedAttention.attention(q, k, v, lengths, config.window)
-            : Attention.attention(q, k, v, lengths, causal);
+    int window = windowed ? config.window : 0;
+    Tensor out;
+    if (dropout != null && isTraining()) {
+      out = DroppedAttention.attention(q, k, v, lengths, causal, window, dropout::forward);
+    } else if (windowed) {
+      out = WindowedAttention.attention(q, k, v, lengths, window);
+    } else {
+      out = Attention.attention(q, k, v, lengths, causal);
+    }
     return output.forward(out.reshape(batch, count, (long) config.heads * config.headDim));
   }
 
   private Tensor heads(Tensor x, int heads, QueryKeyNorm norm) {
-    Tensor normed = norm == null ? x : norm.forward(x);
+    Tensor normed = clip(norm == null ? x : norm.forward(x));
     return normed.reshape(x.size(0), x.size(1), heads, config.headDim);
+  }
+
+  private Tensor clip(Tensor x) {
+    if (config.clip == 0) return x;
+    Tensor bound = Tensor.scalar((float) config.clip);
+    Tensor low = Elementwise.binary(BinaryKind.MAXIMUM, x, bound.mul(-1));
+    return Elementwise.binary(BinaryKind.MINIMUM, low, bound);
   }
 }

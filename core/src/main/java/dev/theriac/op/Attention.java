@@ -72,7 +72,7 @@ public final class Attention {
     return Elementwise.cast(Autograd.result(out.strided(), op), query.dtype());
   }
 
-  private static Tensor dense(Tensor x) {
+  static Tensor dense(Tensor x) {
     Tensor t = Check.f32("attention", x);
     return t.layout().stride(3) == 1 || t.size(3) <= 1 ? t : t.contiguous();
   }

@@ -2,6 +2,7 @@ package dev.theriac.op;
 
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Tensor;
+import java.lang.ref.Reference;
 
 /** Gradient of attention, from the output and the log-sum-exp of each row. */
 final class AttentionGradients {
@@ -29,6 +30,24 @@ final class AttentionGradients {
                 dq.strided(),
                 dk.strided(),
                 dv.strided());
+        sink.add(o.query(), dq);
+        sink.add(o.key(), dk);
+        sink.add(o.value(), dv);
+      }
+      case AttentionOp.Windowed o -> {
+        Tensor g = grad.contiguous();
+        Tensor dq = Tensor.empty("attention gradient", DType.F32, o.query().shape());
+        Tensor dk = Tensor.zeros(o.key().shape());
+        Tensor dv = Tensor.zeros(o.value().shape());
+        new WindowParts(o)
+            .backward(
+                Check.backend("attention", out, g).attention(),
+                out.strided(),
+                g.strided(),
+                dq.strided(),
+                dk.strided(),
+                dv.strided());
+        Reference.reachabilityFence(g);
         sink.add(o.query(), dq);
         sink.add(o.key(), dk);
         sink.add(o.value(), dv);

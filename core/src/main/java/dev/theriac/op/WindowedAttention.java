@@ -2,37 +2,51 @@ package dev.theriac.op;
 
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Tensor;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.List;
 
 /**
  * Causal attention in which a query sees a window of the positions before it (Mistral's sliding
- * window), for the texts that are longer than that; made of products and a softmax, a block of
- * queries at a time, so that memory grows with the window and not with the square of the length.
+ * window), for texts that are longer than that: work and memory grow with the window and the length
+ * of the text, not with the square of that.
  */
 public final class WindowedAttention {
-  private static final long BLOCK = 256;
-  // A masked score. Finite: a row of filling, which nobody reads, sees nothing and must not be NaN.
-  private static final float HIDDEN = -1e30f;
-
   private WindowedAttention() {}
 
   /**
    * softmax(query key^T / sqrt(D) + mask) value. Query t of T in row b stands at position S - T + t
    * and sees the {@code window} positions up to its own; but with T = 1 it stands at lengths[b] -
-   * 1, as with cached rows of different lengths.
+   * 1, as with cached rows of different lengths. Sums have one order, whatever the number of
+   * threads.
    *
    * @param query [B, T, H, D]
    * @param key [B, S, G, D], H a multiple of G
    * @param value [B, S, G, D]
-   * @param lengths I64 [B]: keys from lengths[b] on are padding and hidden; null hides none
+   * @param lengths I64 [B]: keys from lengths[b] on are padding, and so are queries that stand
+   *     there, whose values mean nothing; null hides none
    * @param window positions that a query sees, its own among them; 1 or more
    * @return [B, T, H, D]
    */
   public static Tensor attention(
       Tensor query, Tensor key, Tensor value, Tensor lengths, int window) {
     Check.that(window >= 1, "attention: a window of %d positions; 1 or more is wanted", window);
+    check(query, key, value, true);
+    if (lengths != null) {
+      Check.dtype("attention", "lengths", lengths, DType.I64);
+      Check.shape("attention", "lengths", lengths, query.size(0));
+      lengths = lengths.contiguous();
+      Check.ids("attention lengths", lengths, key.size(1) + 1);
+    }
+    Tensor q = Attention.dense(query);
+    Tensor k = Attention.dense(key);
+    Tensor v = Attention.dense(value);
+    Tensor out = Tensor.empty("attention", DType.F32, q.shape());
+    Tensor lse = Tensor.empty("attention", DType.F32, q.size(0) * q.size(2) * q.size(1));
+    float scale = (float) (1 / Math.sqrt(query.size(3)));
+    var op = new AttentionOp.Windowed(q, k, v, lengths, window, scale, lse);
+    new WindowParts(op).forward(Check.backend("attention", q, k, v).attention(), out.strided());
+    return Elementwise.cast(Autograd.result(out.strided(), op), query.dtype());
+  }
+
+  static void check(Tensor query, Tensor key, Tensor value, boolean causal) {
     Check.that(
         query.rank() == 4
             && key.rank() == 4
@@ -41,61 +55,10 @@ public final class WindowedAttention {
             && query.size(3) == key.size(3)
             && key.size(2) > 0
             && query.size(2) % key.size(2) == 0
-            && query.size(1) <= key.size(1),
+            && (!causal || query.size(1) <= key.size(1)),
         "attention: query %s, key %s, value %s do not fit",
         query.layout(),
         key.layout(),
         value.layout());
-    long batch = query.size(0);
-    long count = query.size(1);
-    long seen = key.size(1);
-    long[] ends = new long[Math.toIntExact(batch)];
-    Arrays.fill(ends, seen);
-    if (lengths != null) {
-      Check.dtype("attention", "lengths", lengths, DType.I64);
-      Check.shape("attention", "lengths", lengths, batch);
-      ends = lengths.toLongs();
-    }
-    List<Tensor> blocks = new ArrayList<>();
-    for (long from = 0; from < count; from += BLOCK) {
-      long to = Math.min(count, from + BLOCK);
-      long[] at = new long[ends.length];
-      for (int b = 0; b < at.length; b++) at[b] = count == 1 ? ends[b] - 1 : seen - count + from;
-      blocks.add(block(query.slice(1, from, to), key, value, ends, at, window));
-    }
-    return blocks.size() == 1 ? blocks.getFirst() : ShapeFunctions.concat(1, blocks);
-  }
-
-  /** Queries of which the first of each row stands at {@code at}. */
-  private static Tensor block(
-      Tensor query, Tensor key, Tensor value, long[] ends, long[] at, int window) {
-    int batch = ends.length;
-    int count = Math.toIntExact(query.size(1));
-    long from = Math.max(0, Arrays.stream(at).min().orElse(0) - window + 1);
-    long to = Math.min(key.size(1), Arrays.stream(at).max().orElse(0) + count);
-    int width = Math.toIntExact(to - from);
-    float[] mask = new float[Math.multiplyExact(batch * count, width)];
-    for (int b = 0; b < batch; b++) {
-      for (int t = 0; t < count; t++) {
-        for (int s = 0; s < width; s++) {
-          long p = from + s;
-          long own = at[b] + t;
-          boolean visible = p <= own && p > own - window && p < ends[b];
-          mask[(b * count + t) * width + s] = visible ? 0 : HIDDEN;
-        }
-      }
-    }
-    long heads = query.size(2);
-    long groups = key.size(2);
-    long depth = query.size(3);
-    Tensor q = query.to(DType.F32).reshape(batch, count, groups, heads / groups, depth);
-    Tensor k = key.slice(1, from, to).to(DType.F32).unsqueeze(3);
-    Tensor v = value.slice(1, from, to).to(DType.F32).unsqueeze(3);
-    Tensor scores = q.permute(0, 2, 3, 1, 4).matmul(k.permute(0, 2, 3, 4, 1));
-    Tensor hidden = Tensor.of(mask, batch, 1, 1, count, width);
-    Tensor weights = scores.mul(1 / Math.sqrt(depth)).add(hidden).softmax();
-    Tensor out = weights.matmul(v.permute(0, 2, 3, 1, 4));
-    return Elementwise.cast(
-        out.permute(0, 3, 1, 2, 4).reshape(batch, count, heads, depth), query.dtype());
   }
 }

@@ -261,6 +261,15 @@ class AttentionTest {
               x -> Attention.attention(x.get(0), x.get(1), x.get(2), z.padding(), z.causal, 0.7),
               () -> List.of(z.q(1), z.kv(2), z.kv(3))));
     }
+    // Windows: a block and one beside it, and one query for each row.
+    for (Size z :
+        List.of(new Size(1, 7, 7, 2, 1, 2, true), new Size(2, 1, 5, 2, 2, 3, true, 5, 2))) {
+      cases.add(
+          new Case(
+              "windowed attention " + z,
+              x -> WindowedAttention.attention(x.get(0), x.get(1), x.get(2), z.padding(), 3),
+              () -> List.of(z.q(1), z.kv(2), z.kv(3))));
+    }
     return cases;
   }
 

@@ -19,7 +19,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 
@@ -127,7 +126,7 @@ public final class CausalLm extends Module {
     long[] at = positions == null ? count(ids) : positions.toLongs();
     Decoder.Output out =
         decoder.forward(
-            order.apply(decoder.embed(ids)),
+            order.apply(decoder.embed(ids, config.padId())),
             Tensor.of(order.apply(at), ids.shape()),
             order.lengthsTensor(),
             null,
@@ -274,7 +273,7 @@ public final class CausalLm extends Module {
   public void loadCheckpoint(Map<String, Tensor> checkpoint) {
     SequencedMap<String, Tensor> byPath = new LinkedHashMap<>();
     checkpoint.forEach((key, t) -> {
-      if (!isIgnored(key)) byPath.put(path(key), t);
+      if (!isIgnored(config, key)) byPath.put(path(key), t);
     });
     decoder.load(byPath);
   }
@@ -283,7 +282,7 @@ public final class CausalLm extends Module {
     return key.startsWith(MODEL) ? key.substring(MODEL.length()) : key;
   }
 
-  private boolean isIgnored(String key) {
+  private static boolean isIgnored(CausalLmConfig config, String key) {
     boolean tied = config.decoder().tiedHead() && key.equals(HEAD + "weight");
     return tied || key.endsWith(FREQUENCIES);
   }
@@ -300,8 +299,13 @@ public final class CausalLm extends Module {
   public static CausalLm load(Path directory) {
     CausalLmConfig config = CausalLmConfig.read(directory.resolve(ModelFiles.CONFIG));
     Weights file = Weights.open(directory);
+    SequencedMap<String, String> keys = keys(config, file);
     CausalLm model = new CausalLm(config, Rng.placeholders(0));
-    model.load(file);
+    SequencedMap<String, Tensor> weights = new LinkedHashMap<>();
+    try (Scope _ = Scope.open()) {
+      keys.forEach((path, key) -> weights.put(path, file.get(key)));
+      model.decoder.load(weights);
+    }
     model.train(false);
     model.source = directory;
     Path settings = directory.resolve(ModelFiles.GENERATION);
@@ -313,24 +317,26 @@ public final class CausalLm extends Module {
     return model;
   }
 
-  private void load(Weights file) {
-    TreeSet<String> missing = new TreeSet<>(decoder.parameters().keySet());
-    SequencedMap<String, Tensor> found = new LinkedHashMap<>();
+  /**
+   * The key of each parameter, by its path.
+   *
+   * @throws FileException when the file holds other tensors than the configuration describes
+   */
+  private static SequencedMap<String, String> keys(CausalLmConfig config, Weights file) {
+    SequencedMap<String, String> keys = new LinkedHashMap<>();
     for (String key : file.keys()) {
-      missing.remove(path(key));
-      if (!isIgnored(key)) found.put(key, file.get(key));
+      if (isIgnored(config, key)) continue;
+      String other = keys.put(path(key), key);
+      if (other != null) {
+        throw new FileException(
+            file.path(), "tensors \"%s\" and \"%s\" are the same parameter".formatted(other, key));
+      }
     }
-    if (!missing.isEmpty()) {
-      throw new FileException(
-          file.path(),
-          "%d tensors that config.json describes are missing, such as \"%s\""
-              .formatted(missing.size(), key(missing.first())));
-    }
-    try {
-      loadCheckpoint(found);
-    } catch (IllegalArgumentException e) {
-      throw new FileException(file.path(), e.getMessage(), e);
-    }
+    SequencedMap<String, long[]> shapes = new LinkedHashMap<>();
+    DecoderParameters.in(config.decoder(), file)
+        .forEach((path, shape) -> shapes.put(keys.getOrDefault(path, key(path)), shape));
+    file.expect(shapes, key -> isIgnored(config, key));
+    return keys;
   }
 
   /**

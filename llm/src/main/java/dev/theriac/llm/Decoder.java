@@ -1,5 +1,6 @@
 package dev.theriac.llm;
 
+import dev.theriac.backend.CompareKind;
 import dev.theriac.nn.Dropout;
 import dev.theriac.nn.Embedding;
 import dev.theriac.nn.KvCache;
@@ -8,6 +9,7 @@ import dev.theriac.nn.Module;
 import dev.theriac.nn.Normalisation;
 import dev.theriac.nn.TokenMask;
 import dev.theriac.op.Autograd;
+import dev.theriac.op.Elementwise;
 import dev.theriac.op.Norm;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
@@ -15,6 +17,7 @@ import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
 /**
@@ -48,8 +51,7 @@ public final class Decoder extends Module {
     for (int i = 0; i < config.layers(); i++) {
       layers.add(part("layers." + i, new DecoderLayer(config, i, rng, feedForwards)));
     }
-    String norm = config.family() == DecoderConfig.Family.PHI ? "final_layernorm" : "norm";
-    finalNorm = part(norm, DecoderLayer.norm(config));
+    finalNorm = part(finalNorm(config), DecoderLayer.norm(config));
     boolean bias = config.options().headBias();
     head =
         part(
@@ -57,6 +59,11 @@ public final class Decoder extends Module {
             config.tiedHead()
                 ? new Linear(embedding.weight(), bias)
                 : new Linear(config.dim(), config.vocabulary(), bias, rng, config.initStd()));
+  }
+
+  /** Name of the norm after the last block. */
+  static String finalNorm(DecoderConfig config) {
+    return config.family() == DecoderConfig.Family.PHI ? "final_layernorm" : "norm";
   }
 
   public DecoderConfig config() {
@@ -70,6 +77,20 @@ public final class Decoder extends Module {
   /** I64 ids [...] to vectors [..., dim] in F32, whatever the type of the table. */
   public Tensor embed(Tensor ids) {
     return embedding.forward(ids).to(DType.F32);
+  }
+
+  /**
+   * The same with a token that fills rows up, whose vector learns nothing from where it stands, as
+   * in PyTorch's Embedding; a tied head still teaches it.
+   *
+   * @param padId negative ones count from the vocabulary's end; null for none
+   */
+  public Tensor embed(Tensor ids, Integer padId) {
+    Tensor x = embed(ids);
+    if (padId == null || !x.requiresGrad()) return x;
+    long pad = padId < 0 ? padId + config.vocabulary() : padId;
+    Tensor filling = Elementwise.compare(CompareKind.EQ, ids, Tensor.of(new long[] {pad}, 1));
+    return Elementwise.where(filling.unsqueeze(-1), x.detach(), x);
   }
 
   /**
@@ -111,6 +132,32 @@ public final class Decoder extends Module {
       KvCache cache,
       boolean allStates,
       List<FeedForward.SideInput> given) {
+    return forward(x, positions, lengths, cache, allStates, given, () -> false);
+  }
+
+  /** Thrown between two blocks of a pass that is no longer wanted. */
+  static final class Cancelled extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    private Cancelled() {
+      super("decoder: cancelled", null, false, false);
+    }
+  }
+
+  /**
+   * The same, until {@code cancelled} says, before a block, that nobody waits any more.
+   *
+   * @throws Cancelled when it says so; the cache then holds parts of the new positions and is not
+   *     to be advanced
+   */
+  Output forward(
+      Tensor x,
+      Tensor positions,
+      Tensor lengths,
+      KvCache cache,
+      boolean allStates,
+      List<FeedForward.SideInput> given,
+      BooleanSupplier cancelled) {
     if (!given.isEmpty() && given.size() != layers.size()) {
       throw new IllegalArgumentException(
           "decoder: side inputs for %d layers, there are %d"
@@ -127,6 +174,7 @@ public final class Decoder extends Module {
         lengths == null ? TokenMask.all(x.size(0), x.size(1)) : mask(lengths, cache, x.size(1));
     Norm.Added h = new Norm.Added(x, norm(0).forward(x));
     for (int i = 0; i < layers.size(); i++) {
+      if (cancelled.getAsBoolean()) throw new Cancelled();
       if (allStates) states.add(h.sum());
       FeedForward.SideInput side = given.isEmpty() ? null : given.get(i);
       DecoderLayer layer = layers.get(i);

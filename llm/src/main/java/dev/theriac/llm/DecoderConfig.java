@@ -61,11 +61,15 @@ public record DecoderConfig(
 
   public DecoderConfig {
     checkHeads(dim, heads, kvHeads, headDim == 0 || family == Family.STABLELM);
-    if (headDim < 1 || family == Family.STABLELM && headDim * heads != dim) {
+    if (headDim < 1 || family == Family.STABLELM && (long) headDim * heads != dim) {
       throw new IllegalArgumentException(
           "decoder: %d heads of %d in a model of width %d".formatted(heads, headDim, dim));
     }
-    if (rotaryDims % 2 != 0 || rotaryDims > headDim || layers < 1 || vocabulary < 1) {
+    if (rotaryDims < 0
+        || rotaryDims % 2 != 0
+        || rotaryDims > headDim
+        || layers < 1
+        || vocabulary < 1) {
       throw new IllegalArgumentException(
           "decoder: %d rotary dimensions of a head of %d, %d layers, %d tokens"
               .formatted(rotaryDims, headDim, layers, vocabulary));

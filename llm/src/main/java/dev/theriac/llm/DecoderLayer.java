@@ -29,7 +29,6 @@ public final class DecoderLayer extends Module {
 
   /** With fresh weights, drawn in the order attention, feed-forward. */
   public DecoderLayer(DecoderConfig config, int index, Rng rng, FeedForwards feedForwards) {
-    boolean phi = config.family() == DecoderConfig.Family.PHI;
     double std = config.initStd();
     var shape =
         new SelfAttention.Config(
@@ -39,14 +38,16 @@ public final class DecoderLayer extends Module {
             config.headDim(),
             config.qkvBias(),
             config.options().outputBias(),
-            phi ? "dense" : "o_proj",
+            outputName(config),
             true,
             config.rotaryDims(),
             config.ropeTheta(),
             config.options().ropeScaling(),
             config.queryKeyNorm(),
             config.normEps(),
-            config.options().window(index));
+            config.options().window(index),
+            config.options().clipQkv(),
+            config.options().attentionDropout());
     attention = part("self_attn", new SelfAttention(shape, rng, std, std));
     feedForward = part("mlp", feedForwards.make(config, index, rng));
     inputNorm = part("input_layernorm", norm(config));
@@ -58,6 +59,11 @@ public final class DecoderLayer extends Module {
     attentionDropout =
         part("attention_dropout", new Dropout(attended, rng.split(1000 + 2L * index)));
     feedForwardDropout = part("mlp_dropout", new Dropout(p, rng.split(1001 + 2L * index)));
+  }
+
+  /** Name of the attention's last projection. */
+  static String outputName(DecoderConfig config) {
+    return config.family() == DecoderConfig.Family.PHI ? "dense" : "o_proj";
   }
 
   /** The norm of the family. */

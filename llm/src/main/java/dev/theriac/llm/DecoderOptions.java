@@ -17,6 +17,8 @@ import java.util.List;
  * @param slidingWindow positions that a query sees in the layers below; 0 for all before it
  * @param windowedLayers indices of the layers with a window, ascending
  * @param embeddingDropout dropout on the embedded input while training
+ * @param attentionDropout dropout on the attention's probabilities while training
+ * @param clipQkv bound of projected queries, keys and values, or 0 for none (OLMoE)
  */
 public record DecoderOptions(
     UnaryKind activation,
@@ -27,21 +29,34 @@ public record DecoderOptions(
     RopeScaling ropeScaling,
     int slidingWindow,
     List<Integer> windowedLayers,
-    double embeddingDropout) {
+    double embeddingDropout,
+    double attentionDropout,
+    double clipQkv) {
   public DecoderOptions {
     windowedLayers = slidingWindow == 0 ? List.of() : List.copyOf(windowedLayers);
-    if (slidingWindow < 0 || !(embeddingDropout >= 0 && embeddingDropout < 1)) {
+    if (slidingWindow < 0 || !isShare(embeddingDropout) || !isShare(attentionDropout)) {
       throw new IllegalArgumentException(
-          "decoder: a window of %d positions (0 or more), embedding dropout %s (from 0 up to 1)"
-              .formatted(slidingWindow, embeddingDropout));
+          ("decoder: a window of %d positions (0 or more), embedding dropout %s, attention dropout"
+                  + " %s (from 0 up to 1)")
+              .formatted(slidingWindow, embeddingDropout, attentionDropout));
     }
+    if (!(clipQkv >= 0)) {
+      throw new IllegalArgumentException(
+          "decoder: queries, keys and values clipped at %s; 0 (not at all) or more is wanted"
+              .formatted(clipQkv));
+    }
+  }
+
+  private static boolean isShare(double p) {
+    return p >= 0 && p < 1;
   }
 
   /** The usual of a family; see {@link Family}. */
   public static DecoderOptions of(Family family) {
     boolean phi = family == Family.PHI;
     UnaryKind activation = phi ? UnaryKind.GELU_TANH : UnaryKind.SILU;
-    return new DecoderOptions(activation, phi, phi, false, phi, RopeScaling.NONE, 0, List.of(), 0);
+    return new DecoderOptions(
+        activation, phi, phi, false, phi, RopeScaling.NONE, 0, List.of(), 0, 0, 0);
   }
 
   /** A copy with another activation. */
@@ -75,11 +90,13 @@ public record DecoderOptions(
         ropeScaling,
         positions,
         layers,
-        embeddingDropout);
+        embeddingDropout,
+        attentionDropout,
+        clipQkv);
   }
 
-  /** A copy with dropout on the embedded input. */
-  public DecoderOptions withEmbeddingDropout(double p) {
+  /** A copy with dropout on the embedded input and on the attention's probabilities. */
+  public DecoderOptions withDropouts(double embedding, double attention) {
     return new DecoderOptions(
         activation,
         outputBias,
@@ -89,13 +106,41 @@ public record DecoderOptions(
         ropeScaling,
         slidingWindow,
         windowedLayers,
-        p);
+        embedding,
+        attention,
+        clipQkv);
+  }
+
+  /** A copy with projected queries, keys and values clipped; 0 for not. */
+  public DecoderOptions withClipQkv(double bound) {
+    return new DecoderOptions(
+        activation,
+        outputBias,
+        mlpBias,
+        headBias,
+        parallelResidual,
+        ropeScaling,
+        slidingWindow,
+        windowedLayers,
+        embeddingDropout,
+        attentionDropout,
+        bound);
   }
 
   private DecoderOptions copy(
       UnaryKind act, boolean output, boolean mlp, boolean head, boolean side, RopeScaling rope) {
     return new DecoderOptions(
-        act, output, mlp, head, side, rope, slidingWindow, windowedLayers, embeddingDropout);
+        act,
+        output,
+        mlp,
+        head,
+        side,
+        rope,
+        slidingWindow,
+        windowedLayers,
+        embeddingDropout,
+        attentionDropout,
+        clipQkv);
   }
 
   /** Positions that a query of a layer sees; 0 for all before it. */

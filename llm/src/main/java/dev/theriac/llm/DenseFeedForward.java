@@ -27,6 +27,11 @@ public final class DenseFeedForward extends FeedForward {
         config.initStd());
   }
 
+  /** One of another width, with the activation and biases of the decoder's. */
+  public DenseFeedForward(DecoderConfig config, long hidden, Rng rng) {
+    this(config.family(), config.options(), config.dim(), hidden, rng, config.initStd());
+  }
+
   /**
    * One whose width is not the decoder's, such as an expert that every token passes, with the usual
    * activation and biases of the family.

@@ -49,7 +49,10 @@ public final class Generator {
       return List.of();
     }
 
-    /** Called after a pass; the tensors of {@code output} are freed when this returns. */
+    /**
+     * Called after a pass, but for one that was cancelled; the tensors of {@code output} are freed
+     * when this returns.
+     */
     default void after(Pass pass, Decoder.Output output) {}
   }
 
@@ -96,7 +99,11 @@ public final class Generator {
     return this;
   }
 
-  /** Stops, returning what there is, once {@code newCancelled} says so. */
+  /**
+   * Stops, returning what there is, once {@code newCancelled} says so. It is asked before each
+   * block of each pass, that over the prompts too, and after each token; by the thread that
+   * generates.
+   */
   public Generator cancelWhen(BooleanSupplier newCancelled) {
     cancelled = newCancelled;
     return this;
@@ -237,13 +244,17 @@ public final class Generator {
       int[] prompt = ids == null ? new int[0] : ids.get(row);
       rows.add(new Row(row, Math.toIntExact(lengths[row]), prompt));
     }
-    float[] logits = prefill(cache, prompts, lengths);
-    while (true) {
-      long[] next = choose(rows, logits);
-      if (rows.stream().allMatch(r -> r.done) || cancelled.getAsBoolean()) break;
-      boolean[] done = new boolean[lengths.length];
-      for (Row r : rows) done[r.index] = r.done;
-      logits = decode(cache, next, done);
+    try {
+      float[] logits = prefill(cache, prompts, lengths);
+      while (true) {
+        long[] next = choose(rows, logits);
+        if (rows.stream().allMatch(r -> r.done) || cancelled.getAsBoolean()) break;
+        boolean[] done = new boolean[lengths.length];
+        for (Row r : rows) done[r.index] = r.done;
+        logits = decode(cache, next, done);
+      }
+    } catch (Decoder.Cancelled e) {
+      // The tokens that were chosen before are the result.
     }
     rows.forEach(Row::end);
     return rows.stream().map(r -> r.out.stream().mapToInt(Integer::intValue).toArray()).toList();
@@ -284,7 +295,8 @@ public final class Generator {
   }
 
   private Tensor pass(Pass pass, Tensor x, Tensor positions, Tensor lengths, KvCache cache) {
-    Decoder.Output out = decoder.forward(x, positions, lengths, cache, false, passes.before(pass));
+    Decoder.Output out =
+        decoder.forward(x, positions, lengths, cache, false, passes.before(pass), cancelled);
     passes.after(pass, out);
     return out.hidden();
   }

@@ -3,6 +3,9 @@ package dev.theriac.llm;
 import dev.theriac.io.ConfigFields;
 import dev.theriac.io.FileException;
 import dev.theriac.nn.RopeScaling;
+import java.util.ArrayList;
+import java.util.List;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -14,22 +17,32 @@ import tools.jackson.databind.node.ObjectNode;
  * @param scaling how they are changed for long texts
  */
 public record RopeFields(double theta, double partial, RopeScaling scaling) {
-  private static final double THETA = 10_000;
+  private static final double LARGEST = 1e12;
 
   /**
    * Reads the fields.
    *
    * @param in the whole file
+   * @param base frequencies' base where the file does not say it
    * @param partial share where the file does not say it
    * @param maxPositions the file's max_position_embeddings
-   * @throws FileException naming file and field for a kind of scaling that is not known
+   * @throws FileException naming file and field for a kind of scaling that is not known, and for
+   *     values that no frequencies can be made of
    */
-  public static RopeFields read(ConfigFields in, double partial, int maxPositions) {
-    double theta = in.number("rope_theta", THETA);
+  public static RopeFields read(ConfigFields in, double base, double partial, int maxPositions) {
+    double theta = in.number("rope_theta", base);
     double share = in.number("partial_rotary_factor", partial);
-    String holder = in.has("rope_scaling") ? "rope_scaling" : "rope_parameters";
-    if (!in.has(holder)) return new RopeFields(theta, share, RopeScaling.NONE);
+    String holder = in.isObject("rope_scaling") ? "rope_scaling" : "rope_parameters";
+    if (in.has("rope_scaling") && !in.isObject("rope_scaling")) {
+      throw in.wrong("rope_scaling", "an object or null");
+    }
+    if (!in.has(holder)) return checked(in, in, theta, share, RopeScaling.NONE);
     ConfigFields rope = in.object(holder);
+    for (String type : List.of("full_attention", "sliding_attention")) {
+      if (rope.has(type)) {
+        throw rope.wrong(type, "none (the layers of these families share their frequencies)");
+      }
+    }
     theta = rope.number("rope_theta", theta);
     share = rope.number("partial_rotary_factor", share);
     int before = maxPositions;
@@ -39,14 +52,29 @@ public record RopeFields(double theta, double partial, RopeScaling scaling) {
       before = rope.integer("original_max_position_embeddings", before);
     }
     try {
-      return new RopeFields(theta, share, scaling(rope, maxPositions, before));
+      RopeScaling scaling = scaling(rope, maxPositions, before, share);
+      // Of a proportional one the share is part of the scaling: all dimensions have a frequency.
+      boolean all = scaling.kind() == RopeScaling.Kind.PROPORTIONAL;
+      return checked(in, rope, theta, all ? 1 : share, scaling);
     } catch (IllegalArgumentException e) {
       throw new FileException(
           in.file(), "field \"%s\" does not fit: %s".formatted(holder, e.getMessage()), e);
     }
   }
 
-  private static RopeScaling scaling(ConfigFields in, int maxPositions, int before) {
+  private static RopeFields checked(
+      ConfigFields in, ConfigFields rope, double theta, double share, RopeScaling scaling) {
+    if (!(theta >= 1 && theta <= LARGEST)) {
+      throw (rope.has("rope_theta") ? rope : in).wrong("rope_theta", "a number from 1 to 1e12");
+    }
+    if (!(share >= 0 && share <= 1)) {
+      throw (rope.has("partial_rotary_factor") ? rope : in)
+          .wrong("partial_rotary_factor", "a number from 0 to 1");
+    }
+    return new RopeFields(theta, share, scaling);
+  }
+
+  private static RopeScaling scaling(ConfigFields in, int maxPositions, int before, double share) {
     String field = in.has("rope_type") ? "rope_type" : "type";
     return switch (in.text(field, "default")) {
       case "default" -> RopeScaling.NONE;
@@ -59,21 +87,28 @@ public record RopeFields(double theta, double partial, RopeScaling scaling) {
               in.number("high_freq_factor"),
               before);
       case "yarn" -> yarn(in, maxPositions, before);
-      default -> throw in.wrong(field, "one of default, linear, dynamic, llama3 and yarn");
+      case "longrope" -> longRope(in, maxPositions, before);
+      case "proportional" -> RopeScaling.proportional(in.number("factor", 1), maxPositions, share);
+      default ->
+          throw in.wrong(
+              field, "one of default, linear, dynamic, llama3, yarn, longrope and proportional");
     };
   }
 
+  private static double factor(ConfigFields in, int maxPositions, int before) {
+    if (in.has("factor")) return in.number("factor");
+    return (double) maxPositions / Math.max(1, before);
+  }
+
   private static RopeScaling yarn(ConfigFields in, int maxPositions, int before) {
-    double factor =
-        in.has("factor") ? in.number("factor") : (double) maxPositions / Math.max(1, before);
+    double factor = factor(in, maxPositions, before);
     double mscale = in.number("mscale", 0);
     double all = in.number("mscale_all_dim", 0);
     double attention = temperature(factor, 1);
     if (mscale != 0 && all != 0) attention = temperature(factor, mscale) / temperature(factor, all);
     double fast = in.number("beta_fast", 32);
     double slow = in.number("beta_slow", 1);
-    return new RopeScaling(
-        RopeScaling.Kind.YARN,
+    return RopeScaling.yarn(
         factor,
         before,
         slow == 0 ? 1 : slow,
@@ -86,16 +121,26 @@ public record RopeFields(double theta, double partial, RopeScaling scaling) {
     return factor <= 1 ? 1 : 0.1 * by * Math.log(factor) + 1;
   }
 
+  private static RopeScaling longRope(ConfigFields in, int maxPositions, int before) {
+    double factor = factor(in, maxPositions, before);
+    double attention = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(before));
+    return RopeScaling.longRope(
+        Math.max(1, factor),
+        before,
+        in.numbers("short_factor"),
+        in.numbers("long_factor"),
+        in.number("attention_factor", attention));
+  }
+
   /** Writes the fields in both forms. */
   public void write(ObjectNode root) {
-    root.put("rope_theta", theta).put("partial_rotary_factor", partial);
-    ObjectNode rope = root.putObject("rope_parameters");
-    rope.put("rope_theta", theta).put("partial_rotary_factor", partial);
-    scaling(rope);
-    if (scaling.kind() != RopeScaling.Kind.DEFAULT) {
-      ObjectNode older = root.putObject("rope_scaling");
-      older.put("rope_theta", theta).put("partial_rotary_factor", partial);
-      scaling(older);
+    double share = scaling.kind() == RopeScaling.Kind.PROPORTIONAL ? scaling.share() : partial;
+    root.put("rope_theta", theta).put("partial_rotary_factor", share);
+    List<ObjectNode> both = new ArrayList<>(List.of(root.putObject("rope_parameters")));
+    if (scaling.kind() != RopeScaling.Kind.DEFAULT) both.add(root.putObject("rope_scaling"));
+    for (ObjectNode rope : both) {
+      rope.put("rope_theta", theta).put("partial_rotary_factor", share);
+      scaling(rope);
     }
   }
 
@@ -104,6 +149,7 @@ public record RopeFields(double theta, double partial, RopeScaling scaling) {
       case DEFAULT -> out.put("rope_type", "default");
       case LINEAR -> out.put("rope_type", "linear").put("factor", scaling.factor());
       case DYNAMIC -> out.put("rope_type", "dynamic").put("factor", scaling.factor());
+      case PROPORTIONAL -> out.put("rope_type", "proportional").put("factor", scaling.factor());
       case LLAMA3 -> {
         out.put("rope_type", "llama3").put("factor", scaling.factor());
         out.put("low_freq_factor", scaling.low()).put("high_freq_factor", scaling.high());
@@ -114,6 +160,15 @@ public record RopeFields(double theta, double partial, RopeScaling scaling) {
         out.put("beta_fast", scaling.high()).put("beta_slow", scaling.low());
         out.put("attention_factor", scaling.attentionFactor());
         out.put("truncate", scaling.truncate());
+        out.put("original_max_position_embeddings", scaling.originalPositions());
+      }
+      case LONGROPE -> {
+        out.put("rope_type", "longrope").put("factor", scaling.factor());
+        out.put("attention_factor", scaling.attentionFactor());
+        ArrayNode shorter = out.putArray("short_factor");
+        scaling.shortFactors().forEach(shorter::add);
+        ArrayNode longer = out.putArray("long_factor");
+        scaling.longFactors().forEach(longer::add);
         out.put("original_max_position_embeddings", scaling.originalPositions());
       }
     }

@@ -46,6 +46,33 @@ class CausalLmConfigTest {
     assertThat(read("\"model_type\": \"qwen2\"").decoder().qkvBias()).isTrue();
   }
 
+  /** A field that is null says that there is no such token; a missing one leaves the usual. */
+  @Test
+  void specialTokensHaveTheFamilysDefaults() throws IOException {
+    CausalLmConfig usual = read("\"model_type\": \"llama\"");
+    assertThat(usual.bosId()).isEqualTo(1);
+    assertThat(usual.endIds()).containsExactly(2);
+    assertThat(usual.padId()).isNull();
+    CausalLmConfig none =
+        read("\"model_type\": \"llama\", \"bos_token_id\": null, \"eos_token_id\": null");
+    assertThat(none.bosId()).isNull();
+    assertThat(none.endIds()).isEmpty();
+    assertThat(read("\"model_type\": \"stablelm\"").endIds()).containsExactly(0);
+    assertThat(read("\"model_type\": \"qwen2\"").endIds()).isEmpty();
+    assertThat(read("\"model_type\": \"phi\", \"pad_token_id\": -1").padId()).isEqualTo(-1);
+  }
+
+  @Test
+  void dropoutsAreRead() throws IOException {
+    DecoderConfig phi =
+        read("\"model_type\": \"phi\", \"resid_pdrop\": 0.1, \"embd_pdrop\": 0.2,"
+                + " \"attention_dropout\": 0.3")
+            .decoder();
+    assertThat(phi.residualDropout()).isEqualTo(0.1);
+    assertThat(phi.options().embeddingDropout()).isEqualTo(0.2);
+    assertThat(phi.options().attentionDropout()).isEqualTo(0.3);
+  }
+
   @Test
   void readsPublishedFiles() throws IOException {
     CausalLmConfig phi2 =
@@ -115,9 +142,31 @@ class CausalLmConfigTest {
       value = {
         "gpt2 | | \"model_type\" is \"gpt2\"; one of phi, stablelm, llama, mistral, qwen2",
         "llama | 'hidden_act': 'mish' | \"hidden_act\" is \"mish\"; one of silu",
-        "llama | 'attention_dropout': 0.5 | \"attention_dropout\" is 0.5; 0 is wanted",
+        "llama | 'attention_dropout': 1.5 | \"attention_dropout\" is 1.5; a number from 0 to below",
+        "phi | 'embd_pdrop': -1 | \"embd_pdrop\" is -1",
+        "phi | 'resid_pdrop': 1 | \"resid_pdrop\" is 1",
+        "stablelm | 'hidden_dropout': 'x' | \"hidden_dropout\" is \"x\"",
+        "llama | 'per_layer_config': {} | \"per_layer_config\" is",
+        "llama | 'sliding_window': 16 | \"sliding_window\" is 16; null",
+        "phi | 'layer_types': ['sliding_attention'] | \"layer_types\" is",
+        "mistral | 'layer_types': ['full_attention'] | \"layer_types\" is",
+        "llama | 'pad_token_id': 32000 | \"pad_token_id\" is 32000",
+        "llama | 'num_hidden_layers': 2000000000 | \"num_hidden_layers\" is 2000000000; a whole",
+        "llama | 'head_dim': 0 | \"head_dim\" is 0",
+        "llama | 'rms_norm_eps': 1e999 | \"rms_norm_eps\"",
+        "llama | 'rope_theta': 0 | \"rope_theta\" is 0",
+        "llama | 'rope_parameters': {'full_attention': {}} | \"rope_parameters.full_attention\"",
+        "llama | 'rope_scaling': 'linear' | \"rope_scaling\" is \"linear\"; an object",
+        "llama | 'rope_scaling': {'type': 'longrope', 'short_factor': [1], 'long_factor': [1]} |"
+            + " 1 short and 1 long factors for 64 pairs",
+        "llama | 'rope_scaling': {'type': 'longrope', 'short_factor': [1], 'long_factor': [-1]} |"
+            + " numbers above 0",
+        "llama | 'rope_scaling': {'type': 'longrope'} | \"rope_scaling.short_factor\" is missing",
+        "phi | 'rope_scaling': {'type': 'proportional'} | \"partial_rotary_factor\"",
+        "llama | 'head_dim': 2, 'rope_scaling': {'type': 'dynamic', 'factor': 2} | 4 or more",
+        "qwen2 | 'use_sliding_window': true, 'sliding_window': 0 | \"sliding_window\" is 0; 1",
         "llama | 'quantization_config': {'bits': 4} | \"quantization_config\" is",
-        "llama | 'rope_scaling': {'type': 'longrope'} | \"rope_scaling.type\" is \"longrope\"; one"
+        "llama | 'rope_scaling': {'type': 'mrope'} | \"rope_scaling.type\" is \"mrope\"; one"
             + " of",
         "llama | 'rope_scaling': {'type': 'linear'} | \"rope_scaling.factor\" is missing",
         "llama | 'rope_scaling': {'type': 'linear', 'factor': 0.5} | factor of 1 or more",
@@ -127,8 +176,8 @@ class CausalLmConfigTest {
         "llama | 'num_key_value_heads': 5 | 32 heads and 5 key-value heads",
         "stablelm | 'head_dim': 16 | 32 heads of 16 in a model of width 2560",
         "llama | 'vocab_size': 'many' | \"vocab_size\" is \"many\"; a whole number",
-        "llama | 'vocab_size': 0 | 0 tokens",
-        "mistral | 'sliding_window': -1 | a window of -1",
+        "llama | 'vocab_size': 0 | \"vocab_size\" is 0; a whole number from 1",
+        "mistral | 'sliding_window': -1 | \"sliding_window\" is -1; 1 or more",
         "qwen2 | 'layer_types': ['sliding_attention'] | use_sliding_window is false",
         "qwen2 | 'use_sliding_window': true, 'layer_types': ['full_attention'] | for each layer",
       })

@@ -171,13 +171,14 @@ class CausalLmDirectoryTest {
     SafeTensors.writeModel(from, weights, Map.of(), 1 << 20);
     assertThatThrownBy(() -> CausalLm.load(from))
         .isInstanceOf(FileException.class)
-        .hasMessageContaining("1 tensors that config.json describes are missing")
-        .hasMessageContaining(lost);
+        .hasMessageContaining("1 missing, such as \"" + lost)
+        .hasMessageContaining("none unknown");
     weights.put(lost, bias.reshape(2, 12));
     SafeTensors.writeModel(from, weights, Map.of(), 1 << 20);
     assertThatThrownBy(() -> CausalLm.load(from))
         .isInstanceOf(FileException.class)
-        .hasMessageContaining("layers.1.self_attn.k_proj.bias has shape [2, 12]");
+        .hasMessageContaining("layers.1.self_attn.k_proj.bias\" is BF16[2, 12], config.json")
+        .hasMessageContaining("F32[24]");
     weights.put(lost, bias);
     weights.put("model.layers.0.rotary_emb.inv_freq", Tensor.zeros(3));
     SafeTensors.writeModel(from, weights, Map.of(), 1 << 20);
@@ -186,7 +187,13 @@ class CausalLmDirectoryTest {
     SafeTensors.writeModel(from, weights, Map.of(), 1 << 20);
     assertThatThrownBy(() -> CausalLm.load(from))
         .isInstanceOf(FileException.class)
-        .hasMessageContaining("layers.2.input_layernorm.weight");
+        .hasMessageContaining("1 unknown, such as \"model.layers.2.input_layernorm.weight");
+    weights.remove("model.layers.2.input_layernorm.weight");
+    weights.put("norm.weight", Tensor.zeros(24));
+    SafeTensors.writeModel(from, weights, Map.of(), 1 << 20);
+    assertThatThrownBy(() -> CausalLm.load(from))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining("\"norm.weight\" and \"model.norm.weight\" are the same parameter");
     try (Stream<Path> files = Files.list(from)) {
       for (Path f : files.filter(f -> f.toString().endsWith(".safetensors")).toList()) {
         Files.delete(f);
@@ -230,5 +237,16 @@ class CausalLmDirectoryTest {
     model.save(dir);
     assertThat(dir.resolve("model.safetensors")).exists();
     assertThat(logits(CausalLm.load(dir), reference).toFloats()).isEqualTo(wanted.toFloats());
+  }
+
+  /** What a file must hold is known without the model. */
+  @ParameterizedTest
+  @MethodSource("names")
+  void shapesAreThoseOfTheModel(String name) {
+    DecoderConfig config = new CausalReference(name).config().decoder();
+    SequencedMap<String, long[]> shapes = DecoderParameters.of(config);
+    var made = new Decoder(config, new Rng(1)).parameters();
+    assertThat(shapes.keySet()).containsExactlyElementsOf(made.keySet());
+    made.forEach((path, p) -> assertThat(p.value().shape()).as(path).isEqualTo(shapes.get(path)));
   }
 }

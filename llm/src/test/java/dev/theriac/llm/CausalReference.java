@@ -31,7 +31,11 @@ final class CausalReference {
           "mistral-window",
           "qwen2",
           "qwen2-options",
-          "qwen2-yarn");
+          "qwen2-yarn",
+          "llama-longrope",
+          "llama-proportional",
+          "stablelm-yarn",
+          "phi-linear");
 
   private final String name;
   private final SafeTensors file;

@@ -12,13 +12,10 @@ import dev.theriac.vision.VisionConfig.Feature;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Collection;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
-import java.util.TreeSet;
 
 /**
  * A {@link VisionTransformer} as a Hugging Face directory: {@code config.json} and {@code
@@ -121,35 +118,9 @@ public final class VisionDirectory {
 
   private static void check(
       Weights file, SequencedMap<String, String> keys, SequencedMap<String, long[]> wanted) {
-    TreeSet<String> missing = new TreeSet<>(wanted.keySet());
-    missing.removeAll(keys.keySet());
-    TreeSet<String> extra = new TreeSet<>(keys.keySet());
-    extra.removeAll(wanted.keySet());
-    if (!missing.isEmpty() || !extra.isEmpty()) {
-      throw new FileException(
-          file.path(),
-          "not the tensors that %s describes: %s, %s"
-              .formatted(
-                  CONFIG,
-                  missing.isEmpty()
-                      ? "none missing"
-                      : "%d missing, such as \"%s%s\""
-                          .formatted(missing.size(), PREFIX, missing.first()),
-                  extra.isEmpty()
-                      ? "none unknown"
-                      : "%d unknown, such as \"%s\""
-                          .formatted(extra.size(), keys.get(extra.first()))));
-    }
-    wanted.forEach((path, shape) -> {
-      Weights.Entry entry = file.entry(keys.get(path));
-      boolean floating = List.of("F32", "BF16", "F16", "F64").contains(entry.dtype());
-      if (!floating || !Arrays.equals(entry.shape(), shape)) {
-        throw new FileException(
-            entry.file(),
-            "tensor \"%s\" is %s, %s describes F32%s (or BF16, F16)"
-                .formatted(entry.key(), entry.describe(), CONFIG, Arrays.toString(shape)));
-      }
-    });
+    SequencedMap<String, long[]> shapes = new LinkedHashMap<>();
+    wanted.forEach((path, shape) -> shapes.put(keys.getOrDefault(path, PREFIX + path), shape));
+    file.expect(shapes, key -> !keys.containsValue(key));
   }
 
   /**

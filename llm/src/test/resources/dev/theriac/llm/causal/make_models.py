@@ -10,6 +10,7 @@ generated token, of 64, was chosen by a narrow margin.
 
 import json
 import pathlib
+import sys
 import tempfile
 
 import torch
@@ -78,6 +79,8 @@ def write(name, first, config):
     for seed in range(first, 10000):
         model = build(config, seed)
         ids, mask, labels = batch(seed)
+        if config.pad_token_id is not None:
+            ids[0, 4] = config.pad_token_id % VOCABULARY  # its vector gets no gradient, where it stands too
         new = generate(model, ids, mask)
         varied = len(set(new.sequences[0, max(LENGTHS) :].tolist()))
         if margin(new.logits) > MARGIN and varied > 5:
@@ -141,6 +144,9 @@ def rope(kind, **more):
 
 
 if __name__ == "__main__":
+    # Names to make; all without any.
+    chosen, make = sys.argv[1:], write
+    write = lambda name, first, config: make(name, first, config) if not chosen or name in chosen else None
     phi = lambda **m: PhiConfig(**common(**m))
     stablelm = lambda **m: StableLmConfig(**common(num_key_value_heads=4) | m)
     llama = lambda **m: LlamaConfig(**common(**m))
@@ -230,3 +236,43 @@ if __name__ == "__main__":
             **rope("yarn", factor=4.0, original_max_position_embeddings=32),
         ),
     )
+    # The prompt is short, the whole text long, and so is the prompt when its positions are moved.
+    write(
+        "llama-longrope",
+        2,
+        llama(
+            head_dim=16,
+            **rope(
+                "longrope",
+                short_factor=[1.0, 1.1, 1.2, 1.4, 1.6, 1.9, 2.3, 2.8],
+                long_factor=[1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 9.0],
+                original_max_position_embeddings=12,
+            ),
+        ),
+    )
+    write(
+        "llama-proportional",
+        1,
+        llama(
+            head_dim=16,
+            pad_token_id=7,
+            **rope("proportional", factor=2.0, partial_rotary_factor=0.6),
+        ),
+    )
+    write(
+        "stablelm-yarn",
+        20,
+        stablelm(
+            pad_token_id=-9,
+            **rope(
+                "yarn",
+                factor=4.0,
+                partial_rotary_factor=0.7,
+                original_max_position_embeddings=32,
+                mscale=0.8,
+                mscale_all_dim=0.5,
+                beta_fast=4.0,
+            ),
+        ),
+    )
+    write("phi-linear", 8, phi(**rope("linear", factor=2.0, partial_rotary_factor=0.7)))

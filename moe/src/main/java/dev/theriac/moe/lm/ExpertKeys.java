@@ -95,9 +95,16 @@ public enum ExpertKeys {
 
   /** Every key of a checkpoint that holds {@code parameters}, with its place, in their order. */
   public SequencedMap<String, Place> places(SequencedMap<String, Tensor> parameters) {
+    SequencedMap<String, long[]> shapes = new LinkedHashMap<>();
+    parameters.forEach((path, t) -> shapes.put(path, t.shape()));
+    return placesOf(shapes);
+  }
+
+  /** The same of the parameters' shapes. */
+  SequencedMap<String, Place> placesOf(SequencedMap<String, long[]> parameters) {
     SequencedMap<String, Place> out = new LinkedHashMap<>();
-    parameters.forEach((path, t) -> {
-      int count = isStacked(path) ? Math.toIntExact(t.size(0)) : 0;
+    parameters.forEach((path, shape) -> {
+      int count = isStacked(path) ? Math.toIntExact(shape[0]) : 0;
       for (int e = 0; e < count; e++) {
         Place place = new Place(path, e);
         out.put(key(place), place);

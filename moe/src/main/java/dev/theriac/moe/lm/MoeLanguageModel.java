@@ -1,11 +1,10 @@
 package dev.theriac.moe.lm;
 
-import dev.theriac.backend.UnaryKind;
 import dev.theriac.io.FileException;
 import dev.theriac.io.Weights;
 import dev.theriac.llm.Decoder;
 import dev.theriac.llm.DecoderConfig;
-import dev.theriac.llm.DecoderConfig.Family;
+import dev.theriac.llm.DecoderParameters;
 import dev.theriac.llm.DenseFeedForward;
 import dev.theriac.llm.FeedForward;
 import dev.theriac.llm.GenerationConfig;
@@ -30,11 +29,11 @@ import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
-import java.util.TreeSet;
 
 /**
  * A causal language model with mixtures of experts: Mixtral, Qwen2-MoE or OLMoE. Parameter paths
@@ -79,12 +78,17 @@ public final class MoeLanguageModel extends Module {
     if (single(config)) router.allowSingleRenormalised();
     var experts =
         new Experts.Shape(
-            config.experts(), decoder.dim(), config.expertWidth(), true, false, UnaryKind.SILU);
+            config.experts(),
+            decoder.dim(),
+            config.expertWidth(),
+            true,
+            false,
+            decoder.options().activation());
     SharedExpert shared =
         config.sharedWidth() == 0
             ? null
             : new SharedExpert.Gated(
-                new DenseFeedForward(Family.LLAMA, decoder.dim(), config.sharedWidth(), rng, std),
+                new DenseFeedForward(decoder, config.sharedWidth(), rng),
                 new Linear(decoder.dim(), 1, false, rng, std));
     return new MoeLayer(
         new Router(router.build(), rng), Experts.fresh(experts, DType.F32, rng, std), shared);
@@ -138,7 +142,11 @@ public final class MoeLanguageModel extends Module {
     for (int i = 0; i < positions.length; i++) positions[i] = i % length;
     Decoder.Output out =
         decoder.forward(
-            decoder.embed(ids), Tensor.of(positions, batch, length), lengths, null, false);
+            decoder.embed(ids, config.padId()),
+            Tensor.of(positions, batch, length),
+            lengths,
+            null,
+            false);
     Tensor logits = decoder.logits(out.hidden());
     List<Routing> routing = new ArrayList<>();
     for (FeedForward.SideOutput side : out.sides()) {
@@ -236,26 +244,52 @@ public final class MoeLanguageModel extends Module {
    *     into {@code theriac.memory.limit}
    */
   public static MoeLanguageModel load(Path directory) {
-    MoeModelConfig config = MoeModelConfig.read(directory.resolve("config.json"));
+    MoeModelConfig config = MoeModelConfig.read(directory.resolve(ModelFiles.CONFIG));
     Weights file = Weights.open(directory);
+    SequencedMap<String, ExpertKeys.Place> places = places(config, file);
     MoeLanguageModel model = new MoeLanguageModel(config, Rng.placeholders(0));
-    SequencedMap<String, ExpertKeys.Place> places = config.kind().keys().places(model.values());
-    TreeSet<String> missing = new TreeSet<>(places.keySet());
-    missing.removeAll(file.keys());
-    if (!missing.isEmpty()) {
-      throw new FileException(
-          file.path(),
-          "%d tensors that config.json describes are missing, such as \"%s\""
-              .formatted(missing.size(), missing.first()));
-    }
     checkMemory(file, places);
     try {
-      model.loadCheckpoint(file.tensors());
+      SequencedMap<String, Tensor> tensors = new LinkedHashMap<>();
+      for (String key : places.keySet()) tensors.put(key, file.get(key));
+      model.loadCheckpoint(tensors);
     } catch (IllegalArgumentException e) {
       throw new FileException(file.path(), e.getMessage(), e);
     }
     model.train(false);
     return model;
+  }
+
+  /**
+   * Where the tensors of a file belong.
+   *
+   * @throws FileException when it holds other tensors than the configuration describes
+   */
+  private static SequencedMap<String, ExpertKeys.Place> places(
+      MoeModelConfig config, Weights file) {
+    DecoderParameters.checkCount(config.decoder(), file);
+    if ((long) config.moeLayers().size() * config.experts() > file.keys().size()) {
+      throw new FileException(
+          file.path(),
+          "config.json describes %d layers of %d experts, but there are only %d tensors"
+              .formatted(config.moeLayers().size(), config.experts(), file.keys().size()));
+    }
+    SequencedMap<String, long[]> shapes = MoeParameters.of(config);
+    SequencedMap<String, ExpertKeys.Place> places = config.kind().keys().placesOf(shapes);
+    SequencedMap<String, long[]> wanted = new LinkedHashMap<>();
+    places.forEach((key, place) -> {
+      long[] shape = shapes.get(place.path());
+      boolean one = place.expert() >= 0;
+      wanted.put(key, one ? Arrays.copyOfRange(shape, 1, shape.length) : shape);
+    });
+    file.expect(wanted, key -> isIgnored(config, key));
+    return places;
+  }
+
+  /** A head that is tied, and tables of older files. */
+  private static boolean isIgnored(MoeModelConfig config, String key) {
+    boolean head = config.decoder().tiedHead() && key.equals("lm_head.weight");
+    return head || key.endsWith(".rotary_emb.inv_freq");
   }
 
   /** Before anything is copied: the experts' weights, stacked, are what loading needs. */

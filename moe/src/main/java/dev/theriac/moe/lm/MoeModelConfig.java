@@ -20,7 +20,9 @@ import java.util.stream.IntStream;
  * @param moeLayers indices of the layers with experts, ascending; the others are dense
  * @param auxiliaryCoefficient factor of the load-balance loss
  * @param jitter of the routers' input while training; 0 for none
+ * @param bosId token that begins a text, or null
  * @param endIds tokens that end a text
+ * @param padId token that fills rows up, or null
  */
 public record MoeModelConfig(
     Kind kind,
@@ -33,7 +35,9 @@ public record MoeModelConfig(
     List<Integer> moeLayers,
     double auxiliaryCoefficient,
     double jitter,
-    List<Integer> endIds) {
+    Integer bosId,
+    List<Integer> endIds,
+    Integer padId) {
   /** Families of published models. */
   public enum Kind {
     /** Mixtral (Jiang et al., "Mixtral of experts"). */
@@ -91,6 +95,35 @@ public record MoeModelConfig(
           "moe model: auxiliary coefficient %s (0 or more), jitter %s (0 up to 1)"
               .formatted(auxiliaryCoefficient, jitter));
     }
+  }
+
+  /** Without tokens that begin texts or fill rows up. */
+  public MoeModelConfig(
+      Kind kind,
+      DecoderConfig decoder,
+      int experts,
+      int topK,
+      Weighting weighting,
+      int expertWidth,
+      int sharedWidth,
+      List<Integer> moeLayers,
+      double auxiliaryCoefficient,
+      double jitter,
+      List<Integer> endIds) {
+    this(
+        kind,
+        decoder,
+        experts,
+        topK,
+        weighting,
+        expertWidth,
+        sharedWidth,
+        moeLayers,
+        auxiliaryCoefficient,
+        jitter,
+        null,
+        endIds,
+        null);
   }
 
   /** Mistral's Mixtral-8x7B-v0.1: 46.7 billion parameters. */
@@ -179,6 +212,7 @@ public record MoeModelConfig(
     long keys = (long) d.kvHeads() * d.headDim();
     long attention = dim * (2 * queries + 2 * keys);
     if (d.qkvBias()) attention += queries + 2 * keys;
+    if (d.options().outputBias()) attention += dim;
     if (d.qkNorm()) attention += queries + keys;
     long mixture = dim * experts + 3 * dim * expertWidth * each;
     if (sharedWidth > 0) mixture += 3 * dim * sharedWidth + dim;
@@ -189,11 +223,11 @@ public record MoeModelConfig(
   }
 
   /**
-   * Reads a Hugging Face {@code config.json}, of transformers 4 or 5.
+   * Reads a Hugging Face {@code config.json}, of transformers 4 or 5, with the defaults of
+   * transformers 5.18.
    *
-   * @throws dev.theriac.io.FileException naming file and field when one is missing, of the wrong
-   *     type, or asks for what is not supported (sliding windows, scaled rotary positions, clipped
-   *     queries)
+   * @throws dev.theriac.io.FileException naming file and field when one is of the wrong type, does
+   *     not fit the others, or asks for what is not supported
    */
   public static MoeModelConfig read(Path file) {
     return MoeModelConfigFile.read(file);

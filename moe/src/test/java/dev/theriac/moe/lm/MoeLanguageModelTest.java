@@ -37,7 +37,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Against Hugging Face's transformers in F64: {@code reference.py} beside the fixtures. */
 class MoeLanguageModelTest {
@@ -57,16 +57,30 @@ class MoeLanguageModelTest {
     scope.close();
   }
 
+  /** The models of {@code reference.py}. */
+  static List<String> names() {
+    return List.of(
+        "mixtral", "qwen2_moe", "olmoe", "mixtral-options", "qwen2_moe-options", "olmoe-options");
+  }
+
   private static String name(Kind kind) {
     return kind.name().toLowerCase(java.util.Locale.ROOT);
   }
 
   private static MoeModelConfig config(Kind kind) {
-    return MoeModelConfig.read(ReferenceFile.path(name(kind) + ".json"));
+    return config(name(kind));
+  }
+
+  private static MoeModelConfig config(String name) {
+    return MoeModelConfig.read(ReferenceFile.path(name + ".json"));
   }
 
   private static MoeLanguageModel model(Kind kind, ReferenceFile reference) {
-    MoeLanguageModel model = new MoeLanguageModel(config(kind), new Rng(0));
+    return model(name(kind), reference);
+  }
+
+  private static MoeLanguageModel model(String name, ReferenceFile reference) {
+    MoeLanguageModel model = new MoeLanguageModel(config(name), new Rng(0));
     model.loadCheckpoint(reference.under("weights."));
     model.train(false);
     return model;
@@ -89,11 +103,12 @@ class MoeLanguageModelTest {
   }
 
   @ParameterizedTest
-  @EnumSource
-  void g01LogitsLossAndGradientsAreThoseOfTransformers(Kind kind) {
-    ReferenceFile reference = new ReferenceFile(name(kind));
-    MoeLanguageModel model = model(kind, reference);
-    SequencedMap<String, Tensor> wanted = kind.keys().join(reference.under("gradients."));
+  @MethodSource("names")
+  void g01LogitsLossAndGradientsAreThoseOfTransformers(String name) {
+    ReferenceFile reference = new ReferenceFile(name);
+    MoeLanguageModel model = model(name, reference);
+    SequencedMap<String, Tensor> wanted =
+        model.config().kind().keys().join(reference.under("gradients."));
     onEach(() -> {
       MoeLanguageModel.Forward out = forward(model, reference);
       Tensor logits = reference.floats("logits");
@@ -116,10 +131,10 @@ class MoeLanguageModelTest {
   }
 
   @ParameterizedTest
-  @EnumSource
-  void greedyGenerationWithACacheIsThatOfTransformers(Kind kind) {
-    ReferenceFile reference = new ReferenceFile(name(kind));
-    MoeLanguageModel model = model(kind, reference);
+  @MethodSource("names")
+  void greedyGenerationWithACacheIsThatOfTransformers(String name) {
+    ReferenceFile reference = new ReferenceFile(name);
+    MoeLanguageModel model = model(name, reference);
     long[] ids = reference.longs("ids");
     long[] lengths = reference.longs("lengths");
     int width = ids.length / lengths.length;
@@ -156,10 +171,10 @@ class MoeLanguageModelTest {
   }
 
   @ParameterizedTest
-  @EnumSource
-  void trainingFromFreshWeightsLowersTheLossAndMovesEveryParameter(Kind kind) {
-    ReferenceFile reference = new ReferenceFile(name(kind));
-    MoeLanguageModel model = new MoeLanguageModel(config(kind), new Rng(3));
+  @MethodSource("names")
+  void trainingFromFreshWeightsLowersTheLossAndMovesEveryParameter(String name) {
+    ReferenceFile reference = new ReferenceFile(name);
+    MoeLanguageModel model = new MoeLanguageModel(config(name), new Rng(3));
     Map<String, float[]> before = new LinkedHashMap<>();
     model.parameters().forEach((path, p) -> before.put(path, p.value().toFloats()));
     float first = forward(model, reference).loss().item();
@@ -187,6 +202,8 @@ class MoeLanguageModelTest {
     assertThat(qwen.moeLayers()).containsExactly(0, 2);
     assertThat(qwen.decoder().qkvBias()).isTrue();
     assertThat(qwen.sharedWidth()).isEqualTo(12);
+    assertThat(config("qwen2_moe-options").decoder().options().windowedLayers()).containsExactly(0);
+    assertThat(config("qwen2_moe-options").moeLayers()).containsExactly(1, 3);
     MoeModelConfig olmoe = config(Kind.OLMOE);
     assertThat(olmoe.decoder().qkNorm()).isTrue();
     assertThat(olmoe.weighting()).isEqualTo(Weighting.PROBABILITY);
@@ -200,19 +217,23 @@ class MoeLanguageModelTest {
     assertThat(MoeModelConfig.qwen15MoeA27b().parameterCount()).isEqualTo(14_315_784_192L);
     assertThat(MoeModelConfig.mixtral8x7b().activeParameterCount())
         .isCloseTo(12_900_000_000L, within(50_000_000L));
-    for (Kind kind : Kind.values()) {
-      MoeModelConfig small = config(kind);
-      assertThat(new MoeLanguageModel(small, new Rng(0)).parameterCount())
-          .as("%s", kind)
-          .isEqualTo(small.parameterCount());
+    for (String name : names()) {
+      MoeModelConfig small = config(name);
+      MoeLanguageModel model = new MoeLanguageModel(small, new Rng(0));
+      assertThat(model.parameterCount()).as(name).isEqualTo(small.parameterCount());
+      SequencedMap<String, long[]> shapes = MoeParameters.of(small);
+      SequencedMap<String, Parameter> made = model.decoder().parameters();
+      assertThat(shapes.keySet()).as(name).containsExactlyElementsOf(made.keySet());
+      made.forEach((path, p) ->
+          assertThat(p.value().shape()).as("%s, %s", name, path).isEqualTo(shapes.get(path)));
     }
   }
 
   @ParameterizedTest
-  @EnumSource
-  void modelDirectoriesComeBackAsTheyWere(Kind kind) {
-    ReferenceFile reference = new ReferenceFile(name(kind));
-    MoeLanguageModel model = model(kind, reference);
+  @MethodSource("names")
+  void modelDirectoriesComeBackAsTheyWere(String name) {
+    ReferenceFile reference = new ReferenceFile(name);
+    MoeLanguageModel model = model(name, reference);
     model.save(dir);
     assertThat(SafeTensors.open(dir).keys())
         .containsExactlyInAnyOrderElementsOf(reference.under("weights.").keySet());
@@ -239,14 +260,21 @@ class MoeLanguageModelTest {
     String text = Files.readString(ReferenceFile.path("mixtral.json"));
     assertRefused(text.replace("\"mixtral\"", "\"mistral\""), "model_type", "qwen2_moe");
     assertRefused(
-        text.replace("\"sliding_window\": null", "\"sliding_window\": 8"), "sliding_window");
+        text.replace("\"sliding_window\": null", "\"sliding_window\": -8"), "sliding_window");
     assertRefused(
-        text.replace("\"rope_type\": \"default\"", "\"rope_type\": \"yarn\""), "rope_type");
-    assertRefused(text.replace("\"silu\"", "\"gelu\""), "hidden_act");
+        text.replace("\"rope_type\": \"default\"", "\"rope_type\": \"mrope\""), "rope_type");
+    assertRefused(text.replace("\"silu\"", "\"quick_gelu\""), "hidden_act");
+    assertRefused(
+        text.replace("\"num_local_experts\": 5", "\"num_local_experts\": 2000000000"),
+        "num_local_experts");
+    assertRefused(
+        text.replace("\"router_jitter_noise\": 0.0", "\"router_jitter_noise\": 1"),
+        "router_jitter_noise");
     assertRefused(
         text.replace("\"num_experts_per_tok\": 2", "\"num_experts_per_tok\": 9"), "top-9 of 5");
     String olmoe = Files.readString(ReferenceFile.path("olmoe.json"));
-    assertRefused(olmoe.replace("\"clip_qkv\": null", "\"clip_qkv\": 8.0"), "clip_qkv");
+    assertRefused(olmoe.replace("\"clip_qkv\": null", "\"clip_qkv\": -8.0"), "clip_qkv");
+    assertRefused(olmoe.replace("\"clip_qkv\": null", "\"sliding_window\": 8"), "sliding_window");
     String older = text.replaceAll("(?s)\"rope_parameters\": \\{.*?\\},", "\"rope_theta\": 5e5,");
     assertThat(MoeModelConfig.read(write(older)).decoder().ropeTheta()).isEqualTo(5e5);
   }
@@ -391,6 +419,22 @@ class MoeLanguageModelTest {
           if (g == null) assertThat(found.get(p.value())).as(path).isNull();
           else assertThat(found.get(p.value()).toFloats()).as(path).isEqualTo(g.toFloats());
         });
+  }
+
+  /** What transformers takes where a file says nothing. */
+  @Test
+  void defaultsAreThoseOfTransformers() throws IOException {
+    MoeModelConfig mixtral = MoeModelConfig.read(write("{\"model_type\": \"mixtral\"}"));
+    assertThat(mixtral.decoder().kvHeads()).isEqualTo(8);
+    assertThat(mixtral.decoder().ropeTheta()).isEqualTo(1e6);
+    assertThat(mixtral.decoder().options().slidingWindow()).isZero();
+    assertThat(mixtral.parameterCount()).isEqualTo(46_702_792_704L);
+    MoeModelConfig qwen = MoeModelConfig.read(write("{\"model_type\": \"qwen2_moe\"}"));
+    assertThat(qwen.parameterCount()).isEqualTo(14_315_784_192L);
+    MoeModelConfig olmoe = MoeModelConfig.read(write("{\"model_type\": \"olmoe\"}"));
+    assertThat(olmoe.padId()).isEqualTo(1);
+    assertThat(olmoe.endIds()).containsExactly(50279);
+    assertThat(olmoe.topK()).isEqualTo(8);
   }
 
   private Path write(String text) throws IOException {
