@@ -20,8 +20,19 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 @ExtendWith(TensorScope.class)
 class AttentionTest {
-  /** Sizes of one call: batch, queries, keys, heads, key-value heads, depth. */
-  private record Size(int b, int t, int s, int h, int g, int d, boolean causal, long... lengths) {
+  /** Sizes of one call: window (0: none), batch, queries, keys, heads, key-value heads, depth. */
+  private record Size(
+      int window, int b, int t, int s, int h, int g, int d, boolean causal, long... lengths) {
+    Size(int b, int t, int s, int h, int g, int d, boolean causal, long... lengths) {
+      this(0, b, t, s, h, g, d, causal, lengths);
+    }
+
+    Tensor attend(Tensor q, Tensor k, Tensor v, Tensor lengths) {
+      return window == 0
+          ? Attention.attention(q, k, v, lengths, causal)
+          : WindowedAttention.attention(q, k, v, lengths, window);
+    }
+
     Tensor q(long seed) {
       return Samples.normal(seed, b, t, h, d);
     }
@@ -36,6 +47,7 @@ class AttentionTest {
 
     /** The mask by its definition. */
     boolean sees(int batch, int query, int key) {
+      if (window > 0 && key <= s - t + query - window) return false;
       return (!causal || key <= s - t + query) && (lengths.length == 0 || key < lengths[batch]);
     }
   }
@@ -51,7 +63,12 @@ class AttentionTest {
           new Size(1, 129, 129, 1, 1, 33, true),
           new Size(1, 3, 129, 6, 2, 64, false),
           new Size(0, 3, 3, 2, 2, 4, true),
-          new Size(2, 3, 0, 1, 1, 4, false));
+          new Size(2, 3, 0, 1, 1, 4, false),
+          new Size(1, 1, 5, 5, 2, 2, 17, true),
+          new Size(3, 2, 17, 17, 2, 1, 5, true),
+          new Size(4, 1, 9, 21, 4, 2, 8, true),
+          new Size(5, 2, 1, 17, 4, 1, 8, true),
+          new Size(48, 1, 129, 129, 2, 1, 33, true));
 
   static List<Backend> backends() {
     return Samples.backends();
@@ -104,7 +121,7 @@ class AttentionTest {
         Tensor k = view.of(z.kv(2));
         Tensor v = view.of(z.kv(3));
         Tensor lengths = z.padding() == null ? null : view.of(z.padding());
-        Tensor out = Backends.with(backend, () -> Attention.attention(q, k, v, lengths, z.causal));
+        Tensor out = Backends.with(backend, () -> z.attend(q, k, v, lengths));
         double scale = (float) (1 / Math.sqrt(z.d));
         double[] p = probabilities(z, Samples.doubles(q), Samples.doubles(k), scale);
         double[] values = Samples.doubles(v);
@@ -137,8 +154,7 @@ class AttentionTest {
       Tensor v = z.kv(3).requireGrad(true);
       Tensor g = z.q(4);
       Gradients found =
-          Backends.with(
-              backend, () -> Attention.attention(q, k, v, z.padding(), z.causal).backward(g));
+          Backends.with(backend, () -> z.attend(q, k, v, z.padding()).backward(g));
       double[] qd = Samples.doubles(q);
       double[] kd = Samples.doubles(k);
       double[] vd = Samples.doubles(v);

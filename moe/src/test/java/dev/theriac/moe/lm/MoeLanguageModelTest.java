@@ -229,18 +229,27 @@ class MoeLanguageModelTest {
     }
   }
 
+  /**
+   * What is written stays in target/moe-lm, with the logits, for {@code check_saved.py} beside the
+   * fixtures to look at with transformers.
+   */
   @ParameterizedTest
   @MethodSource("names")
   void modelDirectoriesComeBackAsTheyWere(String name) {
     ReferenceFile reference = new ReferenceFile(name);
     MoeLanguageModel model = model(name, reference);
-    model.save(dir);
-    assertThat(SafeTensors.open(dir).keys())
+    Path out = Path.of("target", "moe-lm", name);
+    model.save(out);
+    assertThat(SafeTensors.open(out).keys())
         .containsExactlyInAnyOrderElementsOf(reference.under("weights.").keySet());
-    MoeLanguageModel back = MoeLanguageModel.load(dir);
+    MoeLanguageModel back = MoeLanguageModel.load(out);
     assertThat(back.config()).isEqualTo(model.config());
-    assertThat(forward(back, reference).logits().toFloats())
-        .isEqualTo(forward(model, reference).logits().toFloats());
+    Tensor logits = forward(model, reference).logits();
+    assertThat(forward(back, reference).logits().toFloats()).isEqualTo(logits.toFloats());
+    SequencedMap<String, Tensor> answer = new LinkedHashMap<>();
+    for (String key : List.of("ids", "lengths")) answer.put(key, reference.get(key));
+    answer.put("logits", logits);
+    SafeTensors.write(out.resolve("theriac.safetensors"), answer, Map.of());
   }
 
   /** As models were published before safetensors. */
