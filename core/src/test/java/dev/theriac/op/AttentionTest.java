@@ -153,8 +153,7 @@ class AttentionTest {
       Tensor k = z.kv(2).requireGrad(true);
       Tensor v = z.kv(3).requireGrad(true);
       Tensor g = z.q(4);
-      Gradients found =
-          Backends.with(backend, () -> z.attend(q, k, v, z.padding()).backward(g));
+      Gradients found = Backends.with(backend, () -> z.attend(q, k, v, z.padding()).backward(g));
       double[] qd = Samples.doubles(q);
       double[] kd = Samples.doubles(k);
       double[] vd = Samples.doubles(v);

@@ -63,9 +63,7 @@ final class CausalLmConfigFile {
     if (kind != Kind.MISTRAL && kind != Kind.QWEN2) fields.noWindow();
     return switch (kind) {
       case PHI ->
-          options
-              .withBiases(true, true, true)
-              .withDropouts(fields.dropout("embd_pdrop"), options.attentionDropout());
+          options.withBiases(true, true, true).withEmbeddingDropout(fields.dropout("embd_pdrop"));
       case STABLELM -> options.withParallelResidual(in.flag("use_parallel_residual", false));
       case LLAMA ->
           options.withBiases(in.flag("attention_bias", false), in.flag("mlp_bias", false), false);

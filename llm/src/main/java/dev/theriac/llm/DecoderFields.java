@@ -173,7 +173,7 @@ public final class DecoderFields {
   public DecoderOptions options() {
     return DecoderOptions.of(or.family)
         .withActivation(activation(or.family == Family.PHI ? "gelu_new" : "silu"))
-        .withDropouts(0, dropout("attention_dropout"));
+        .withAttentionDropout(dropout("attention_dropout"));
   }
 
   private UnaryKind activation(String other) {

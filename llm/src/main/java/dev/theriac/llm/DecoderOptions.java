@@ -95,8 +95,17 @@ public record DecoderOptions(
         clipQkv);
   }
 
-  /** A copy with dropout on the embedded input and on the attention's probabilities. */
-  public DecoderOptions withDropouts(double embedding, double attention) {
+  /** A copy with dropout on the embedded input. */
+  public DecoderOptions withEmbeddingDropout(double p) {
+    return dropouts(p, attentionDropout);
+  }
+
+  /** A copy with dropout on the attention's probabilities. */
+  public DecoderOptions withAttentionDropout(double p) {
+    return dropouts(embeddingDropout, p);
+  }
+
+  private DecoderOptions dropouts(double embedding, double attention) {
     return new DecoderOptions(
         activation,
         outputBias,
