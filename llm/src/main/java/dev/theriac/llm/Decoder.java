@@ -10,6 +10,7 @@ import dev.theriac.nn.Normalisation;
 import dev.theriac.nn.TokenMask;
 import dev.theriac.op.Autograd;
 import dev.theriac.op.Elementwise;
+import dev.theriac.op.Matmul;
 import dev.theriac.op.Norm;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
@@ -27,6 +28,9 @@ import java.util.function.Supplier;
  * to the embedding table).
  */
 public final class Decoder extends Module {
+  /** Columns that are enough for a kernel of few rows. */
+  private static final long ANNOUNCED = 64;
+
   private final DecoderConfig config;
   private final Embedding embedding;
   private final List<DecoderLayer> layers = new ArrayList<>();
@@ -227,6 +231,18 @@ public final class Decoder extends Module {
       valid[i] = i % count < all[row] - cached[row];
     }
     return TokenMask.of(valid, all.length, count);
+  }
+
+  /**
+   * Multiplies a little as a decoding step does, so that kernels for so few rows are compiled while
+   * a prompt is computed: they would be asked for at its end, and the first steps wait for them.
+   */
+  void announceSteps(int rows) {
+    Tensor weight = head.weight().value();
+    try (Scope _ = Scope.open()) {
+      Tensor some = weight.slice(0, 0, Math.min(ANNOUNCED, weight.size(0)));
+      Matmul.linear(Tensor.zeros(rows, config.dim()), some, null);
+    }
   }
 
   /** [..., dim] to logits [..., vocabulary]. */

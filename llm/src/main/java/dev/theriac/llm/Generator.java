@@ -244,6 +244,7 @@ public final class Generator {
       int[] prompt = ids == null ? new int[0] : ids.get(row);
       rows.add(new Row(row, Math.toIntExact(lengths[row]), prompt));
     }
+    decoder.announceSteps(lengths.length);
     try {
       float[] logits = prefill(cache, prompts, lengths);
       while (true) {
