@@ -130,7 +130,7 @@ final class Asking {
     try (HuggingFaceTokenizerFile tokenizer = HuggingFaceTokenizerFile.open(folder)) {
       return new Answer(
           said.path("name").asString(),
-          said.path("load").asDouble(),
+          said.path("start").asDouble() + said.path("load").asDouble(),
           said.path("picture").asDouble(),
           said.path("prompt").asDouble(),
           said.path("positions").asInt(),

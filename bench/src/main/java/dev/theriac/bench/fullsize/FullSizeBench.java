@@ -237,10 +237,10 @@ public final class FullSizeBench implements Bench {
             null,
             String.format(
                 Locale.ROOT,
-                "%s; %.2f GB of weights for each token are read in no less than its %.2f",
+                "%s; at most %.2f, as %.2f GB of weights are read for each",
                 theirs == null ? "not compared" : "PyTorch %.2f".formatted(1e6 / theirs),
-                model.bytesPerToken() / 1e9,
-                bound)));
+                bound,
+                model.bytesPerToken() / 1e9)));
   }
 
   private static Row row(
