@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -23,6 +24,7 @@ import picocli.CommandLine.Spec;
     description = "Answers a question about a picture. For research, not for diagnosis.")
 final class AskCommand implements Callable<Integer> {
   @ParentCommand private TheriacCommand theriac;
+  @Mixin private PartOptions parts;
   @Spec private CommandSpec spec;
 
   @Option(names = "--model", required = true, paramLabel = "DIR", description = "A model folder.")
@@ -69,7 +71,7 @@ final class AskCommand implements Callable<Integer> {
           spec.commandLine(), "Empty question: write what is asked about the image.");
     }
     Image picture = Images.read(image);
-    MedMoe answering = MedMoe.load(model);
+    MedMoe answering = MedMoe.load(model, parts.parts());
     double loaded = AskTimes.sinceStart();
     theriac.startUp();
     int end = answering.endId();

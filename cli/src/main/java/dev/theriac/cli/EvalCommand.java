@@ -19,6 +19,7 @@ import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -29,6 +30,7 @@ import picocli.CommandLine.Spec;
 @Command(name = "eval", description = "Asks a model the questions of a test set and scores it.")
 final class EvalCommand implements Callable<Integer> {
   @ParentCommand private TheriacCommand theriac;
+  @Mixin private PartOptions parts;
   @Spec private CommandSpec spec;
 
   @Option(names = "--model", required = true, paramLabel = "DIR", description = "A model folder.")
@@ -103,7 +105,7 @@ final class EvalCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--count, --batch-size and --max-tokens must be 1 or more.");
     }
-    MedMoe scored = MedMoe.load(model);
+    MedMoe scored = MedMoe.load(model, parts.parts());
     Dataset data = data(scored);
     theriac.startUp();
     long begin = System.nanoTime();

@@ -4,10 +4,10 @@ import dev.theriac.cli.inspect.Inspection;
 import dev.theriac.cli.inspect.InspectionText;
 import dev.theriac.cli.inspect.Inspector;
 import dev.theriac.cli.result.ResultTable;
-import dev.theriac.moe.medmoe.ModelParts;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ParentCommand;
@@ -32,6 +32,7 @@ final class InspectCommand implements Callable<Integer> {
   static final int WANTING = 3;
 
   @ParentCommand private TheriacCommand theriac;
+  @Mixin private PartOptions parts;
 
   @Parameters(
       paramLabel = "DIR|FILE",
@@ -44,12 +45,6 @@ final class InspectCommand implements Callable<Integer> {
   private boolean tensors;
 
   @Option(
-      names = "--vision",
-      paramLabel = "DIR",
-      description = "Where the image encoder of a published Med-MoE lies, if not beside it.")
-  private Path vision;
-
-  @Option(
       names = "--json",
       paramLabel = "FILE",
       description = "Also writes it all here, for machines.")
@@ -58,7 +53,7 @@ final class InspectCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     if (json != null) ResultTable.requireWritable(json);
-    Inspection found = Inspector.inspect(path, ModelParts.none().withVision(vision));
+    Inspection found = Inspector.inspect(path, parts.parts());
     InspectionText.print(theriac.out(), found, tensors);
     if (json != null) found.write(json);
     return found.good() ? 0 : WANTING;

@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -34,6 +35,7 @@ import picocli.CommandLine.Spec;
     })
 final class RouteCommand implements Callable<Integer> {
   @ParentCommand private TheriacCommand theriac;
+  @Mixin private PartOptions parts;
   @Spec private CommandSpec spec;
 
   @Option(
@@ -90,7 +92,7 @@ final class RouteCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     check();
     Image picture = Images.read(image);
-    MedMoe answering = MedMoe.load(model);
+    MedMoe answering = MedMoe.load(model, parts.parts());
     theriac.startUp();
     Trail recorded = replay == null ? null : Trail.read(replay);
     RoutedAnswer answer =

@@ -16,6 +16,8 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -295,6 +297,31 @@ class CommandsTest {
     Ran file = theriac("inspect", run.resolve("checkpoints/moe/best.safetensors").toString());
     assertThat(file.status).as(file.err).isZero();
     assertThat(file.out).contains("step = ", "model.language.layers.0.mlp.experts.fc1.weight");
+  }
+
+  /** A model in the layout of its authors, of which parts lie elsewhere. */
+  @Test
+  void asksPublishedModels() {
+    Path all = Path.of("../moe/src/test/resources/dev/theriac/moe/medmoe/published");
+    List<String> args =
+        List.of(
+            "ask",
+            "-q",
+            "--model",
+            all.resolve("llavaphi-2.7b-stage1").toString(),
+            "--image",
+            all.resolve("picture.png").toString(),
+            "--max-tokens",
+            "3",
+            "Is there a nodule?");
+    Ran alone = theriac(args.toArray(String[]::new));
+    assertThat(alone.status).isEqualTo(1);
+    assertThat(alone.err).contains("a projector alone", "--language");
+    List<String> whole = new ArrayList<>(args);
+    whole.addAll(1, List.of("--language", all.resolve("phi-2").toString()));
+    Ran ran = theriac(whole.toArray(String[]::new));
+    assertThat(ran.status).as(ran.err).isZero();
+    assertThat(ran.out).isNotBlank();
   }
 
   @Test

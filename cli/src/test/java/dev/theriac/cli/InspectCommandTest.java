@@ -282,8 +282,11 @@ class InspectCommandTest {
         .contains("\"mm_image_tower\" is \"/data/models/siglip-tiny\"", "not read: its config");
     assertThat(inspect(3, model, "--vision", model.resolveSibling("elsewhere").toString()).out)
         .contains("missing            4");
-    assertThat(inspect(3, model.resolveSibling("llavaphi-2.7b-stage1")).out)
+    Path first = model.resolveSibling("llavaphi-2.7b-stage1");
+    assertThat(inspect(3, first).out)
         .contains("a projector alone", "missing            60", "tokenizer.json is missing");
+    assertThat(inspect(0, first, "--language", model.resolveSibling("phi-2").toString()).out)
+        .contains("missing            none", "unexpected         none", "left alone         1");
   }
 
   @Test

@@ -8,6 +8,7 @@ import dev.theriac.io.ConfigFields;
 import dev.theriac.io.FileException;
 import dev.theriac.io.PartialWeights;
 import dev.theriac.io.Weights;
+import dev.theriac.moe.medmoe.ModelDirectory;
 import dev.theriac.moe.medmoe.ModelParts;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,9 +30,9 @@ public final class Inspector {
   private final PartialWeights weights;
   private final List<String> problems = new ArrayList<>();
 
-  private Inspector(Path path) {
+  private Inspector(Path path, ModelParts parts) {
     this.path = path;
-    weights = PartialWeights.open(path);
+    weights = PartialWeights.open(ModelDirectory.checkpoint(path, parts));
     weights.faults().forEach(f -> problems.add(f.file().getFileName() + ": " + f.what()));
   }
 
@@ -46,7 +47,7 @@ public final class Inspector {
     if (path.endsWith(CONFIG) && Files.isRegularFile(path)) {
       throw new FileException(path, "a configuration; name the directory that it is in");
     }
-    Inspector in = new Inspector(path);
+    Inspector in = new Inspector(path, parts);
     if (!Files.isDirectory(path)) return in.file();
     return in.directory(parts);
   }

@@ -24,6 +24,9 @@ import java.util.stream.IntStream;
  * several), the keys of the checkpoint the third.
  */
 final class ModelConfigReader {
+  /** Far above any model's: sizes are believed before the checkpoint is compared with them. */
+  private static final int MOST = 4096;
+
   private static final String PHI = "phi";
   private static final String STABLELM = "stablelm";
   private static final String THERIAC = "theriac";
@@ -194,6 +197,9 @@ final class ModelConfigReader {
     if (dim < 1 || heads < 1 || dim % heads != 0) {
       throw root.wrong("num_attention_heads", "a divisor of hidden_size, which is " + dim + ",");
     }
+    if (root.integer("num_hidden_layers") > MOST) {
+      throw root.wrong("num_hidden_layers", "at most " + MOST);
+    }
     String usual = phi ? "gelu_new" : "silu";
     if (!root.text("hidden_act", usual).equals(usual)) {
       throw root.wrong("hidden_act", "\"" + usual + "\"");
@@ -239,6 +245,7 @@ final class ModelConfigReader {
     if (!each || counts.stream().distinct().count() != 1) {
       throw in.wrong("num_experts", "one number of experts, the same for each MoE layer,");
     }
+    if (counts.getFirst() > MOST) throw in.wrong("num_experts", "at most " + MOST);
     boolean sparse = in.text("moe_mode").equals("sparse");
     List<Integer> even =
         IntStream.range(0, decoder.layers()).filter(i -> i % 2 == 0).boxed().toList();

@@ -186,10 +186,15 @@ public final class ModelDirectory {
       Path vision,
       List<String> problems) {}
 
+  /** The directory that has the checkpoint of a model: its own, or that of its language model. */
+  public static Path checkpoint(Path directory, ModelParts parts) {
+    return ModelTensors.checkpoint(directory, parts);
+  }
+
   /**
    * Compares a directory with its configuration; no weights are read.
    *
-   * @param own what there is of its checkpoint
+   * @param own what there is of its {@link #checkpoint}
    * @throws FileException as {@link #load(Path, ModelParts)}, when the configuration is at fault
    */
   public static Contents contents(Path directory, ModelParts parts, PartialWeights own) {

@@ -38,7 +38,8 @@ final class ModelTensors {
 
   private record Source(Weights weights, String key) {}
 
-  private ModelTensors(Path directory, ModelParts parts, Weights own, boolean elsewhere) {
+  private ModelTensors(Path directory, ModelParts parts, Weights own) {
+    boolean elsewhere = !checkpoint(directory, parts).equals(directory);
     this.directory = directory;
     this.parts = parts;
     this.own = own;
@@ -56,14 +57,19 @@ final class ModelTensors {
    * @throws FileException when there is none, or it is malformed
    */
   static ModelTensors open(Path directory, ModelParts parts) {
-    boolean elsewhere = parts.language() != null && !hasCheckpoint(directory);
-    Weights own = Weights.open(elsewhere ? parts.language() : directory);
-    return new ModelTensors(directory, parts, own, elsewhere);
+    return new ModelTensors(directory, parts, Weights.open(checkpoint(directory, parts)));
+  }
+
+  /** The directory with the checkpoint. */
+  static Path checkpoint(Path directory, ModelParts parts) {
+    return parts.language() != null && Files.isDirectory(directory) && !hasCheckpoint(directory)
+        ? parts.language()
+        : directory;
   }
 
   /** What there is of a checkpoint; what it should hold besides is not looked for elsewhere. */
   static ModelTensors of(Path directory, ModelParts parts, PartialWeights own) {
-    ModelTensors out = new ModelTensors(directory, parts, own, false);
+    ModelTensors out = new ModelTensors(directory, parts, own);
     out.lost.addAll(own.lost().keySet());
     return out;
   }
@@ -79,7 +85,7 @@ final class ModelTensors {
           directory,
           "holds a projector alone (%s), as the first stage leaves it; name the directory of its"
                   .formatted(PROJECTOR)
-              + " language model (ModelParts.language)");
+              + " language model (--language, ModelParts.language)");
     }
   }
 
@@ -218,13 +224,16 @@ final class ModelTensors {
   private static String remedy(TreeSet<String> missing) {
     if (missing.isEmpty()) return "";
     if (missing.stream().allMatch(k -> k.startsWith(CheckpointKeys.VISION))) {
-      return ". The image encoder is not in the checkpoint; name its directory (ModelParts.vision)";
+      return ". The image encoder is not in the checkpoint; name its directory (--vision,"
+          + " ModelParts.vision)";
     }
     if (missing.stream().allMatch(k -> k.startsWith(CheckpointKeys.PROJECTOR))) {
-      return ". The projector is not in the checkpoint; name its file (ModelParts.projector)";
+      return ". The projector is not in the checkpoint; name its file (--projector,"
+          + " ModelParts.projector)";
     }
     if (missing.stream().allMatch(k -> k.contains(CheckpointKeys.ROUTER))) {
-      return ". The routers are not in the checkpoint; name their file (ModelParts.router)";
+      return ". The routers are not in the checkpoint; name their file (--router,"
+          + " ModelParts.router)";
     }
     return "";
   }

@@ -46,7 +46,7 @@ record VisionTower(Path directory, VisionConfig config, Preprocessing preprocess
           model.resolve(CONFIG),
           "field \"mm_image_tower\" is \"%s\", an encoder that is neither known nor in %s; put its"
                   .formatted(name, places)
-              + " directory there, or name it (ModelParts.vision)");
+              + " directory there, or name it (--vision, ModelParts.vision)");
     }
     return new VisionTower(
         null, known.withFeature(layer, feature), Preprocessing.clip(known.imageSize(), pad));

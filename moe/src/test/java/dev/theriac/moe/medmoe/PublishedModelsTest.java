@@ -311,6 +311,8 @@ class PublishedModelsTest {
         "\"mm_hidden_size\": 12|\"mm_hidden_size\": 1024|\"mm_hidden_size\" is 1024; the width",
         "\"use_residual\": false|\"use_residual\": true|\"moe.use_residual\" is true; false",
         "\"top_k_experts\": 1|\"top_k_experts\": 3|\"moe.top_k_experts\" is 3; 1 or 2",
+        "\"num_hidden_layers\": 4|\"num_hidden_layers\": 2000000000|\"num_hidden_layers\" is",
+        "\"num_experts\": [|\"num_experts\": [2000000000], \"x\": [|\"moe.num_experts\" is",
         "\"ep_size\"|\"noisy_gate\"|unknown field \"moe.noisy_gate\"",
         "\"use_cache\"|\"quantization_config\"|\"quantization_config\" is true; null",
         "\"num_experts\": [|\"num_experts\": [3,|\"moe.num_experts\" is [3,4,4]; one number",
