@@ -6,14 +6,9 @@ import static dev.theriac.backend.vector.Lanes.F32;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 
 import java.lang.foreign.Arena;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 
-/**
- * Gets the tiles of attention compiled in the background, and stands in for them until then with
- * scalar code that gives the same bits: what {@link GemmWarmUp} does for the matrix product.
- */
-final class AttentionWarmUp implements Runnable {
+/** The {@link WarmUp} of the tiles of attention, begun by the first call, and its stand-in. */
+final class AttentionWarmUp {
 
   /** Rows of a tile. */
   static final int TALL = 4;
@@ -29,37 +24,30 @@ final class AttentionWarmUp implements Runnable {
   private static final double AT_SPEED = 2.5;
 
   private static final int DEPTH = 64;
-  private static final int CALLS = 300;
-  private static final int TIMED = 3;
-  private static final CountDownLatch DONE = new CountDownLatch(1);
 
-  /** A bit for each tile, by its vectors, that runs at speed. */
-  private static volatile int ready;
-
-  private static final int ALL_TILES = (2 << WIDEST) - 2;
-
-  static {
-    Thread thread = new Thread(null, new AttentionWarmUp(), "theriac-warm-up-attention", 0, false);
-    thread.setDaemon(true);
-    thread.start();
-  }
+  /** The tile of one vector, of two, and so on. */
+  private static final WarmUp WARM_UP =
+      new WarmUp(
+          "attention",
+          "scalar code is used meanwhile, some fifty times slower",
+          WIDEST,
+          kernel -> exercise(kernel + 1));
 
   private AttentionWarmUp() {}
 
   /** Waits until the tiles run at speed; false if that takes longer than {@code seconds}. */
   static boolean await(long seconds) throws InterruptedException {
-    return DONE.await(seconds, TimeUnit.SECONDS);
+    return WARM_UP.await(seconds);
   }
 
   /** Whether all tiles of up to so many vectors run at speed. */
   static boolean ready(int vectors) {
-    int wanted = (2 << vectors) - 2;
-    return (ready & wanted) == wanted;
+    return WARM_UP.ready((1 << vectors) - 1);
   }
 
   /** Lets all tiles be used, or none: for tests, which compare the two ways. */
   static void use(boolean compiled) {
-    ready = compiled ? ALL_TILES : 0;
+    WARM_UP.use(compiled);
   }
 
   /** One tile of {@link AttentionTiles} of {@link #TALL} rows by 1 to {@link #WIDEST} vectors. */
@@ -75,7 +63,7 @@ final class AttentionWarmUp implements Runnable {
       long initRow,
       long c,
       long cRow) {
-    if ((ready >> vectors & 1) != 0) {
+    if (WARM_UP.ready(1 << vectors - 1)) {
       vectorTile(vectors, a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
     } else {
       scalarTile(vectors * LENGTH, a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
@@ -136,22 +124,6 @@ final class AttentionWarmUp implements Runnable {
     }
   }
 
-  @Override
-  public void run() {
-    Patience patience =
-        new Patience("attention", "scalar code is used meanwhile, some fifty times slower");
-    int done = 0;
-    while (done != ALL_TILES) {
-      for (int vectors = 1; vectors <= WIDEST; vectors++) {
-        if ((done >> vectors & 1) != 0 || !exercise(vectors)) continue;
-        done |= 1 << vectors;
-        ready = done;
-      }
-      if (done != ALL_TILES) patience.round();
-    }
-    DONE.countDown();
-  }
-
   /** Calls a tile some times and returns whether it runs at speed. */
   private static boolean exercise(int vectors) {
     try (Arena arena = Arena.ofConfined()) {
@@ -159,17 +131,10 @@ final class AttentionWarmUp implements Runnable {
       long a = arena.allocate(4 * TALL * DEPTH, 64).address();
       long b = arena.allocate(step * DEPTH, 64).address();
       long c = arena.allocate(TALL * step, 64).address();
-      for (int i = 0; i < CALLS; i++) {
-        // Almost empty sums: what brings the compiler on is the number of calls.
-        vectorTile(vectors, a, 4L * DEPTH, 4, b, step, i % 3, c, 0, c, step);
-      }
-      double best = Double.MAX_VALUE;
-      for (int i = 0; i < TIMED; i++) {
-        long start = System.nanoTime();
-        vectorTile(vectors, a, 4L * DEPTH, 4, b, step, DEPTH, c, 0, c, step);
-        best = Math.min(best, System.nanoTime() - start);
-      }
-      return best < AT_SPEED * TALL * vectors * DEPTH;
+      return WarmUp.atSpeed(
+          depth -> vectorTile(vectors, a, 4L * DEPTH, 4, b, step, depth, c, 0, c, step),
+          DEPTH,
+          AT_SPEED * TALL * vectors * DEPTH);
     }
   }
 }

@@ -4,39 +4,28 @@ import dev.theriac.tensor.Halves;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.QuantisedFormat;
 import java.lang.foreign.Arena;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
-import java.util.function.IntConsumer;
 
-/**
- * Gets the tiles of quantised weights compiled in the background, and stands in for them until
- * then, with the same bits; {@link GemmWarmUp} says why. The first product starts it.
- */
-final class QuantisedWarmUp implements Runnable {
+/** The {@link WarmUp} of the tiles of quantised weights, begun by the first, and its stand-in. */
+final class QuantisedWarmUp {
 
   /** Nanoseconds for a vector of weights and a row: compiled code takes about one. */
   private static final double AT_SPEED = 6;
 
-  private static final int CALLS = 300;
-  private static final int TIMED = 3;
   private static final int BLOCKS = 4;
-  private static final CountDownLatch DONE = new CountDownLatch(1);
 
   private static final boolean LARGE = JitDirectives.LARGE_KERNELS;
 
   /** Rows of the tiles, the most wanted first. */
   private static final int[] TALL = LARGE ? new int[] {1, 4, 2} : new int[] {1};
 
-  private static final int ALL = (1 << TALL.length * QuantisedFormat.values().length) - 1;
+  private static final int FORMATS = QuantisedFormat.values().length;
 
-  /** A bit for each kernel that runs at speed. Tests change it to compare the two ways. */
-  static volatile int ready;
-
-  static {
-    Thread thread = new Thread(null, new QuantisedWarmUp(), "theriac-warm-up-quantised", 0, false);
-    thread.setDaemon(true);
-    thread.start();
-  }
+  private static final WarmUp WARM_UP =
+      new WarmUp(
+          "quantised weights",
+          "scalar code is used meanwhile, some twenty times slower",
+          TALL.length * FORMATS,
+          kernel -> exercise(QuantisedFormat.values()[kernel % FORMATS], TALL[kernel / FORMATS]));
 
   private QuantisedWarmUp() {}
 
@@ -46,44 +35,19 @@ final class QuantisedWarmUp implements Runnable {
    */
   static boolean ready(QuantisedFormat format, int tall) {
     for (int i = 0; i < TALL.length; i++) {
-      if (TALL[i] == tall) return (ready & bit(format, i)) != 0;
+      if (TALL[i] == tall) return WARM_UP.ready(1 << i * FORMATS + format.ordinal());
     }
     return false;
   }
 
-  private static int bit(QuantisedFormat format, int kernel) {
-    return 1 << kernel * QuantisedFormat.values().length + format.ordinal();
-  }
-
   /** Lets all kernels be used, or none: for tests. */
   static void use(boolean vectors) {
-    ready = vectors ? ALL : 0;
+    WARM_UP.use(vectors);
   }
 
   /** Waits until the tiles run at speed; false if that takes longer than {@code seconds}. */
   static boolean await(long seconds) throws InterruptedException {
-    return DONE.await(seconds, TimeUnit.SECONDS);
-  }
-
-  @Override
-  public void run() {
-    Patience patience =
-        new Patience(
-            "quantised weights", "scalar code is used meanwhile, some twenty times slower");
-    int done = 0;
-    while (done != ALL) {
-      for (int kernel = 0; kernel < TALL.length; kernel++) {
-        for (QuantisedFormat format : QuantisedFormat.values()) {
-          int bit = bit(format, kernel);
-          if ((done & bit) == 0 && exercise(format, TALL[kernel])) {
-            done |= bit;
-            ready = done;
-          }
-        }
-      }
-      if (done != ALL) patience.round();
-    }
-    DONE.countDown();
+    return WARM_UP.await(seconds);
   }
 
   /** Calls a kernel some times and returns whether it runs at speed. */
@@ -94,24 +58,13 @@ final class QuantisedWarmUp implements Runnable {
       long out = memory + (1 << 16);
       long x = memory + (1 << 17);
       long buffer = memory + 3 * (1 << 16);
-      return atSpeed(
-          tall * wide,
+      return WarmUp.atSpeed(
           blocks ->
               VectorQuantised.tile(
-                  format, tall, wide, memory, 0, blocks, x, 512, x, out, 256, buffer));
+                  format, tall, wide, memory, 0, blocks, x, 512, x, out, 256, buffer),
+          BLOCKS,
+          AT_SPEED * tall * wide * BLOCKS * QuantisedFormat.BLOCK);
     }
-  }
-
-  private static boolean atSpeed(int vectors, IntConsumer call) {
-    // Almost empty sums: what brings the compiler on is the number of calls.
-    for (int i = 0; i < CALLS; i++) call.accept(i % 2);
-    double best = Double.MAX_VALUE;
-    for (int i = 0; i < TIMED; i++) {
-      long start = System.nanoTime();
-      call.accept(BLOCKS);
-      best = Math.min(best, System.nanoTime() - start);
-    }
-    return best < AT_SPEED * vectors * BLOCKS * QuantisedFormat.BLOCK;
   }
 
   /** What tiles of {@link QuantisedTiles} compute for all outputs of a group, without vectors. */

@@ -47,7 +47,7 @@ class VectorMatmulTest {
   @AfterEach
   void restore() {
     Workers.setThreads(threads);
-    GemmWarmUp.ready = true;
+    GemmWarmUp.use(true);
   }
 
   @ParameterizedTest
@@ -66,7 +66,7 @@ class VectorMatmulTest {
 
   @Test
   void scalarStandInGivesTheSameBits() {
-    GemmWarmUp.ready = false;
+    GemmWarmUp.use(false);
     oddShapes(Order.ROWS);
     shapesAcrossBlockEdges(153, 177, 390);
   }

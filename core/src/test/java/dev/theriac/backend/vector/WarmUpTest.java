@@ -1,0 +1,59 @@
+package dev.theriac.backend.vector;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+
+class WarmUpTest {
+  @Test
+  void eachKernelIsUsedOnceItIsFastAndNotTriedAgain() throws InterruptedException {
+    CountDownLatch last = new CountDownLatch(1);
+    AtomicInteger[] tries = {new AtomicInteger(), new AtomicInteger(), new AtomicInteger()};
+    WarmUp warmUp =
+        new WarmUp(
+            "this test",
+            "nothing is used",
+            3,
+            kernel -> {
+              int before = tries[kernel].getAndIncrement();
+              return kernel == 0 || kernel == 2 && before == 3 || last.getCount() == 0;
+            });
+    while (!warmUp.ready(0b101)) Thread.onSpinWait();
+    assertThat(warmUp.ready(0b010)).isFalse();
+    assertThat(warmUp.ready(0b011)).isFalse();
+    assertThat(warmUp.ready()).isFalse();
+    assertThat(warmUp.await(0)).isFalse();
+    assertThat(tries[0]).hasValue(1);
+    assertThat(tries[2]).hasValue(4);
+
+    last.countDown();
+    assertThat(warmUp.await(60)).isTrue();
+    assertThat(warmUp.ready()).isTrue();
+    assertThat(warmUp.ready(0b010)).isTrue();
+    assertThat(warmUp.seconds()).isPositive();
+    warmUp.use(false);
+    assertThat(warmUp.ready(0b001)).isFalse();
+    warmUp.use(true);
+    assertThat(warmUp.ready()).isTrue();
+  }
+
+  @Test
+  void theFastestOfTheLongCallsCounts() {
+    AtomicInteger most = new AtomicInteger();
+    AtomicInteger calls = new AtomicInteger();
+    assertThat(
+            WarmUp.atSpeed(
+                length -> {
+                  most.accumulateAndGet(length, Math::max);
+                  calls.incrementAndGet();
+                },
+                7,
+                1e9))
+        .isTrue();
+    assertThat(most).hasValue(7);
+    assertThat(calls.get()).isGreaterThan(100);
+    assertThat(WarmUp.atSpeed(_ -> {}, 7, 0)).isFalse();
+  }
+}
