@@ -63,7 +63,7 @@ final class AttentionWarmUp {
       long initRow,
       long c,
       long cRow) {
-    if (WARM_UP.ready(1 << vectors - 1)) {
+    if (WARM_UP.has(vectors - 1)) {
       vectorTile(vectors, a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
     } else {
       scalarTile(vectors * LENGTH, a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);

@@ -66,7 +66,7 @@ final class Conversions {
       case BOOL -> {
         // Truth values are 0 or 1, which is how a choice between 1 and 0 reads them.
         if (stepX == 1 && stepY == 4) {
-          VectorElementwise.select(n, x, 1, ONE_AND_ZERO, 0, ONE_AND_ZERO + 4, 0, y);
+          PairRanges.select(n, x, 1, ONE_AND_ZERO, 0, ONE_AND_ZERO + 4, 0, y);
           return;
         }
         for (; i < n; i++) Host.setFloat(y + i * stepY, Host.getByte(x + i * stepX));

@@ -35,7 +35,7 @@ final class QuantisedWarmUp {
    */
   static boolean ready(QuantisedFormat format, int tall) {
     for (int i = 0; i < TALL.length; i++) {
-      if (TALL[i] == tall) return WARM_UP.ready(1 << i * FORMATS + format.ordinal());
+      if (TALL[i] == tall) return WARM_UP.has(i * FORMATS + format.ordinal());
     }
     return false;
   }

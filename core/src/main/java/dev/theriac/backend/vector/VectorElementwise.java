@@ -1,6 +1,5 @@
 package dev.theriac.backend.vector;
 
-import static dev.theriac.backend.vector.Lanes.BYTES;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 
 import dev.theriac.backend.BinaryKind;
@@ -26,13 +25,6 @@ final class VectorElementwise implements ElementwiseKernels {
 
   /** Elements from which bursts pay: two operands and a result then take 12 MiB. */
   private static final long FAR = 1 << 20;
-
-  /** Elements of an operand that are fetched from memory in one go: eight lines, few misses. */
-  private static final int BURST = 128;
-
-  private static final float GELU_SLOPE = 1.5957691216057308f; // 2 sqrt(2 / pi)
-  private static final float GELU_CUBIC = GELU_SLOPE * 0.044715f;
-  private static final float QUICK = 1.702f;
 
   private final ElementwiseKernels scalar;
 
@@ -75,55 +67,18 @@ final class VectorElementwise implements ElementwiseKernels {
             for (long i = from; i < to; i += PIECE) {
               int m = (int) Math.min(PIECE, to - i);
               in.next(scratch, m);
-              map(kind, mul, add, scratch, po + 4 * i, m);
+              UnaryRanges.map(kind, mul, add, scratch, po + 4 * i, m);
             }
           });
     } else if (n <= grain) {
-      map(kind, mul, add, px, po, (int) n);
+      UnaryRanges.map(kind, mul, add, px, po, (int) n);
     } else {
       Workers.parallelRange(
           n,
           grain,
-          (from, to) -> map(kind, mul, add, px + 4 * from, po + 4 * from, (int) (to - from)));
+          (from, to) ->
+              UnaryRanges.map(kind, mul, add, px + 4 * from, po + 4 * from, (int) (to - from)));
     }
-  }
-
-  static void map(UnaryKind kind, float mul, float add, long x, long y, int n) {
-    int whole = n & -LENGTH;
-    if (whole > 0) loop(kind, mul, add, x, y, whole);
-    if (whole == n) return;
-    long t = Tails.vectors(1);
-    Tails.copy(x + 4L * whole, t, n - whole);
-    loop(kind, mul, add, t, t, LENGTH);
-    Tails.copy(t, y + 4L * whole, n - whole);
-  }
-
-  private static void loop(UnaryKind kind, float mul, float add, long x, long y, int n) {
-    switch (kind) {
-      case null -> UnaryLoops.affine(x, y, n, mul, add);
-      case NEG -> UnaryLoops.neg(x, y, n);
-      case ABS -> UnaryLoops.abs(x, y, n);
-      case EXP -> UnaryLoops.exp(x, y, n);
-      case LOG -> UnaryLoops.log(x, y, n);
-      case SQRT -> UnaryLoops.sqrt(x, y, n);
-      case RSQRT -> UnaryLoops.rsqrt(x, y, n);
-      case SQUARE -> UnaryLoops.square(x, y, n);
-      case RECIPROCAL -> UnaryLoops.reciprocal(x, y, n);
-      case TANH -> UnaryLoops.tanh(x, y, n);
-      case SIGMOID -> UnaryLoops.sigmoid(x, y, n);
-      case RELU -> UnaryLoops.relu(x, y, n);
-      case SILU -> UnaryLoops.silu(x, y, n);
-      case GELU -> UnaryLoops.gelu(x, y, n);
-      case GELU_TANH -> UnaryLoops.geluTanh(x, y, n, GELU_SLOPE, GELU_CUBIC);
-      case QUICK_GELU -> UnaryLoops.quickGelu(x, y, n, QUICK);
-      case SIN -> SineLoops.sine(x, y, n, 0, spare());
-      case COS -> SineLoops.sine(x, y, n, 1, spare());
-    }
-  }
-
-  /** Scratch of two vectors behind those that the ends of rows use. */
-  private static long spare() {
-    return Tails.vectors(5) + 3 * BYTES;
   }
 
   @Override
@@ -135,7 +90,7 @@ final class VectorElementwise implements ElementwiseKernels {
     long pd = dx.address();
     long grain = grain(kind);
     if (n <= grain) {
-      gradient(kind, px, py, pg, pd, (int) n);
+      UnaryRanges.gradient(kind, px, py, pg, pd, (int) n);
       return;
     }
     Workers.parallelRange(
@@ -143,43 +98,8 @@ final class VectorElementwise implements ElementwiseKernels {
         grain,
         (from, to) -> {
           long o = 4 * from;
-          gradient(kind, px + o, py + o, pg + o, pd + o, (int) (to - from));
+          UnaryRanges.gradient(kind, px + o, py + o, pg + o, pd + o, (int) (to - from));
         });
-  }
-
-  static void gradient(UnaryKind kind, long x, long y, long g, long d, int n) {
-    int whole = n & -LENGTH;
-    if (whole > 0) gradientLoop(kind, x, y, g, d, whole);
-    if (whole == n) return;
-    long o = 4L * whole;
-    long t = Tails.vectors(3);
-    Tails.copy(x + o, t, n - whole);
-    Tails.copy(y + o, t + BYTES, n - whole);
-    Tails.copy(g + o, t + 2 * BYTES, n - whole);
-    gradientLoop(kind, t, t + BYTES, t + 2 * BYTES, t, LENGTH);
-    Tails.copy(t, d + o, n - whole);
-  }
-
-  private static void gradientLoop(UnaryKind kind, long x, long y, long g, long d, int n) {
-    switch (kind) {
-      case NEG -> UnaryLoops.neg(g, d, n);
-      case ABS -> UnaryGradientLoops.abs(x, g, d, n);
-      case EXP -> UnaryGradientLoops.exp(y, g, d, n);
-      case LOG -> UnaryGradientLoops.log(x, g, d, n);
-      case SQRT -> UnaryGradientLoops.sqrt(y, g, d, n);
-      case RSQRT -> UnaryGradientLoops.rsqrt(x, y, g, d, n);
-      case SQUARE -> UnaryGradientLoops.square(x, g, d, n);
-      case RECIPROCAL -> UnaryGradientLoops.reciprocal(y, g, d, n);
-      case TANH -> UnaryGradientLoops.tanh(x, g, d, n);
-      case SIGMOID -> UnaryGradientLoops.sigmoid(x, g, d, n);
-      case RELU -> UnaryGradientLoops.relu(x, g, d, n);
-      case SILU -> UnaryGradientLoops.silu(x, g, d, n, 1);
-      case GELU -> UnaryGradientLoops.gelu(x, g, d, n);
-      case GELU_TANH -> UnaryGradientLoops.geluTanh(x, g, d, n, GELU_SLOPE, GELU_CUBIC);
-      case QUICK_GELU -> UnaryGradientLoops.silu(x, g, d, n, QUICK);
-      case SIN -> SineLoops.timesSine(x, g, d, n, 1, spare());
-      case COS -> SineLoops.timesSine(x, g, d, n, 2, spare());
-    }
   }
 
   @Override
@@ -197,9 +117,9 @@ final class VectorElementwise implements ElementwiseKernels {
           flatB ? null : b,
           pb,
           n,
-          (x, y, i, m) -> zip(kind, x, y, po + 4 * i, m));
+          (x, y, i, m) -> PairRanges.zip(kind, x, y, po + 4 * i, m));
     } else if (n <= GRAIN) {
-      zip(kind, pa, pb, po, (int) n);
+      PairRanges.zip(kind, pa, pb, po, (int) n);
     } else {
       Workers.parallelRange(
           n,
@@ -207,22 +127,11 @@ final class VectorElementwise implements ElementwiseKernels {
           (from, to) -> {
             long o = 4 * from;
             int m = (int) (to - from);
-            if (n < FAR || kind == BinaryKind.SWIGLU) zip(kind, pa + o, pb + o, po + o, m);
-            else zipFar(kind, pa + o, pb + o, po + o, m);
+            if (n < FAR || kind == BinaryKind.SWIGLU)
+              PairRanges.zip(kind, pa + o, pb + o, po + o, m);
+            else PairRanges.zipFar(kind, pa + o, pb + o, po + o, m);
           });
     }
-  }
-
-  /** As zip, with {@link #BURST} elements of b fetched in one go before it is used. */
-  private static void zipFar(BinaryKind kind, long a, long b, long y, int n) {
-    int seen = 0;
-    for (int i = 0; i < n; i += BURST) {
-      int m = Math.min(BURST, n - i);
-      long o = 4L * i;
-      for (int j = 0; j < m; j += 16) seen ^= Host.getInt(b + o + 4L * j);
-      zip(kind, a + o, b + o, y + o, m);
-    }
-    Host.setInt(Tails.vectors(1), seen); // so that the reads are not dead code
   }
 
   /** Work on {@code n} contiguous elements of two operands, the first of which is number i. */
@@ -258,37 +167,13 @@ final class VectorElementwise implements ElementwiseKernels {
         });
   }
 
-  static void zip(BinaryKind kind, long a, long b, long y, int n) {
-    int whole = n & -LENGTH;
-    if (whole > 0) zipLoop(kind, a, b, y, whole);
-    if (whole == n) return;
-    long o = 4L * whole;
-    long t = Tails.vectors(2);
-    Tails.copy(a + o, t, n - whole);
-    Tails.copy(b + o, t + BYTES, n - whole);
-    zipLoop(kind, t, t + BYTES, t, LENGTH);
-    Tails.copy(t, y + o, n - whole);
-  }
-
-  private static void zipLoop(BinaryKind kind, long a, long b, long y, int n) {
-    switch (kind) {
-      case ADD -> BinaryLoops.add(a, b, y, n);
-      case SUB -> BinaryLoops.sub(a, b, y, n);
-      case MUL -> BinaryLoops.mul(a, b, y, n);
-      case DIV -> BinaryLoops.div(a, b, y, n);
-      case MAXIMUM -> BinaryLoops.maximum(a, b, y, n);
-      case MINIMUM -> BinaryLoops.minimum(a, b, y, n);
-      case SWIGLU -> BinaryLoops.swiglu(a, b, y, n);
-    }
-  }
-
   @Override
   public void accumulate(Strided acc, Strided x) {
     long n = acc.size();
     long pa = acc.address();
     long px = x.address();
     if (n <= GRAIN) {
-      zip(BinaryKind.ADD, pa, px, pa, (int) n);
+      PairRanges.zip(BinaryKind.ADD, pa, px, pa, (int) n);
       return;
     }
     Workers.parallelRange(
@@ -296,7 +181,7 @@ final class VectorElementwise implements ElementwiseKernels {
         GRAIN,
         (from, to) -> {
           long o = 4 * from;
-          zip(BinaryKind.ADD, pa + o, px + o, pa + o, (int) (to - from));
+          PairRanges.zip(BinaryKind.ADD, pa + o, px + o, pa + o, (int) (to - from));
         });
   }
 
@@ -309,7 +194,7 @@ final class VectorElementwise implements ElementwiseKernels {
     long qa = dgate.address();
     long qb = dup.address();
     if (n <= FUNCTION_GRAIN) {
-      swigluGradient(pa, pb, pg, qa, qb, (int) n);
+      PairRanges.swigluGradient(pa, pb, pg, qa, qb, (int) n);
       return;
     }
     Workers.parallelRange(
@@ -317,22 +202,8 @@ final class VectorElementwise implements ElementwiseKernels {
         FUNCTION_GRAIN,
         (from, to) -> {
           long o = 4 * from;
-          swigluGradient(pa + o, pb + o, pg + o, qa + o, qb + o, (int) (to - from));
+          PairRanges.swigluGradient(pa + o, pb + o, pg + o, qa + o, qb + o, (int) (to - from));
         });
-  }
-
-  static void swigluGradient(long a, long b, long g, long da, long db, int n) {
-    int whole = n & -LENGTH;
-    if (whole > 0) BinaryLoops.swigluGradient(a, b, g, da, db, whole);
-    if (whole == n) return;
-    long o = 4L * whole;
-    long t = Tails.vectors(3);
-    Tails.copy(a + o, t, n - whole);
-    Tails.copy(b + o, t + BYTES, n - whole);
-    Tails.copy(g + o, t + 2 * BYTES, n - whole);
-    BinaryLoops.swigluGradient(t, t + BYTES, t + 2 * BYTES, t, t + BYTES, LENGTH);
-    Tails.copy(t, da + o, n - whole);
-    Tails.copy(t + BYTES, db + o, n - whole);
   }
 
   @Override
@@ -348,32 +219,7 @@ final class VectorElementwise implements ElementwiseKernels {
         b.isContiguous() ? null : b,
         b.address(),
         out.size(),
-        (x, y, i, m) -> compare(kind, x, y, po + i, m));
-  }
-
-  private static void compare(CompareKind kind, long a, long b, long y, int n) {
-    int whole = n & -LENGTH;
-    if (whole > 0) compareLoop(kind, a, b, y, whole);
-    if (whole == n) return;
-    long o = 4L * whole;
-    long t = Tails.vectors(3);
-    Tails.copy(a + o, t, n - whole);
-    Tails.copy(b + o, t + BYTES, n - whole);
-    compareLoop(kind, t, t + BYTES, t + 2 * BYTES, LENGTH);
-    for (int i = 0; i < n - whole; i++) {
-      Host.setByte(y + whole + i, Host.getByte(t + 2 * BYTES + i));
-    }
-  }
-
-  private static void compareLoop(CompareKind kind, long a, long b, long y, int n) {
-    switch (kind) {
-      case EQ -> CompareLoops.equal(a, b, y, n, 0);
-      case NE -> CompareLoops.equal(a, b, y, n, -1);
-      case LT -> CompareLoops.less(a, b, y, n);
-      case LE -> CompareLoops.lessOrEqual(a, b, y, n);
-      case GT -> CompareLoops.less(b, a, y, n);
-      case GE -> CompareLoops.lessOrEqual(b, a, y, n);
-    }
+        (x, y, i, m) -> PairRanges.compare(kind, x, y, po + i, m));
   }
 
   @Override
@@ -387,7 +233,7 @@ final class VectorElementwise implements ElementwiseKernels {
         GRAIN,
         (from, to) -> {
           for (Odometer o = new Odometer(from, to, condition, a, b, out); o.next(); ) {
-            select(
+            PairRanges.select(
                 (int) o.length(),
                 o.address(0),
                 o.step(0),
@@ -398,33 +244,6 @@ final class VectorElementwise implements ElementwiseKernels {
                 o.address(3));
           }
         });
-  }
-
-  static void select(
-      int n, long condition, long stepC, long a, long stepA, long b, long stepB, long to) {
-    int whole = n & -LENGTH;
-    boolean even = stepC == 1 && (stepA == 4 || stepA == 0) && (stepB == 4 || stepB == 0);
-    if (!even || whole == 0) {
-      Moves.select(n, condition, stepC, a, stepA, b, stepB, to);
-      return;
-    }
-    long t = Tails.vectors(2);
-    for (int i = 0; i < LENGTH; i++) {
-      if (stepA == 0) Host.setInt(t + 4L * i, Host.getInt(a));
-      if (stepB == 0) Host.setInt(t + BYTES + 4L * i, Host.getInt(b));
-    }
-    long from = stepA == 0 ? t : a;
-    long other = stepB == 0 ? t + BYTES : b;
-    CompareLoops.select(condition, from, stepA, other, stepB, to, whole);
-    Moves.select(
-        n - whole,
-        condition + whole,
-        stepC,
-        a + whole * stepA,
-        stepA,
-        b + whole * stepB,
-        stepB,
-        to + 4L * whole);
   }
 
   @Override

@@ -30,11 +30,11 @@ final class VectorExperts implements ExpertKernels {
   /** a = act(gate) * up, or act(gate) where {@code up} is 0; a may be gate. */
   private static void activate(UnaryKind activation, long gate, long up, long a, int n) {
     if (up != 0 && activation == UnaryKind.SILU) {
-      VectorElementwise.zip(BinaryKind.SWIGLU, gate, up, a, n);
+      PairRanges.zip(BinaryKind.SWIGLU, gate, up, a, n);
       return;
     }
-    VectorElementwise.map(activation, 0, 0, gate, a, n);
-    if (up != 0) VectorElementwise.zip(BinaryKind.MUL, a, up, a, n);
+    UnaryRanges.map(activation, 0, 0, gate, a, n);
+    if (up != 0) PairRanges.zip(BinaryKind.MUL, a, up, a, n);
   }
 
   @Override
@@ -68,7 +68,7 @@ final class VectorExperts implements ExpertKernels {
               activate(activation, gate, up, value, n);
               long toUp = dzUp == null ? 0 : dzUp.address() + o;
               gradient(activation, gate, up, back, dzGate.address() + o, toUp, n);
-              VectorElementwise.map(null, 1, 0, value, back, n);
+              UnaryRanges.map(null, 1, 0, value, back, n);
               continue;
             }
             while (VectorGrouped.offset(offsets, group + 1) <= r) group++;
@@ -87,7 +87,7 @@ final class VectorExperts implements ExpertKernels {
               }
               Host.setFloat(weightGradient.address() + place, sum);
             }
-            VectorElementwise.map(null, s, 0, back, scaled, n);
+            UnaryRanges.map(null, s, 0, back, scaled, n);
             gradient(
                 activation,
                 gate,
@@ -96,7 +96,7 @@ final class VectorExperts implements ExpertKernels {
                 dzGate.address() + o,
                 dzUp == null ? 0 : dzUp.address() + o,
                 n);
-            VectorElementwise.map(null, s, 0, value, back, n);
+            UnaryRanges.map(null, s, 0, value, back, n);
           }
         });
   }
@@ -105,14 +105,14 @@ final class VectorExperts implements ExpertKernels {
   private static void gradient(
       UnaryKind activation, long gate, long up, long g, long dGate, long dUp, int n) {
     if (up == 0) {
-      VectorElementwise.gradient(activation, gate, gate, g, dGate, n);
+      UnaryRanges.gradient(activation, gate, gate, g, dGate, n);
     } else if (activation == UnaryKind.SILU) {
-      VectorElementwise.swigluGradient(gate, up, g, dGate, dUp, n);
+      PairRanges.swigluGradient(gate, up, g, dGate, dUp, n);
     } else {
-      VectorElementwise.map(activation, 0, 0, gate, dUp, n);
-      VectorElementwise.zip(BinaryKind.MUL, dUp, g, dUp, n);
-      VectorElementwise.zip(BinaryKind.MUL, g, up, g, n);
-      VectorElementwise.gradient(activation, gate, gate, g, dGate, n);
+      UnaryRanges.map(activation, 0, 0, gate, dUp, n);
+      PairRanges.zip(BinaryKind.MUL, dUp, g, dUp, n);
+      PairRanges.zip(BinaryKind.MUL, g, up, g, n);
+      UnaryRanges.gradient(activation, gate, gate, g, dGate, n);
     }
   }
 
@@ -151,7 +151,7 @@ final class VectorExperts implements ExpertKernels {
               long place = Host.getLong(slot.address() + 8 * row);
               float s = weights == null ? 1 : Host.getFloat(weights.address() + 4 * place);
               long value = o.address() + 4 * (row - from) * d;
-              if (i == start) VectorElementwise.map(null, s, 0, value, to, d);
+              if (i == start) UnaryRanges.map(null, s, 0, value, to, d);
               else scaledAdd(value, s, to, d);
             }
           }

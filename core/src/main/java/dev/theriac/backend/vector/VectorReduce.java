@@ -183,7 +183,7 @@ final class VectorReduce implements ReduceKernels {
           int w = (int) (to - from);
           Moves.copy(x + 4 * from, best, 4L * w);
           for (int r = 1; r < n; r++) {
-            VectorElementwise.zip(pair, best, x + r * step + 4 * from, best, w);
+            PairRanges.zip(pair, best, x + r * step + 4 * from, best, w);
           }
         });
   }

@@ -52,6 +52,11 @@ final class WarmUp implements Runnable {
     return ready == all;
   }
 
+  /** Whether the kernel of that number may be used. */
+  boolean has(int kernel) {
+    return (ready >> kernel & 1) != 0;
+  }
+
   /** Whether these kernels, a bit each, may be used. */
   boolean ready(int bits) {
     return (ready & bits) == bits;
