@@ -264,6 +264,13 @@ public final class CausalLm extends Module {
     return path.startsWith(HEAD) ? path : MODEL + path;
   }
 
+  /** What a checkpoint holds, without a model of its size: shapes by the names of tensors. */
+  public static SequencedMap<String, long[]> shapes(CausalLmConfig config) {
+    SequencedMap<String, long[]> out = new LinkedHashMap<>();
+    DecoderParameters.of(config.decoder()).forEach((path, shape) -> out.put(key(path), shape));
+    return out;
+  }
+
   /**
    * Takes the parameters' values from a checkpoint's tensors, which keep their type. Of a tied head
    * the embedding table is taken.

@@ -31,6 +31,9 @@ public final class DecoderFields {
   private static final int MAX_LAYERS = 1 << 12;
   private static final int MAX_WIDTH = 1 << 24;
 
+  /** Of heads, or of experts, in all layers together; each may have a tensor of its own. */
+  public static final int MAX_PARTS = 1 << 20;
+
   private final ConfigFields in;
   private final Defaults or;
 
@@ -124,6 +127,9 @@ public final class DecoderFields {
     boolean llama = or.family == Family.LLAMA;
     int dim = positive("hidden_size", or.dim, MAX_WIDTH);
     int heads = positive("num_attention_heads", or.heads, MAX_WIDTH);
+    if ((long) heads * layers() > MAX_PARTS) {
+      throw in.wrong("num_attention_heads", "at most %d in all layers".formatted(MAX_PARTS));
+    }
     if (!in.has("head_dim") && dim % heads != 0) {
       throw in.wrong("num_attention_heads", "a divisor of hidden_size, which is " + dim + ",");
     }

@@ -15,7 +15,6 @@ import dev.theriac.moe.medmoe.ModelParts;
 import dev.theriac.moe.medmoe.ModelShape;
 import dev.theriac.moe.medmoe.MoeOptions;
 import dev.theriac.nn.KvCache;
-import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.vision.VisionConfig;
 import dev.theriac.vision.VisionDirectory;
@@ -75,10 +74,7 @@ final class Families {
   private static Expected causal(Path directory, PartialWeights weights) {
     CausalLmConfig config = CausalLmConfig.read(directory.resolve("config.json"));
     DecoderConfig d = config.decoder();
-    SequencedMap<String, long[]> wanted = new LinkedHashMap<>();
-    new CausalLm(config, Rng.placeholders(0))
-        .checkpoint()
-        .forEach((key, t) -> wanted.put(key, t.shape()));
+    SequencedMap<String, long[]> wanted = CausalLm.shapes(config);
     SequencedMap<String, Weights.Entry> found = new LinkedHashMap<>();
     int unused = 0;
     for (String key : weights.keys()) {
@@ -107,14 +103,17 @@ final class Families {
   private static Expected mixture(Path directory, PartialWeights weights) {
     MoeModelConfig config = MoeModelConfig.read(directory.resolve("config.json"));
     DecoderConfig d = config.decoder();
-    SequencedMap<String, long[]> wanted = new LinkedHashMap<>();
-    long routed = 0;
-    for (var e : new MoeLanguageModel(config, Rng.placeholders(0)).checkpoint().entrySet()) {
-      wanted.put(e.getKey(), e.getValue().shape());
-      if (config.kind().keys().place(e.getKey()).expert() >= 0) routed += e.getValue().size();
-    }
+    SequencedMap<String, long[]> wanted = MoeLanguageModel.shapes(config);
+    SequencedMap<String, long[]> experts = new LinkedHashMap<>(wanted);
+    experts.keySet().removeIf(key -> config.kind().keys().place(key).expert() < 0);
+    long routed = Expected.size(experts);
     SequencedMap<String, Weights.Entry> found = new LinkedHashMap<>();
-    weights.keys().forEach(key -> found.put(key, weights.entry(key)));
+    int unused = 0;
+    for (String key : weights.keys()) {
+      boolean tied = d.tiedHead() && key.equals("lm_head.weight");
+      if (tied || key.endsWith(".rotary_emb.inv_freq")) unused++;
+      else found.put(key, weights.entry(key));
+    }
     List<String> facts = new ArrayList<>(List.of(decoder(d)));
     facts.add(
         "%d of %d experts for a token in %d of %d layers%s"
@@ -135,7 +134,7 @@ final class Families {
     long active = Expected.size(wanted) - idle;
     long copied = stacked(found, config);
     return new Expected(
-        family, facts, wanted, found, 0, active, copied, cache(d), d.reach(), List.of());
+        family, facts, wanted, found, unused, active, copied, cache(d), d.reach(), List.of());
   }
 
   private static long stacked(SequencedMap<String, Weights.Entry> found, MoeModelConfig config) {

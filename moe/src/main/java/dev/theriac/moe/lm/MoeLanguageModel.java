@@ -274,16 +274,24 @@ public final class MoeLanguageModel extends Module {
           "config.json describes %d layers of %d experts, but there are only %d tensors"
               .formatted(config.moeLayers().size(), config.experts(), file.keys().size()));
     }
+    file.expect(shapes(config), key -> isIgnored(config, key));
+    return config.kind().keys().placesOf(MoeParameters.of(config));
+  }
+
+  /** What a checkpoint holds, without a model of its size: shapes by the names of tensors. */
+  public static SequencedMap<String, long[]> shapes(MoeModelConfig config) {
     SequencedMap<String, long[]> shapes = MoeParameters.of(config);
-    SequencedMap<String, ExpertKeys.Place> places = config.kind().keys().placesOf(shapes);
-    SequencedMap<String, long[]> wanted = new LinkedHashMap<>();
-    places.forEach((key, place) -> {
-      long[] shape = shapes.get(place.path());
-      boolean one = place.expert() >= 0;
-      wanted.put(key, one ? Arrays.copyOfRange(shape, 1, shape.length) : shape);
-    });
-    file.expect(wanted, key -> isIgnored(config, key));
-    return places;
+    SequencedMap<String, long[]> out = new LinkedHashMap<>();
+    config
+        .kind()
+        .keys()
+        .placesOf(shapes)
+        .forEach((key, place) -> {
+          long[] shape = shapes.get(place.path());
+          boolean one = place.expert() >= 0;
+          out.put(key, one ? Arrays.copyOfRange(shape, 1, shape.length) : shape);
+        });
+    return out;
   }
 
   /** A head that is tied, and tables of older files. */

@@ -2,6 +2,7 @@ package dev.theriac.moe.lm;
 
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.io.ConfigFields;
+import dev.theriac.io.FileException;
 import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.llm.DecoderFields;
@@ -28,14 +29,22 @@ final class MoeModelConfigFile {
     ConfigFields in = ConfigFields.read(file);
     Kind kind = DecoderFields.kind(in, Kind.values(), k -> k.modelType);
     DecoderFields fields = new DecoderFields(in, defaults(kind));
-    return DecoderFields.fitting(
-        file,
-        () ->
-            switch (kind) {
-              case MIXTRAL -> mixtral(in, fields);
-              case QWEN2_MOE -> qwen2(in, fields);
-              case OLMOE -> olmoe(in, fields);
-            });
+    MoeModelConfig config =
+        DecoderFields.fitting(
+            file,
+            () ->
+                switch (kind) {
+                  case MIXTRAL -> mixtral(in, fields);
+                  case QWEN2_MOE -> qwen2(in, fields);
+                  case OLMOE -> olmoe(in, fields);
+                });
+    if ((long) config.experts() * config.moeLayers().size() > DecoderFields.MAX_PARTS) {
+      throw new FileException(
+          file,
+          "%d experts in %d layers; there may be %d in all"
+              .formatted(config.experts(), config.moeLayers().size(), DecoderFields.MAX_PARTS));
+    }
+    return config;
   }
 
   private static Defaults defaults(Kind kind) {

@@ -277,6 +277,10 @@ class MoeLanguageModelTest {
         text.replace("\"num_local_experts\": 5", "\"num_local_experts\": 2000000000"),
         "num_local_experts");
     assertRefused(
+        text.replace("\"num_local_experts\": 5", "\"num_local_experts\": 65536")
+            .replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 4096"),
+        "65536 experts in 4096 layers");
+    assertRefused(
         text.replace("\"router_jitter_noise\": 0.0", "\"router_jitter_noise\": 1"),
         "router_jitter_noise");
     assertRefused(
