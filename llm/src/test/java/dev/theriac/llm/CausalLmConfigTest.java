@@ -152,7 +152,8 @@ class CausalLmConfigTest {
         "mistral | 'layer_types': ['full_attention'] | \"layer_types\" is",
         "llama | 'pad_token_id': 32000 | \"pad_token_id\" is 32000",
         "llama | 'num_hidden_layers': 2000000000 | \"num_hidden_layers\" is 2000000000; a whole",
-        "llama | 'num_attention_heads': 4000000, 'head_dim': 2 | \"num_attention_heads\" is 4000000",
+        "llama | 'num_attention_heads': 4000000, 'head_dim': 2 | \"num_attention_heads\" is"
+            + " 4000000",
         "llama | 'head_dim': 0 | \"head_dim\" is 0",
         "llama | 'rms_norm_eps': 1e999 | \"rms_norm_eps\"",
         "llama | 'rope_theta': 0 | \"rope_theta\" is 0",
