@@ -25,6 +25,7 @@ import java.util.function.Supplier;
  */
 public final class Rounds implements AutoCloseable {
   private static final double WARM_SECONDS = 0.2;
+  private static final double NATIVE_WARM_SECONDS = 0.1;
   private static final int MOST_SLICES = 40;
   private static final int FEW = 3;
   private static final double LONG_MICROS = 4e5;
@@ -163,8 +164,10 @@ public final class Rounds implements AutoCloseable {
    * slower, and how soon it is depends on the number of calls. Returns microseconds of a call.
    */
   private double warm(PeerProcess peer, String stage) throws IOException {
-    double slice = options.seconds() > 0 ? Math.min(WARM_SECONDS, options.seconds()) : WARM_SECONDS;
-    double least = peer == peers.getFirst() ? warmSeconds : 0;
+    boolean ours = peer == peers.getFirst();
+    double slice = ours ? WARM_SECONDS : NATIVE_WARM_SECONDS;
+    if (options.seconds() > 0) slice = Math.min(slice, options.seconds());
+    double least = ours ? warmSeconds : 0;
     double best = Double.POSITIVE_INFINITY;
     int settled = 0;
     for (double spent = 0; settled < 2 && spent < MOST_SLICES * slice || spent < least; ) {
