@@ -40,8 +40,15 @@ final class FewRows implements IntConsumer {
   /** For the parameter of that name of the kernels. */
   private static final int STOP = -1000;
 
-  /** Bytes of the copied rows of a. */
-  private static final long COPY = 4L * GemmScratch.ROWS * GemmTiles.MAX_DEPTH;
+  /** Stride of the matrix from which the kernel for one row of F32 does not take it. */
+  private static final long FAR = 1 << 27;
+
+  /** Most elements of the copied rows of a: as many as the kernels address. */
+  private static final long COPIED = 1 << 24;
+
+  /** A thread's array for the rows of a; null while one of its products uses it. */
+  private static final ThreadLocal<float[][]> ARRAYS =
+      ThreadLocal.withInitial(() -> new float[1][]);
 
   private static final MemorySegment ZEROS = Arena.global().allocate(4 * PANEL, 64);
 
@@ -55,9 +62,17 @@ final class FewRows implements IntConsumer {
 
   private final int tasks;
 
-  private FewRows(GemmGroups groups, GemmF32.Shape shape, long columnBytes, long bytes) {
+  /** The rows of a, those of product g from its element g * {@link #slot}. */
+  private final float[] x;
+
+  private final int slot;
+
+  private FewRows(
+      GemmGroups groups, GemmF32.Shape shape, long columnBytes, long bytes, float[] x, int slot) {
     this.groups = groups;
     this.shape = shape;
+    this.x = x;
+    this.slot = slot;
     long task = Math.clamp(bytes / TASKS, SMALLEST_TASK, LARGEST_TASK);
     long wanted = Math.max(1, (long) shape.columns() * columnBytes / task);
     int panels = (shape.columns() + PANEL - 1) / PANEL;
@@ -78,26 +93,33 @@ final class FewRows implements IntConsumer {
     }
     int block = block(shape.bType());
     boolean half = shape.bType() != Element.F32;
+    long step = shape.bColStride();
     int kernels = 0;
     long deepest = 0;
+    long slot = 0;
     int count = 0;
     for (int g = 0; g < groups.count(); g++) {
       int rows = groups.rows(g);
       if (rows == 0) continue;
       int depth = groups.depth(g);
       if (rows > MOST || depth < block) return false;
+      if (rows == 1 && !half && LENGTH == PANEL && (step < 0 || step >= FAR)) return false;
       if (groups.bIndex(g) != 0 || groups.aColumnIndex(g) != 0) return false;
-      if (scattered(groups, shape, g) && 4L * rows * depth > COPY) {
-        return false;
-      }
+      slot = Math.max(slot, (long) FewRowsWarmUp.kernelRows(rows) * depth);
       kernels |= FewRowsWarmUp.bit(half, rows);
       deepest = Math.max(deepest, depth);
       count++;
     }
-    if (count == 0 || !FewRowsWarmUp.ready(kernels)) return false;
+    long copied = slot * groups.count();
+    if (count == 0 || copied > COPIED || !FewRowsWarmUp.ready(kernels)) return false;
     long columnBytes = deepest * shape.bType().bytes * (shape.pair() ? 2 : 1);
     long bytes = count * columnBytes * shape.columns();
-    FewRows call = new FewRows(groups, shape, columnBytes, bytes);
+    float[][] holder = ARRAYS.get();
+    float[] x = holder[0];
+    if (x == null || x.length < copied) x = new float[(int) Math.max(copied, 1 << 14)];
+    holder[0] = null;
+    FewRows call = new FewRows(groups, shape, columnBytes, bytes, x, (int) slot);
+    for (int g = 0; g < groups.count(); g++) call.copyRows(g);
     if (bytes < PARALLEL_FROM) {
       for (int task = 0; task < call.tasks; task++) {
         call.accept(task);
@@ -105,6 +127,7 @@ final class FewRows implements IntConsumer {
     } else {
       Workers.parallelFor(call.tasks, call);
     }
+    holder[0] = x;
     Reference.reachabilityFence(groups);
     return true;
   }
@@ -112,11 +135,6 @@ final class FewRows implements IntConsumer {
   /** Terms of a sum that a kernel takes at a time. */
   private static int block(Element type) {
     return type == Element.F32 ? LENGTH : 2 * LENGTH;
-  }
-
-  /** Whether the rows of a have to be copied to lie evenly spaced and contiguous. */
-  private static boolean scattered(GemmGroups groups, GemmF32.Shape shape, int g) {
-    return shape.aColStride() != 4 || groups.aRowIndex(g) != 0 && groups.rows(g) > 1;
   }
 
   @Override
@@ -141,49 +159,32 @@ final class FewRows implements IntConsumer {
   private void columns(GemmScratch scratch, int g, int first, int end) {
     int rows = groups.rows(g);
     if (rows == 0) return;
-    long x = groups.a(g);
-    long xStride = shape.aRowStride();
-    if (scattered(groups, shape, g)) {
-      gather(g, x, scratch.a);
-      x = scratch.a;
-      xStride = 4L * groups.depth(g);
-    } else if (groups.aRowIndex(g) != 0) {
-      x += ALL.get(I64, groups.aRowIndex(g)) * xStride;
-    }
-    product(scratch, g, x, xStride, groups.b(g), groups.bias(g), groups.c(g), first, end);
+    product(scratch, g, groups.b(g), groups.bias(g), groups.c(g), first, end);
     if (shape.pair()) {
-      product(scratch, g, x, xStride, groups.b2(g), groups.bias2(g), groups.c2(g), first, end);
+      product(scratch, g, groups.b2(g), groups.bias2(g), groups.c2(g), first, end);
     }
     groups.finish(g, 0, rows, first, end - first);
   }
 
-  private void gather(int g, long a, long to) {
+  /** Copies the rows of a, and the last one again for those that the kernel has beyond them. */
+  private void copyRows(int g) {
+    int rows = groups.rows(g);
+    if (rows == 0) return;
     long index = groups.aRowIndex(g);
     int depth = groups.depth(g);
-    for (int r = 0; r < groups.rows(g); r++) {
-      long row = index == 0 ? r : ALL.get(I64, index + 8L * r);
-      long from = a + row * shape.aRowStride();
-      if (shape.aColStride() == 4) {
-        copy(from, to, depth);
-      } else {
-        for (int k = 0; k < depth; k++) {
-          ALL.set(F32, to + 4L * k, ALL.get(F32, from + k * shape.aColStride()));
-        }
+    int to = g * slot;
+    for (int r = 0; r < FewRowsWarmUp.kernelRows(rows); r++) {
+      long there = Math.min(r, rows - 1);
+      long row = index == 0 ? there : ALL.get(I64, index + 8 * there);
+      long from = groups.a(g) + row * shape.aRowStride();
+      for (int k = 0; k < depth; k++) {
+        x[to + k] = ALL.get(F32, from + k * shape.aColStride());
       }
-      to += 4L * depth;
+      to += depth;
     }
   }
 
-  private void product(
-      GemmScratch scratch,
-      int g,
-      long x,
-      long xStride,
-      long b,
-      long bias,
-      long c,
-      int first,
-      int end) {
+  private void product(GemmScratch scratch, int g, long b, long bias, long c, int first, int end) {
     int rows = groups.rows(g);
     int depth = groups.depth(g);
     int kernel = FewRowsWarmUp.kernelRows(rows);
@@ -200,13 +201,13 @@ final class FewRows implements IntConsumer {
         initStride = 0;
       }
       if (from == j && rows == kernel) {
-        panel(w, next, x, xStride, rows, depth, init, initStride, to, shape.cRowStride());
+        panel(w, next, g, rows, depth, init, initStride, to, shape.cRowStride());
         continue;
       }
       for (int r = 0; r < rows; r++) {
         copy(init + r * initStride, scratch.tile + 4L * PANEL * r, PANEL);
       }
-      panel(w, next, x, xStride, rows, depth, scratch.tile, 4 * PANEL, scratch.tile, 4 * PANEL);
+      panel(w, next, g, rows, depth, scratch.tile, 4 * PANEL, scratch.tile, 4 * PANEL);
       for (int r = 0; r < rows; r++) {
         long source = scratch.tile + 4L * (PANEL * r + j - from);
         int count = Math.min(PANEL - (j - from), end - j);
@@ -226,8 +227,7 @@ final class FewRows implements IntConsumer {
   private void panel(
       long w,
       long next,
-      long x,
-      long xStride,
+      int g,
       int rows,
       int depth,
       long init,
@@ -239,23 +239,23 @@ final class FewRows implements IntConsumer {
     boolean half = shape.bType() != Element.F32;
     long step = shape.bColStride();
     int kernel = FewRowsWarmUp.kernelRows(rows);
-    kernel(half, kernel, w, step, next, x, xStride, rows, blocks, init, initStride, c, cStride);
+    kernel(half, kernel, w, step, next, x, g * slot, depth, blocks, init, initStride, c, cStride);
     int done = blocks * block;
     if (done == depth) return;
     w += done * shape.bType().bytes;
     for (int r = 0; r < rows; r++) {
-      rest(half, w, step, x + r * xStride + 4L * done, depth - done, c + r * cStride);
+      rest(half, w, step, g * slot + r * depth + done, depth - done, c + r * cStride);
     }
   }
 
   /** The terms at the end of the sums, fewer than a block. */
-  private static void rest(boolean half, long w, long wStride, long x, int terms, long c) {
+  private void rest(boolean half, long w, long wStride, int first, int terms, long c) {
     for (int j = 0; j < PANEL; j++) {
       float sum = ALL.get(F32, c + 4L * j);
       for (int k = 0; k < terms; k++) {
         float value =
             half ? Float.intBitsToFloat(ALL.get(I16, w + 2L * k) << 16) : ALL.get(F32, w + 4L * k);
-        sum = Math.fma(ALL.get(F32, x + 4L * k), value, sum);
+        sum = Math.fma(x[first + k], value, sum);
       }
       ALL.set(F32, c + 4L * j, sum);
       w += wStride;
@@ -263,7 +263,7 @@ final class FewRows implements IntConsumer {
   }
 
   /**
-   * Calls the kernel for {@code kernel} rows, of which the first {@code rows} are there.
+   * Calls the kernel for {@code kernel} rows.
    *
    * @return the exclusive or of what it touched ahead
    */
@@ -273,45 +273,44 @@ final class FewRows implements IntConsumer {
       long w,
       long s,
       long next,
-      long x,
-      long xs,
-      int rows,
+      float[] x,
+      int first,
+      int xs,
       int n,
       long i,
       long is,
       long c,
       long cs) {
-    long last = x + (rows - 1) * xs;
     int which = (half ? 8 : 0) + kernel;
     return switch (LENGTH) {
       case 16 -> {
         yield switch (which) {
-          case 1 -> FewRows16.f32x1(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          case 2 -> FewRows16.f32x2(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          case 4 -> FewRows16.f32x4(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          case 9 -> FewRows16.bf16x1(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          case 10 -> FewRows16.bf16x2(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          default -> FewRows16.bf16x4(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 1 -> FewRows16.f32x1(w, s, x, first, n, i, c);
+          case 2 -> FewRows16.f32x2(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
+          case 4 -> FewRows16.f32x4(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
+          case 9 -> FewRows16.bf16x1(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
+          case 10 -> FewRows16.bf16x2(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
+          default -> FewRows16.bf16x4(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
         };
       }
       case 8 -> {
         yield switch (which) {
-          case 1 -> FewRows8.f32x1(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          case 2 -> FewRows8.f32x2(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          case 4 -> FewRows8.f32x4(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          case 9 -> FewRows8.bf16x1(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          case 10 -> FewRows8.bf16x2(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          default -> FewRows8.bf16x4(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 1 -> FewRows8.f32x1(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
+          case 2 -> FewRows8.f32x2(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
+          case 4 -> FewRows8.f32x4(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
+          case 9 -> FewRows8.bf16x1(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
+          case 10 -> FewRows8.bf16x2(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
+          default -> FewRows8.bf16x4(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
         };
       }
       default -> {
         yield switch (which) {
-          case 1 -> FewRows4.f32x1(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          case 2 -> FewRows4.f32x2(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          case 4 -> FewRows4.f32x4(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          case 9 -> FewRows4.bf16x1(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          case 10 -> FewRows4.bf16x2(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
-          default -> FewRows4.bf16x4(w, s, next, x, xs, last, n, STOP, i, is, c, cs);
+          case 1 -> FewRows4.f32x1(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
+          case 2 -> FewRows4.f32x2(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
+          case 4 -> FewRows4.f32x4(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
+          case 9 -> FewRows4.bf16x1(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
+          case 10 -> FewRows4.bf16x2(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
+          default -> FewRows4.bf16x4(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
         };
       }
     };

@@ -1,7 +1,7 @@
 package dev.theriac.backend.vector;
 
+import static dev.theriac.backend.vector.Lanes.ADDRESS;
 import static dev.theriac.backend.vector.Lanes.ALL;
-import static dev.theriac.backend.vector.Lanes.F32;
 import static dev.theriac.backend.vector.Lanes.I64;
 import static dev.theriac.backend.vector.Lanes.LE;
 
@@ -17,9 +17,11 @@ import jdk.incubator.vector.VectorSpecies;
  *
  * <p>Each adds to the sums at {@code init} (rows {@code initStride} bytes apart), for each k in
  * order, {@code x[r][k] * w[j][k]} with a fused multiply-add, and stores the 16 sums of each row at
- * {@code c}. {@code x} has rows {@code xStride} bytes apart, the last of four at {@code last};
- * {@code w} has rows {@code wStride} bytes apart. Its blocks are transposed in registers: in
- * rounds, rows h apart trade every other group of h lanes by one permutation and two blends.
+ * {@code c}. The rows of {@code x} begin at its element {@code first} and are {@code xStride}
+ * elements apart, within 2^24 elements. It is an array since each of its numbers is read by itself:
+ * what reads from memory inline counts against a limit of the compiler. {@code w} has rows {@code
+ * wStride} bytes apart. Its blocks are transposed in registers: in rounds, rows h apart trade every
+ * other group of h lanes by one permutation and two blends.
  *
  * <p>{@code blocks} counts blocks of 16 dwords of a row of w: a dword is one f32 or two bf16.
  *
@@ -64,19 +66,8 @@ final class FewRows16 {
     return VectorMask.fromArray(INTS, lanes, 0);
   }
 
-  static long f32x1(
-      long w,
-      long wStride,
-      long next,
-      long x,
-      long xStride,
-      long last,
-      int blocks,
-      int stop,
-      long init,
-      long initStride,
-      long c,
-      long cStride) {
+  /** As the others, for strides from 0 to 2^27 - 1; touches nothing ahead. */
+  static long f32x1(long w, long wStride, float[] x, int first, int blocks, long init, long c) {
     IntVector trade8 = IntVector.fromArray(INTS, TRADE_8, 0);
     VectorMask<Integer> odd8 = ODD_8;
     IntVector trade4 = IntVector.fromArray(INTS, TRADE_4, 0);
@@ -85,27 +76,35 @@ final class FewRows16 {
     VectorMask<Integer> odd2 = ODD_2;
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
-    long x0 = x;
+    long step = wStride & 0x7ffffff;
+    long step3 = 3 * step;
+    long w0 = w;
+    long w4 = w + 4 * step;
+    long w8 = w + 8 * step;
+    long w12 = w + 12 * step;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
-    long touched = 0;
     for (int i = 0; i < blocks; i++) {
-      long ahead = i + 1 < blocks ? w + 64 : next;
-      IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
-      IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
-      IntVector r2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
-      IntVector r3 = IntVector.fromMemorySegment(INTS, ALL, w + 3 * wStride, LE);
-      IntVector r4 = IntVector.fromMemorySegment(INTS, ALL, w + 4 * wStride, LE);
-      IntVector r5 = IntVector.fromMemorySegment(INTS, ALL, w + 5 * wStride, LE);
-      IntVector r6 = IntVector.fromMemorySegment(INTS, ALL, w + 6 * wStride, LE);
-      IntVector r7 = IntVector.fromMemorySegment(INTS, ALL, w + 7 * wStride, LE);
-      IntVector r8 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
-      IntVector r9 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
-      IntVector r10 = IntVector.fromMemorySegment(INTS, ALL, w + 10 * wStride, LE);
-      IntVector r11 = IntVector.fromMemorySegment(INTS, ALL, w + 11 * wStride, LE);
-      IntVector r12 = IntVector.fromMemorySegment(INTS, ALL, w + 12 * wStride, LE);
-      IntVector r13 = IntVector.fromMemorySegment(INTS, ALL, w + 13 * wStride, LE);
-      IntVector r14 = IntVector.fromMemorySegment(INTS, ALL, w + 14 * wStride, LE);
-      IntVector r15 = IntVector.fromMemorySegment(INTS, ALL, w + 15 * wStride, LE);
+      int y = first + 16 * i & 0xffffff;
+      long a0 = w0 & ADDRESS;
+      long a4 = w4 & ADDRESS;
+      long a8 = w8 & ADDRESS;
+      long a12 = w12 & ADDRESS;
+      IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, a0, LE);
+      IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, a0 + step, LE);
+      IntVector r2 = IntVector.fromMemorySegment(INTS, ALL, a0 + 2 * step, LE);
+      IntVector r3 = IntVector.fromMemorySegment(INTS, ALL, a0 + step3, LE);
+      IntVector r4 = IntVector.fromMemorySegment(INTS, ALL, a4, LE);
+      IntVector r5 = IntVector.fromMemorySegment(INTS, ALL, a4 + step, LE);
+      IntVector r6 = IntVector.fromMemorySegment(INTS, ALL, a4 + 2 * step, LE);
+      IntVector r7 = IntVector.fromMemorySegment(INTS, ALL, a4 + step3, LE);
+      IntVector r8 = IntVector.fromMemorySegment(INTS, ALL, a8, LE);
+      IntVector r9 = IntVector.fromMemorySegment(INTS, ALL, a8 + step, LE);
+      IntVector r10 = IntVector.fromMemorySegment(INTS, ALL, a8 + 2 * step, LE);
+      IntVector r11 = IntVector.fromMemorySegment(INTS, ALL, a8 + step3, LE);
+      IntVector r12 = IntVector.fromMemorySegment(INTS, ALL, a12, LE);
+      IntVector r13 = IntVector.fromMemorySegment(INTS, ALL, a12 + step, LE);
+      IntVector r14 = IntVector.fromMemorySegment(INTS, ALL, a12 + 2 * step, LE);
+      IntVector r15 = IntVector.fromMemorySegment(INTS, ALL, a12 + step3, LE);
       IntVector s0m = trade8.selectFrom(r0, r8);
       IntVector s0 = r0.blend(s0m, odd8);
       IntVector s8 = s0m.blend(r8, odd8);
@@ -166,20 +165,14 @@ final class FewRows16 {
       IntVector z2m = trade1.selectFrom(y2, y3);
       IntVector z2 = y2.blend(z2m, odd1);
       IntVector z3 = z2m.blend(y3, odd1);
-      if (i == stop - 1) break;
       FloatVector z0f = z0.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(z0f, c00);
-      touched ^= ALL.get(I64, ahead);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(z0f, c00);
       FloatVector z1f = z1.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(z1f, c00);
-      touched ^= ALL.get(I64, ahead + wStride);
-      if (i == stop - 2) break;
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(z1f, c00);
       FloatVector z2f = z2.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(z2f, c00);
-      touched ^= ALL.get(I64, ahead + 2 * wStride);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(z2f, c00);
       FloatVector z3f = z3.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(z3f, c00);
-      touched ^= ALL.get(I64, ahead + 3 * wStride);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(z3f, c00);
       IntVector y4m = trade2.selectFrom(t4, t6);
       IntVector y4 = t4.blend(y4m, odd2);
       IntVector y6 = y4m.blend(t6, odd2);
@@ -192,20 +185,14 @@ final class FewRows16 {
       IntVector z6m = trade1.selectFrom(y6, y7);
       IntVector z6 = y6.blend(z6m, odd1);
       IntVector z7 = z6m.blend(y7, odd1);
-      if (i == stop - 3) break;
       FloatVector z4f = z4.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(z4f, c00);
-      touched ^= ALL.get(I64, ahead + 4 * wStride);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(z4f, c00);
       FloatVector z5f = z5.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(z5f, c00);
-      touched ^= ALL.get(I64, ahead + 5 * wStride);
-      if (i == stop - 4) break;
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(z5f, c00);
       FloatVector z6f = z6.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(z6f, c00);
-      touched ^= ALL.get(I64, ahead + 6 * wStride);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(z6f, c00);
       FloatVector z7f = z7.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(z7f, c00);
-      touched ^= ALL.get(I64, ahead + 7 * wStride);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(z7f, c00);
       IntVector y8m = trade2.selectFrom(t8, t10);
       IntVector y8 = t8.blend(y8m, odd2);
       IntVector y10 = y8m.blend(t10, odd2);
@@ -218,20 +205,14 @@ final class FewRows16 {
       IntVector z10m = trade1.selectFrom(y10, y11);
       IntVector z10 = y10.blend(z10m, odd1);
       IntVector z11 = z10m.blend(y11, odd1);
-      if (i == stop - 5) break;
       FloatVector z8f = z8.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(z8f, c00);
-      touched ^= ALL.get(I64, ahead + 8 * wStride);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 8]).fma(z8f, c00);
       FloatVector z9f = z9.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(z9f, c00);
-      touched ^= ALL.get(I64, ahead + 9 * wStride);
-      if (i == stop - 6) break;
+      c00 = FloatVector.broadcast(FLOATS, x[y + 9]).fma(z9f, c00);
       FloatVector z10f = z10.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(z10f, c00);
-      touched ^= ALL.get(I64, ahead + 10 * wStride);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 10]).fma(z10f, c00);
       FloatVector z11f = z11.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(z11f, c00);
-      touched ^= ALL.get(I64, ahead + 11 * wStride);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 11]).fma(z11f, c00);
       IntVector y12m = trade2.selectFrom(t12, t14);
       IntVector y12 = t12.blend(y12m, odd2);
       IntVector y14 = y12m.blend(t14, odd2);
@@ -244,34 +225,30 @@ final class FewRows16 {
       IntVector z14m = trade1.selectFrom(y14, y15);
       IntVector z14 = y14.blend(z14m, odd1);
       IntVector z15 = z14m.blend(y15, odd1);
-      if (i == stop - 7) break;
       FloatVector z12f = z12.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(z12f, c00);
-      touched ^= ALL.get(I64, ahead + 12 * wStride);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 12]).fma(z12f, c00);
       FloatVector z13f = z13.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(z13f, c00);
-      touched ^= ALL.get(I64, ahead + 13 * wStride);
-      if (i == stop - 8) break;
+      c00 = FloatVector.broadcast(FLOATS, x[y + 13]).fma(z13f, c00);
       FloatVector z14f = z14.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(z14f, c00);
-      touched ^= ALL.get(I64, ahead + 14 * wStride);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 14]).fma(z14f, c00);
       FloatVector z15f = z15.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(z15f, c00);
-      touched ^= ALL.get(I64, ahead + 15 * wStride);
-      w += 64;
-      x0 += 64;
+      c00 = FloatVector.broadcast(FLOATS, x[y + 15]).fma(z15f, c00);
+      w0 += 64;
+      w4 += 64;
+      w8 += 64;
+      w12 += 64;
     }
     c00.intoMemorySegment(ALL, c, LE);
-    return touched;
+    return 0;
   }
 
   static long f32x2(
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -286,12 +263,12 @@ final class FewRows16 {
     VectorMask<Integer> odd2 = ODD_2;
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
-    long x0 = x;
-    long x1 = x + xStride;
+    int x1 = xStride & 0xffffff;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c10 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 16 * i & 0xffffff;
       long ahead = i + 1 < blocks ? w + 64 : next;
       IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
@@ -371,21 +348,21 @@ final class FewRows16 {
       IntVector z3 = z2m.blend(y3, odd1);
       if (i == stop - 1) break;
       FloatVector z0f = z0.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(z0f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(z0f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(z0f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(z0f, c10);
       touched ^= ALL.get(I64, ahead);
       FloatVector z1f = z1.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(z1f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(z1f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(z1f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(z1f, c10);
       touched ^= ALL.get(I64, ahead + wStride);
       if (i == stop - 2) break;
       FloatVector z2f = z2.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(z2f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(z2f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(z2f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(z2f, c10);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       FloatVector z3f = z3.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(z3f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(z3f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(z3f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(z3f, c10);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector y4m = trade2.selectFrom(t4, t6);
       IntVector y4 = t4.blend(y4m, odd2);
@@ -401,21 +378,21 @@ final class FewRows16 {
       IntVector z7 = z6m.blend(y7, odd1);
       if (i == stop - 3) break;
       FloatVector z4f = z4.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(z4f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(z4f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(z4f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(z4f, c10);
       touched ^= ALL.get(I64, ahead + 4 * wStride);
       FloatVector z5f = z5.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(z5f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(z5f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(z5f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(z5f, c10);
       touched ^= ALL.get(I64, ahead + 5 * wStride);
       if (i == stop - 4) break;
       FloatVector z6f = z6.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(z6f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(z6f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(z6f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(z6f, c10);
       touched ^= ALL.get(I64, ahead + 6 * wStride);
       FloatVector z7f = z7.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(z7f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(z7f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(z7f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(z7f, c10);
       touched ^= ALL.get(I64, ahead + 7 * wStride);
       IntVector y8m = trade2.selectFrom(t8, t10);
       IntVector y8 = t8.blend(y8m, odd2);
@@ -431,21 +408,21 @@ final class FewRows16 {
       IntVector z11 = z10m.blend(y11, odd1);
       if (i == stop - 5) break;
       FloatVector z8f = z8.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(z8f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 32)).fma(z8f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 8]).fma(z8f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 8]).fma(z8f, c10);
       touched ^= ALL.get(I64, ahead + 8 * wStride);
       FloatVector z9f = z9.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(z9f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 36)).fma(z9f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 9]).fma(z9f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 9]).fma(z9f, c10);
       touched ^= ALL.get(I64, ahead + 9 * wStride);
       if (i == stop - 6) break;
       FloatVector z10f = z10.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(z10f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 40)).fma(z10f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 10]).fma(z10f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 10]).fma(z10f, c10);
       touched ^= ALL.get(I64, ahead + 10 * wStride);
       FloatVector z11f = z11.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(z11f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(z11f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 11]).fma(z11f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 11]).fma(z11f, c10);
       touched ^= ALL.get(I64, ahead + 11 * wStride);
       IntVector y12m = trade2.selectFrom(t12, t14);
       IntVector y12 = t12.blend(y12m, odd2);
@@ -461,25 +438,23 @@ final class FewRows16 {
       IntVector z15 = z14m.blend(y15, odd1);
       if (i == stop - 7) break;
       FloatVector z12f = z12.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(z12f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 48)).fma(z12f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 12]).fma(z12f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 12]).fma(z12f, c10);
       touched ^= ALL.get(I64, ahead + 12 * wStride);
       FloatVector z13f = z13.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(z13f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 52)).fma(z13f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 13]).fma(z13f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 13]).fma(z13f, c10);
       touched ^= ALL.get(I64, ahead + 13 * wStride);
       if (i == stop - 8) break;
       FloatVector z14f = z14.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(z14f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 56)).fma(z14f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 14]).fma(z14f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 14]).fma(z14f, c10);
       touched ^= ALL.get(I64, ahead + 14 * wStride);
       FloatVector z15f = z15.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(z15f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(z15f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 15]).fma(z15f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 15]).fma(z15f, c10);
       touched ^= ALL.get(I64, ahead + 15 * wStride);
       w += 64;
-      x0 += 64;
-      x1 += 64;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c10.intoMemorySegment(ALL, c + cStride, LE);
@@ -490,9 +465,9 @@ final class FewRows16 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -507,16 +482,16 @@ final class FewRows16 {
     VectorMask<Integer> odd2 = ODD_2;
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
-    long x0 = x;
-    long x1 = x + xStride;
-    long x2 = x + 2 * xStride;
-    long x3 = last;
+    int x1 = xStride & 0xffffff;
+    int x2 = 2 * xStride & 0xffffff;
+    int x3 = 3 * xStride & 0xffffff;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c10 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride, LE);
     FloatVector c20 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 2 * initStride, LE);
     FloatVector c30 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 16 * i & 0xffffff;
       long ahead = i + 1 < blocks ? w + 64 : next;
       IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
@@ -596,31 +571,31 @@ final class FewRows16 {
       IntVector z3 = z2m.blend(y3, odd1);
       if (i == stop - 1) break;
       FloatVector z0f = z0.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(z0f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(z0f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(z0f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(z0f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(z0f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(z0f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2]).fma(z0f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3]).fma(z0f, c30);
       touched ^= ALL.get(I64, ahead);
       if (i == stop - 2) break;
       FloatVector z1f = z1.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(z1f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(z1f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(z1f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(z1f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(z1f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(z1f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 1]).fma(z1f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 1]).fma(z1f, c30);
       touched ^= ALL.get(I64, ahead + wStride);
       if (i == stop - 3) break;
       FloatVector z2f = z2.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(z2f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(z2f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(z2f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(z2f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(z2f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(z2f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 2]).fma(z2f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 2]).fma(z2f, c30);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 4) break;
       FloatVector z3f = z3.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(z3f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(z3f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(z3f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(z3f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(z3f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(z3f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 3]).fma(z3f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 3]).fma(z3f, c30);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector y4m = trade2.selectFrom(t4, t6);
       IntVector y4 = t4.blend(y4m, odd2);
@@ -636,31 +611,31 @@ final class FewRows16 {
       IntVector z7 = z6m.blend(y7, odd1);
       if (i == stop - 5) break;
       FloatVector z4f = z4.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(z4f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(z4f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 16)).fma(z4f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 16)).fma(z4f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(z4f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(z4f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 4]).fma(z4f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 4]).fma(z4f, c30);
       touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 6) break;
       FloatVector z5f = z5.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(z5f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(z5f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 20)).fma(z5f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 20)).fma(z5f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(z5f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(z5f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 5]).fma(z5f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 5]).fma(z5f, c30);
       touched ^= ALL.get(I64, ahead + 5 * wStride);
       if (i == stop - 7) break;
       FloatVector z6f = z6.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(z6f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(z6f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 24)).fma(z6f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 24)).fma(z6f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(z6f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(z6f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 6]).fma(z6f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 6]).fma(z6f, c30);
       touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 8) break;
       FloatVector z7f = z7.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(z7f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(z7f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(z7f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(z7f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(z7f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(z7f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 7]).fma(z7f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 7]).fma(z7f, c30);
       touched ^= ALL.get(I64, ahead + 7 * wStride);
       IntVector y8m = trade2.selectFrom(t8, t10);
       IntVector y8 = t8.blend(y8m, odd2);
@@ -676,31 +651,31 @@ final class FewRows16 {
       IntVector z11 = z10m.blend(y11, odd1);
       if (i == stop - 9) break;
       FloatVector z8f = z8.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(z8f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 32)).fma(z8f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 32)).fma(z8f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 32)).fma(z8f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 8]).fma(z8f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 8]).fma(z8f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 8]).fma(z8f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 8]).fma(z8f, c30);
       touched ^= ALL.get(I64, ahead + 8 * wStride);
       if (i == stop - 10) break;
       FloatVector z9f = z9.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(z9f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 36)).fma(z9f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 36)).fma(z9f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 36)).fma(z9f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 9]).fma(z9f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 9]).fma(z9f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 9]).fma(z9f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 9]).fma(z9f, c30);
       touched ^= ALL.get(I64, ahead + 9 * wStride);
       if (i == stop - 11) break;
       FloatVector z10f = z10.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(z10f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 40)).fma(z10f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 40)).fma(z10f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 40)).fma(z10f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 10]).fma(z10f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 10]).fma(z10f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 10]).fma(z10f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 10]).fma(z10f, c30);
       touched ^= ALL.get(I64, ahead + 10 * wStride);
       if (i == stop - 12) break;
       FloatVector z11f = z11.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(z11f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(z11f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 44)).fma(z11f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 44)).fma(z11f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 11]).fma(z11f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 11]).fma(z11f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 11]).fma(z11f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 11]).fma(z11f, c30);
       touched ^= ALL.get(I64, ahead + 11 * wStride);
       IntVector y12m = trade2.selectFrom(t12, t14);
       IntVector y12 = t12.blend(y12m, odd2);
@@ -716,37 +691,33 @@ final class FewRows16 {
       IntVector z15 = z14m.blend(y15, odd1);
       if (i == stop - 13) break;
       FloatVector z12f = z12.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(z12f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 48)).fma(z12f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 48)).fma(z12f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 48)).fma(z12f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 12]).fma(z12f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 12]).fma(z12f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 12]).fma(z12f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 12]).fma(z12f, c30);
       touched ^= ALL.get(I64, ahead + 12 * wStride);
       if (i == stop - 14) break;
       FloatVector z13f = z13.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(z13f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 52)).fma(z13f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 52)).fma(z13f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 52)).fma(z13f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 13]).fma(z13f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 13]).fma(z13f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 13]).fma(z13f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 13]).fma(z13f, c30);
       touched ^= ALL.get(I64, ahead + 13 * wStride);
       if (i == stop - 15) break;
       FloatVector z14f = z14.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(z14f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 56)).fma(z14f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 56)).fma(z14f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 56)).fma(z14f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 14]).fma(z14f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 14]).fma(z14f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 14]).fma(z14f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 14]).fma(z14f, c30);
       touched ^= ALL.get(I64, ahead + 14 * wStride);
       if (i == stop - 16) break;
       FloatVector z15f = z15.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(z15f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(z15f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 60)).fma(z15f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 60)).fma(z15f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 15]).fma(z15f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 15]).fma(z15f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 15]).fma(z15f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 15]).fma(z15f, c30);
       touched ^= ALL.get(I64, ahead + 15 * wStride);
       w += 64;
-      x0 += 64;
-      x1 += 64;
-      x2 += 64;
-      x3 += 64;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c10.intoMemorySegment(ALL, c + cStride, LE);
@@ -759,9 +730,9 @@ final class FewRows16 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -777,10 +748,10 @@ final class FewRows16 {
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
     IntVector high = IntVector.broadcast(INTS, 0xffff0000);
-    long x0 = x;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 32 * i & 0xffffff;
       long ahead = i + 1 < blocks ? w + 64 : next;
       IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
@@ -860,25 +831,25 @@ final class FewRows16 {
       IntVector z3 = z2m.blend(y3, odd1);
       if (i == stop - 1) break;
       FloatVector z0f = z0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(z0f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(z0f, c00);
       FloatVector z0g = z0.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(z0g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(z0g, c00);
       touched ^= ALL.get(I64, ahead);
       FloatVector z1f = z1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(z1f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(z1f, c00);
       FloatVector z1g = z1.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(z1g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(z1g, c00);
       touched ^= ALL.get(I64, ahead + wStride);
       if (i == stop - 2) break;
       FloatVector z2f = z2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(z2f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(z2f, c00);
       FloatVector z2g = z2.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(z2g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(z2g, c00);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       FloatVector z3f = z3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(z3f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(z3f, c00);
       FloatVector z3g = z3.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(z3g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(z3g, c00);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector y4m = trade2.selectFrom(t4, t6);
       IntVector y4 = t4.blend(y4m, odd2);
@@ -894,25 +865,25 @@ final class FewRows16 {
       IntVector z7 = z6m.blend(y7, odd1);
       if (i == stop - 3) break;
       FloatVector z4f = z4.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(z4f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 8]).fma(z4f, c00);
       FloatVector z4g = z4.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(z4g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 9]).fma(z4g, c00);
       touched ^= ALL.get(I64, ahead + 4 * wStride);
       FloatVector z5f = z5.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(z5f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 10]).fma(z5f, c00);
       FloatVector z5g = z5.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(z5g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 11]).fma(z5g, c00);
       touched ^= ALL.get(I64, ahead + 5 * wStride);
       if (i == stop - 4) break;
       FloatVector z6f = z6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(z6f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 12]).fma(z6f, c00);
       FloatVector z6g = z6.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(z6g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 13]).fma(z6g, c00);
       touched ^= ALL.get(I64, ahead + 6 * wStride);
       FloatVector z7f = z7.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(z7f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 14]).fma(z7f, c00);
       FloatVector z7g = z7.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(z7g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 15]).fma(z7g, c00);
       touched ^= ALL.get(I64, ahead + 7 * wStride);
       IntVector y8m = trade2.selectFrom(t8, t10);
       IntVector y8 = t8.blend(y8m, odd2);
@@ -928,25 +899,25 @@ final class FewRows16 {
       IntVector z11 = z10m.blend(y11, odd1);
       if (i == stop - 5) break;
       FloatVector z8f = z8.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 64)).fma(z8f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 16]).fma(z8f, c00);
       FloatVector z8g = z8.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 68)).fma(z8g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 17]).fma(z8g, c00);
       touched ^= ALL.get(I64, ahead + 8 * wStride);
       FloatVector z9f = z9.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 72)).fma(z9f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 18]).fma(z9f, c00);
       FloatVector z9g = z9.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 76)).fma(z9g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 19]).fma(z9g, c00);
       touched ^= ALL.get(I64, ahead + 9 * wStride);
       if (i == stop - 6) break;
       FloatVector z10f = z10.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 80)).fma(z10f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 20]).fma(z10f, c00);
       FloatVector z10g = z10.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 84)).fma(z10g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 21]).fma(z10g, c00);
       touched ^= ALL.get(I64, ahead + 10 * wStride);
       FloatVector z11f = z11.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 88)).fma(z11f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 22]).fma(z11f, c00);
       FloatVector z11g = z11.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 92)).fma(z11g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 23]).fma(z11g, c00);
       touched ^= ALL.get(I64, ahead + 11 * wStride);
       IntVector y12m = trade2.selectFrom(t12, t14);
       IntVector y12 = t12.blend(y12m, odd2);
@@ -962,28 +933,27 @@ final class FewRows16 {
       IntVector z15 = z14m.blend(y15, odd1);
       if (i == stop - 7) break;
       FloatVector z12f = z12.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 96)).fma(z12f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 24]).fma(z12f, c00);
       FloatVector z12g = z12.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 100)).fma(z12g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 25]).fma(z12g, c00);
       touched ^= ALL.get(I64, ahead + 12 * wStride);
       FloatVector z13f = z13.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 104)).fma(z13f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 26]).fma(z13f, c00);
       FloatVector z13g = z13.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 108)).fma(z13g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 27]).fma(z13g, c00);
       touched ^= ALL.get(I64, ahead + 13 * wStride);
       if (i == stop - 8) break;
       FloatVector z14f = z14.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 112)).fma(z14f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 28]).fma(z14f, c00);
       FloatVector z14g = z14.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 116)).fma(z14g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 29]).fma(z14g, c00);
       touched ^= ALL.get(I64, ahead + 14 * wStride);
       FloatVector z15f = z15.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 120)).fma(z15f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 30]).fma(z15f, c00);
       FloatVector z15g = z15.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 124)).fma(z15g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 31]).fma(z15g, c00);
       touched ^= ALL.get(I64, ahead + 15 * wStride);
       w += 64;
-      x0 += 128;
     }
     c00.intoMemorySegment(ALL, c, LE);
     return touched;
@@ -993,9 +963,9 @@ final class FewRows16 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -1011,12 +981,12 @@ final class FewRows16 {
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
     IntVector high = IntVector.broadcast(INTS, 0xffff0000);
-    long x0 = x;
-    long x1 = x + xStride;
+    int x1 = xStride & 0xffffff;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c10 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 32 * i & 0xffffff;
       long ahead = i + 1 < blocks ? w + 64 : next;
       IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
@@ -1096,33 +1066,33 @@ final class FewRows16 {
       IntVector z3 = z2m.blend(y3, odd1);
       if (i == stop - 1) break;
       FloatVector z0f = z0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(z0f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(z0f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(z0f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(z0f, c10);
       FloatVector z0g = z0.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(z0g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(z0g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(z0g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(z0g, c10);
       touched ^= ALL.get(I64, ahead);
       FloatVector z1f = z1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(z1f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(z1f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(z1f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(z1f, c10);
       FloatVector z1g = z1.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(z1g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(z1g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(z1g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(z1g, c10);
       touched ^= ALL.get(I64, ahead + wStride);
       if (i == stop - 2) break;
       FloatVector z2f = z2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(z2f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(z2f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(z2f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(z2f, c10);
       FloatVector z2g = z2.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(z2g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(z2g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(z2g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(z2g, c10);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       FloatVector z3f = z3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(z3f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(z3f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(z3f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(z3f, c10);
       FloatVector z3g = z3.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(z3g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(z3g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(z3g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(z3g, c10);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector y4m = trade2.selectFrom(t4, t6);
       IntVector y4 = t4.blend(y4m, odd2);
@@ -1138,33 +1108,33 @@ final class FewRows16 {
       IntVector z7 = z6m.blend(y7, odd1);
       if (i == stop - 3) break;
       FloatVector z4f = z4.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(z4f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 32)).fma(z4f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 8]).fma(z4f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 8]).fma(z4f, c10);
       FloatVector z4g = z4.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(z4g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 36)).fma(z4g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 9]).fma(z4g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 9]).fma(z4g, c10);
       touched ^= ALL.get(I64, ahead + 4 * wStride);
       FloatVector z5f = z5.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(z5f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 40)).fma(z5f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 10]).fma(z5f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 10]).fma(z5f, c10);
       FloatVector z5g = z5.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(z5g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(z5g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 11]).fma(z5g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 11]).fma(z5g, c10);
       touched ^= ALL.get(I64, ahead + 5 * wStride);
       if (i == stop - 4) break;
       FloatVector z6f = z6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(z6f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 48)).fma(z6f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 12]).fma(z6f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 12]).fma(z6f, c10);
       FloatVector z6g = z6.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(z6g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 52)).fma(z6g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 13]).fma(z6g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 13]).fma(z6g, c10);
       touched ^= ALL.get(I64, ahead + 6 * wStride);
       FloatVector z7f = z7.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(z7f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 56)).fma(z7f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 14]).fma(z7f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 14]).fma(z7f, c10);
       FloatVector z7g = z7.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(z7g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(z7g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 15]).fma(z7g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 15]).fma(z7g, c10);
       touched ^= ALL.get(I64, ahead + 7 * wStride);
       IntVector y8m = trade2.selectFrom(t8, t10);
       IntVector y8 = t8.blend(y8m, odd2);
@@ -1180,33 +1150,33 @@ final class FewRows16 {
       IntVector z11 = z10m.blend(y11, odd1);
       if (i == stop - 5) break;
       FloatVector z8f = z8.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 64)).fma(z8f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 64)).fma(z8f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 16]).fma(z8f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 16]).fma(z8f, c10);
       FloatVector z8g = z8.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 68)).fma(z8g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 68)).fma(z8g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 17]).fma(z8g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 17]).fma(z8g, c10);
       touched ^= ALL.get(I64, ahead + 8 * wStride);
       FloatVector z9f = z9.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 72)).fma(z9f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 72)).fma(z9f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 18]).fma(z9f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 18]).fma(z9f, c10);
       FloatVector z9g = z9.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 76)).fma(z9g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 76)).fma(z9g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 19]).fma(z9g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 19]).fma(z9g, c10);
       touched ^= ALL.get(I64, ahead + 9 * wStride);
       if (i == stop - 6) break;
       FloatVector z10f = z10.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 80)).fma(z10f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 80)).fma(z10f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 20]).fma(z10f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 20]).fma(z10f, c10);
       FloatVector z10g = z10.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 84)).fma(z10g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 84)).fma(z10g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 21]).fma(z10g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 21]).fma(z10g, c10);
       touched ^= ALL.get(I64, ahead + 10 * wStride);
       FloatVector z11f = z11.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 88)).fma(z11f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 88)).fma(z11f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 22]).fma(z11f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 22]).fma(z11f, c10);
       FloatVector z11g = z11.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 92)).fma(z11g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 92)).fma(z11g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 23]).fma(z11g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 23]).fma(z11g, c10);
       touched ^= ALL.get(I64, ahead + 11 * wStride);
       IntVector y12m = trade2.selectFrom(t12, t14);
       IntVector y12 = t12.blend(y12m, odd2);
@@ -1222,37 +1192,35 @@ final class FewRows16 {
       IntVector z15 = z14m.blend(y15, odd1);
       if (i == stop - 7) break;
       FloatVector z12f = z12.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 96)).fma(z12f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 96)).fma(z12f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 24]).fma(z12f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 24]).fma(z12f, c10);
       FloatVector z12g = z12.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 100)).fma(z12g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 100)).fma(z12g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 25]).fma(z12g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 25]).fma(z12g, c10);
       touched ^= ALL.get(I64, ahead + 12 * wStride);
       FloatVector z13f = z13.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 104)).fma(z13f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 104)).fma(z13f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 26]).fma(z13f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 26]).fma(z13f, c10);
       FloatVector z13g = z13.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 108)).fma(z13g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 108)).fma(z13g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 27]).fma(z13g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 27]).fma(z13g, c10);
       touched ^= ALL.get(I64, ahead + 13 * wStride);
       if (i == stop - 8) break;
       FloatVector z14f = z14.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 112)).fma(z14f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 112)).fma(z14f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 28]).fma(z14f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 28]).fma(z14f, c10);
       FloatVector z14g = z14.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 116)).fma(z14g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 116)).fma(z14g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 29]).fma(z14g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 29]).fma(z14g, c10);
       touched ^= ALL.get(I64, ahead + 14 * wStride);
       FloatVector z15f = z15.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 120)).fma(z15f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 120)).fma(z15f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 30]).fma(z15f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 30]).fma(z15f, c10);
       FloatVector z15g = z15.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 124)).fma(z15g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 124)).fma(z15g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 31]).fma(z15g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 31]).fma(z15g, c10);
       touched ^= ALL.get(I64, ahead + 15 * wStride);
       w += 64;
-      x0 += 128;
-      x1 += 128;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c10.intoMemorySegment(ALL, c + cStride, LE);
@@ -1263,9 +1231,9 @@ final class FewRows16 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -1281,16 +1249,16 @@ final class FewRows16 {
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
     IntVector high = IntVector.broadcast(INTS, 0xffff0000);
-    long x0 = x;
-    long x1 = x + xStride;
-    long x2 = x + 2 * xStride;
-    long x3 = last;
+    int x1 = xStride & 0xffffff;
+    int x2 = 2 * xStride & 0xffffff;
+    int x3 = 3 * xStride & 0xffffff;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c10 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride, LE);
     FloatVector c20 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 2 * initStride, LE);
     FloatVector c30 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 32 * i & 0xffffff;
       long ahead = i + 1 < blocks ? w + 64 : next;
       IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
       IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
@@ -1370,51 +1338,51 @@ final class FewRows16 {
       IntVector z3 = z2m.blend(y3, odd1);
       if (i == stop - 1) break;
       FloatVector z0f = z0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(z0f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(z0f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(z0f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(z0f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(z0f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(z0f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2]).fma(z0f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3]).fma(z0f, c30);
       FloatVector z0g = z0.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(z0g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(z0g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(z0g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(z0g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(z0g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(z0g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 1]).fma(z0g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 1]).fma(z0g, c30);
       touched ^= ALL.get(I64, ahead);
       if (i == stop - 2) break;
       FloatVector z1f = z1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(z1f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(z1f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(z1f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(z1f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(z1f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(z1f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 2]).fma(z1f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 2]).fma(z1f, c30);
       FloatVector z1g = z1.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(z1g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(z1g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(z1g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(z1g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(z1g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(z1g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 3]).fma(z1g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 3]).fma(z1g, c30);
       touched ^= ALL.get(I64, ahead + wStride);
       if (i == stop - 3) break;
       FloatVector z2f = z2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(z2f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(z2f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 16)).fma(z2f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 16)).fma(z2f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(z2f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(z2f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 4]).fma(z2f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 4]).fma(z2f, c30);
       FloatVector z2g = z2.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(z2g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(z2g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 20)).fma(z2g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 20)).fma(z2g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(z2g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(z2g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 5]).fma(z2g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 5]).fma(z2g, c30);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 4) break;
       FloatVector z3f = z3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(z3f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(z3f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 24)).fma(z3f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 24)).fma(z3f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(z3f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(z3f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 6]).fma(z3f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 6]).fma(z3f, c30);
       FloatVector z3g = z3.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(z3g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(z3g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(z3g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(z3g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(z3g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(z3g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 7]).fma(z3g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 7]).fma(z3g, c30);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector y4m = trade2.selectFrom(t4, t6);
       IntVector y4 = t4.blend(y4m, odd2);
@@ -1430,51 +1398,51 @@ final class FewRows16 {
       IntVector z7 = z6m.blend(y7, odd1);
       if (i == stop - 5) break;
       FloatVector z4f = z4.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(z4f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 32)).fma(z4f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 32)).fma(z4f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 32)).fma(z4f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 8]).fma(z4f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 8]).fma(z4f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 8]).fma(z4f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 8]).fma(z4f, c30);
       FloatVector z4g = z4.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(z4g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 36)).fma(z4g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 36)).fma(z4g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 36)).fma(z4g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 9]).fma(z4g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 9]).fma(z4g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 9]).fma(z4g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 9]).fma(z4g, c30);
       touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 6) break;
       FloatVector z5f = z5.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(z5f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 40)).fma(z5f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 40)).fma(z5f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 40)).fma(z5f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 10]).fma(z5f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 10]).fma(z5f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 10]).fma(z5f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 10]).fma(z5f, c30);
       FloatVector z5g = z5.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(z5g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(z5g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 44)).fma(z5g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 44)).fma(z5g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 11]).fma(z5g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 11]).fma(z5g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 11]).fma(z5g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 11]).fma(z5g, c30);
       touched ^= ALL.get(I64, ahead + 5 * wStride);
       if (i == stop - 7) break;
       FloatVector z6f = z6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(z6f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 48)).fma(z6f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 48)).fma(z6f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 48)).fma(z6f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 12]).fma(z6f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 12]).fma(z6f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 12]).fma(z6f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 12]).fma(z6f, c30);
       FloatVector z6g = z6.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(z6g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 52)).fma(z6g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 52)).fma(z6g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 52)).fma(z6g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 13]).fma(z6g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 13]).fma(z6g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 13]).fma(z6g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 13]).fma(z6g, c30);
       touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 8) break;
       FloatVector z7f = z7.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(z7f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 56)).fma(z7f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 56)).fma(z7f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 56)).fma(z7f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 14]).fma(z7f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 14]).fma(z7f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 14]).fma(z7f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 14]).fma(z7f, c30);
       FloatVector z7g = z7.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(z7g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(z7g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 60)).fma(z7g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 60)).fma(z7g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 15]).fma(z7g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 15]).fma(z7g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 15]).fma(z7g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 15]).fma(z7g, c30);
       touched ^= ALL.get(I64, ahead + 7 * wStride);
       IntVector y8m = trade2.selectFrom(t8, t10);
       IntVector y8 = t8.blend(y8m, odd2);
@@ -1490,51 +1458,51 @@ final class FewRows16 {
       IntVector z11 = z10m.blend(y11, odd1);
       if (i == stop - 9) break;
       FloatVector z8f = z8.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 64)).fma(z8f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 64)).fma(z8f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 64)).fma(z8f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 64)).fma(z8f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 16]).fma(z8f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 16]).fma(z8f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 16]).fma(z8f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 16]).fma(z8f, c30);
       FloatVector z8g = z8.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 68)).fma(z8g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 68)).fma(z8g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 68)).fma(z8g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 68)).fma(z8g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 17]).fma(z8g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 17]).fma(z8g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 17]).fma(z8g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 17]).fma(z8g, c30);
       touched ^= ALL.get(I64, ahead + 8 * wStride);
       if (i == stop - 10) break;
       FloatVector z9f = z9.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 72)).fma(z9f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 72)).fma(z9f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 72)).fma(z9f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 72)).fma(z9f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 18]).fma(z9f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 18]).fma(z9f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 18]).fma(z9f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 18]).fma(z9f, c30);
       FloatVector z9g = z9.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 76)).fma(z9g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 76)).fma(z9g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 76)).fma(z9g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 76)).fma(z9g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 19]).fma(z9g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 19]).fma(z9g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 19]).fma(z9g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 19]).fma(z9g, c30);
       touched ^= ALL.get(I64, ahead + 9 * wStride);
       if (i == stop - 11) break;
       FloatVector z10f = z10.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 80)).fma(z10f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 80)).fma(z10f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 80)).fma(z10f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 80)).fma(z10f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 20]).fma(z10f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 20]).fma(z10f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 20]).fma(z10f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 20]).fma(z10f, c30);
       FloatVector z10g = z10.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 84)).fma(z10g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 84)).fma(z10g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 84)).fma(z10g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 84)).fma(z10g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 21]).fma(z10g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 21]).fma(z10g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 21]).fma(z10g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 21]).fma(z10g, c30);
       touched ^= ALL.get(I64, ahead + 10 * wStride);
       if (i == stop - 12) break;
       FloatVector z11f = z11.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 88)).fma(z11f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 88)).fma(z11f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 88)).fma(z11f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 88)).fma(z11f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 22]).fma(z11f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 22]).fma(z11f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 22]).fma(z11f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 22]).fma(z11f, c30);
       FloatVector z11g = z11.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 92)).fma(z11g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 92)).fma(z11g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 92)).fma(z11g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 92)).fma(z11g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 23]).fma(z11g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 23]).fma(z11g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 23]).fma(z11g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 23]).fma(z11g, c30);
       touched ^= ALL.get(I64, ahead + 11 * wStride);
       IntVector y12m = trade2.selectFrom(t12, t14);
       IntVector y12 = t12.blend(y12m, odd2);
@@ -1550,57 +1518,53 @@ final class FewRows16 {
       IntVector z15 = z14m.blend(y15, odd1);
       if (i == stop - 13) break;
       FloatVector z12f = z12.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 96)).fma(z12f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 96)).fma(z12f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 96)).fma(z12f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 96)).fma(z12f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 24]).fma(z12f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 24]).fma(z12f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 24]).fma(z12f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 24]).fma(z12f, c30);
       FloatVector z12g = z12.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 100)).fma(z12g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 100)).fma(z12g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 100)).fma(z12g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 100)).fma(z12g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 25]).fma(z12g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 25]).fma(z12g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 25]).fma(z12g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 25]).fma(z12g, c30);
       touched ^= ALL.get(I64, ahead + 12 * wStride);
       if (i == stop - 14) break;
       FloatVector z13f = z13.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 104)).fma(z13f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 104)).fma(z13f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 104)).fma(z13f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 104)).fma(z13f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 26]).fma(z13f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 26]).fma(z13f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 26]).fma(z13f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 26]).fma(z13f, c30);
       FloatVector z13g = z13.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 108)).fma(z13g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 108)).fma(z13g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 108)).fma(z13g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 108)).fma(z13g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 27]).fma(z13g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 27]).fma(z13g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 27]).fma(z13g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 27]).fma(z13g, c30);
       touched ^= ALL.get(I64, ahead + 13 * wStride);
       if (i == stop - 15) break;
       FloatVector z14f = z14.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 112)).fma(z14f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 112)).fma(z14f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 112)).fma(z14f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 112)).fma(z14f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 28]).fma(z14f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 28]).fma(z14f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 28]).fma(z14f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 28]).fma(z14f, c30);
       FloatVector z14g = z14.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 116)).fma(z14g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 116)).fma(z14g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 116)).fma(z14g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 116)).fma(z14g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 29]).fma(z14g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 29]).fma(z14g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 29]).fma(z14g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 29]).fma(z14g, c30);
       touched ^= ALL.get(I64, ahead + 14 * wStride);
       if (i == stop - 16) break;
       FloatVector z15f = z15.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 120)).fma(z15f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 120)).fma(z15f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 120)).fma(z15f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 120)).fma(z15f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 30]).fma(z15f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 30]).fma(z15f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 30]).fma(z15f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 30]).fma(z15f, c30);
       FloatVector z15g = z15.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 124)).fma(z15g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 124)).fma(z15g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 124)).fma(z15g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 124)).fma(z15g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 31]).fma(z15g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 31]).fma(z15g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 31]).fma(z15g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 31]).fma(z15g, c30);
       touched ^= ALL.get(I64, ahead + 15 * wStride);
       w += 64;
-      x0 += 128;
-      x1 += 128;
-      x2 += 128;
-      x3 += 128;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c10.intoMemorySegment(ALL, c + cStride, LE);

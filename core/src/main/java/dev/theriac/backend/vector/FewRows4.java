@@ -1,7 +1,6 @@
 package dev.theriac.backend.vector;
 
 import static dev.theriac.backend.vector.Lanes.ALL;
-import static dev.theriac.backend.vector.Lanes.F32;
 import static dev.theriac.backend.vector.Lanes.I64;
 import static dev.theriac.backend.vector.Lanes.LE;
 
@@ -17,9 +16,11 @@ import jdk.incubator.vector.VectorSpecies;
  *
  * <p>Each adds to the sums at {@code init} (rows {@code initStride} bytes apart), for each k in
  * order, {@code x[r][k] * w[j][k]} with a fused multiply-add, and stores the 16 sums of each row at
- * {@code c}. {@code x} has rows {@code xStride} bytes apart, the last of four at {@code last};
- * {@code w} has rows {@code wStride} bytes apart. Its blocks are transposed in registers: in
- * rounds, rows h apart trade every other group of h lanes by one permutation and two blends.
+ * {@code c}. The rows of {@code x} begin at its element {@code first} and are {@code xStride}
+ * elements apart, within 2^24 elements. It is an array since each of its numbers is read by itself:
+ * what reads from memory inline counts against a limit of the compiler. {@code w} has rows {@code
+ * wStride} bytes apart. Its blocks are transposed in registers: in rounds, rows h apart trade every
+ * other group of h lanes by one permutation and two blends.
  *
  * <p>{@code blocks} counts blocks of 4 dwords of a row of w: a dword is one f32 or two bf16.
  *
@@ -64,9 +65,9 @@ final class FewRows4 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -77,13 +78,13 @@ final class FewRows4 {
     VectorMask<Integer> odd2 = ODD_2;
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
-    long x0 = x;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 16, LE);
     FloatVector c02 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
     FloatVector c03 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 48, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 4 * i & 0xffffff;
       long ahead = i + 4 < blocks ? w + 64 : next;
       ahead += (i & 3) * 4 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
@@ -104,14 +105,14 @@ final class FewRows4 {
       IntVector az3 = az2m.blend(ay3, odd1);
       if (i == stop - 1) break;
       FloatVector az0f = az0.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(az0f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(az0f, c00);
       FloatVector az1f = az1.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(az1f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(az1f, c00);
       if (i == stop - 2) break;
       FloatVector az2f = az2.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az2f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(az2f, c00);
       FloatVector az3f = az3.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az3f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(az3f, c00);
       touched ^= ALL.get(I64, ahead);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 4 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 5 * wStride, LE);
@@ -131,14 +132,14 @@ final class FewRows4 {
       IntVector bz3 = bz2m.blend(by3, odd1);
       if (i == stop - 3) break;
       FloatVector bz0f = bz0.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(bz0f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y]).fma(bz0f, c01);
       FloatVector bz1f = bz1.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(bz1f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(bz1f, c01);
       if (i == stop - 4) break;
       FloatVector bz2f = bz2.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz2f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(bz2f, c01);
       FloatVector bz3f = bz3.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz3f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(bz3f, c01);
       touched ^= ALL.get(I64, ahead + wStride);
       IntVector cr0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector cr1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
@@ -158,14 +159,14 @@ final class FewRows4 {
       IntVector cz3 = cz2m.blend(cy3, odd1);
       if (i == stop - 5) break;
       FloatVector cz0f = cz0.reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(cz0f, c02);
+      c02 = FloatVector.broadcast(FLOATS, x[y]).fma(cz0f, c02);
       FloatVector cz1f = cz1.reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(cz1f, c02);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(cz1f, c02);
       if (i == stop - 6) break;
       FloatVector cz2f = cz2.reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(cz2f, c02);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(cz2f, c02);
       FloatVector cz3f = cz3.reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(cz3f, c02);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(cz3f, c02);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       IntVector dr0 = IntVector.fromMemorySegment(INTS, ALL, w + 12 * wStride, LE);
       IntVector dr1 = IntVector.fromMemorySegment(INTS, ALL, w + 13 * wStride, LE);
@@ -185,17 +186,16 @@ final class FewRows4 {
       IntVector dz3 = dz2m.blend(dy3, odd1);
       if (i == stop - 7) break;
       FloatVector dz0f = dz0.reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(dz0f, c03);
+      c03 = FloatVector.broadcast(FLOATS, x[y]).fma(dz0f, c03);
       FloatVector dz1f = dz1.reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(dz1f, c03);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(dz1f, c03);
       if (i == stop - 8) break;
       FloatVector dz2f = dz2.reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(dz2f, c03);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(dz2f, c03);
       FloatVector dz3f = dz3.reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(dz3f, c03);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(dz3f, c03);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       w += 16;
-      x0 += 16;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + 16, LE);
@@ -208,9 +208,9 @@ final class FewRows4 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -221,8 +221,7 @@ final class FewRows4 {
     VectorMask<Integer> odd2 = ODD_2;
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
-    long x0 = x;
-    long x1 = x + xStride;
+    int x1 = xStride & 0xffffff;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 16, LE);
     FloatVector c02 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
@@ -233,6 +232,7 @@ final class FewRows4 {
     FloatVector c13 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride + 48, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 4 * i & 0xffffff;
       long ahead = i + 4 < blocks ? w + 64 : next;
       ahead += (i & 3) * 4 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
@@ -253,18 +253,18 @@ final class FewRows4 {
       IntVector az3 = az2m.blend(ay3, odd1);
       if (i == stop - 1) break;
       FloatVector az0f = az0.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(az0f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(az0f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(az0f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(az0f, c10);
       FloatVector az1f = az1.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(az1f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(az1f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(az1f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(az1f, c10);
       if (i == stop - 2) break;
       FloatVector az2f = az2.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az2f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(az2f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(az2f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(az2f, c10);
       FloatVector az3f = az3.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az3f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(az3f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(az3f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(az3f, c10);
       touched ^= ALL.get(I64, ahead);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 4 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 5 * wStride, LE);
@@ -284,18 +284,18 @@ final class FewRows4 {
       IntVector bz3 = bz2m.blend(by3, odd1);
       if (i == stop - 3) break;
       FloatVector bz0f = bz0.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(bz0f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(bz0f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y]).fma(bz0f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(bz0f, c11);
       FloatVector bz1f = bz1.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(bz1f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(bz1f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(bz1f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(bz1f, c11);
       if (i == stop - 4) break;
       FloatVector bz2f = bz2.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz2f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(bz2f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(bz2f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(bz2f, c11);
       FloatVector bz3f = bz3.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz3f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(bz3f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(bz3f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(bz3f, c11);
       touched ^= ALL.get(I64, ahead + wStride);
       IntVector cr0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector cr1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
@@ -315,18 +315,18 @@ final class FewRows4 {
       IntVector cz3 = cz2m.blend(cy3, odd1);
       if (i == stop - 5) break;
       FloatVector cz0f = cz0.reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(cz0f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(cz0f, c12);
+      c02 = FloatVector.broadcast(FLOATS, x[y]).fma(cz0f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(cz0f, c12);
       FloatVector cz1f = cz1.reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(cz1f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(cz1f, c12);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(cz1f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(cz1f, c12);
       if (i == stop - 6) break;
       FloatVector cz2f = cz2.reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(cz2f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(cz2f, c12);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(cz2f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(cz2f, c12);
       FloatVector cz3f = cz3.reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(cz3f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(cz3f, c12);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(cz3f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(cz3f, c12);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       IntVector dr0 = IntVector.fromMemorySegment(INTS, ALL, w + 12 * wStride, LE);
       IntVector dr1 = IntVector.fromMemorySegment(INTS, ALL, w + 13 * wStride, LE);
@@ -346,22 +346,20 @@ final class FewRows4 {
       IntVector dz3 = dz2m.blend(dy3, odd1);
       if (i == stop - 7) break;
       FloatVector dz0f = dz0.reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(dz0f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(dz0f, c13);
+      c03 = FloatVector.broadcast(FLOATS, x[y]).fma(dz0f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(dz0f, c13);
       FloatVector dz1f = dz1.reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(dz1f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(dz1f, c13);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(dz1f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(dz1f, c13);
       if (i == stop - 8) break;
       FloatVector dz2f = dz2.reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(dz2f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(dz2f, c13);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(dz2f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(dz2f, c13);
       FloatVector dz3f = dz3.reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(dz3f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(dz3f, c13);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(dz3f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(dz3f, c13);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       w += 16;
-      x0 += 16;
-      x1 += 16;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + 16, LE);
@@ -378,9 +376,9 @@ final class FewRows4 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -391,10 +389,9 @@ final class FewRows4 {
     VectorMask<Integer> odd2 = ODD_2;
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
-    long x0 = x;
-    long x1 = x + xStride;
-    long x2 = x + 2 * xStride;
-    long x3 = last;
+    int x1 = xStride & 0xffffff;
+    int x2 = 2 * xStride & 0xffffff;
+    int x3 = 3 * xStride & 0xffffff;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 16, LE);
     FloatVector c02 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
@@ -413,6 +410,7 @@ final class FewRows4 {
     FloatVector c33 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride + 48, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 4 * i & 0xffffff;
       long ahead = i + 4 < blocks ? w + 64 : next;
       ahead += (i & 3) * 4 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
@@ -433,28 +431,28 @@ final class FewRows4 {
       IntVector az3 = az2m.blend(ay3, odd1);
       if (i == stop - 1) break;
       FloatVector az0f = az0.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(az0f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(az0f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(az0f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(az0f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(az0f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(az0f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2]).fma(az0f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3]).fma(az0f, c30);
       if (i == stop - 2) break;
       FloatVector az1f = az1.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(az1f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(az1f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(az1f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(az1f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(az1f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(az1f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 1]).fma(az1f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 1]).fma(az1f, c30);
       if (i == stop - 3) break;
       FloatVector az2f = az2.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az2f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(az2f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(az2f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(az2f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(az2f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(az2f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 2]).fma(az2f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 2]).fma(az2f, c30);
       if (i == stop - 4) break;
       FloatVector az3f = az3.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az3f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(az3f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(az3f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(az3f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(az3f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(az3f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 3]).fma(az3f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 3]).fma(az3f, c30);
       touched ^= ALL.get(I64, ahead);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 4 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 5 * wStride, LE);
@@ -474,28 +472,28 @@ final class FewRows4 {
       IntVector bz3 = bz2m.blend(by3, odd1);
       if (i == stop - 5) break;
       FloatVector bz0f = bz0.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(bz0f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(bz0f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(bz0f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(bz0f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y]).fma(bz0f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(bz0f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2]).fma(bz0f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3]).fma(bz0f, c31);
       if (i == stop - 6) break;
       FloatVector bz1f = bz1.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(bz1f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(bz1f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(bz1f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(bz1f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(bz1f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(bz1f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 1]).fma(bz1f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 1]).fma(bz1f, c31);
       if (i == stop - 7) break;
       FloatVector bz2f = bz2.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz2f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(bz2f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(bz2f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(bz2f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(bz2f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(bz2f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 2]).fma(bz2f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 2]).fma(bz2f, c31);
       if (i == stop - 8) break;
       FloatVector bz3f = bz3.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz3f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(bz3f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(bz3f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(bz3f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(bz3f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(bz3f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 3]).fma(bz3f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 3]).fma(bz3f, c31);
       touched ^= ALL.get(I64, ahead + wStride);
       IntVector cr0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector cr1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
@@ -515,28 +513,28 @@ final class FewRows4 {
       IntVector cz3 = cz2m.blend(cy3, odd1);
       if (i == stop - 9) break;
       FloatVector cz0f = cz0.reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(cz0f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(cz0f, c12);
-      c22 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(cz0f, c22);
-      c32 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(cz0f, c32);
+      c02 = FloatVector.broadcast(FLOATS, x[y]).fma(cz0f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(cz0f, c12);
+      c22 = FloatVector.broadcast(FLOATS, x[y + x2]).fma(cz0f, c22);
+      c32 = FloatVector.broadcast(FLOATS, x[y + x3]).fma(cz0f, c32);
       if (i == stop - 10) break;
       FloatVector cz1f = cz1.reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(cz1f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(cz1f, c12);
-      c22 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(cz1f, c22);
-      c32 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(cz1f, c32);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(cz1f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(cz1f, c12);
+      c22 = FloatVector.broadcast(FLOATS, x[y + x2 + 1]).fma(cz1f, c22);
+      c32 = FloatVector.broadcast(FLOATS, x[y + x3 + 1]).fma(cz1f, c32);
       if (i == stop - 11) break;
       FloatVector cz2f = cz2.reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(cz2f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(cz2f, c12);
-      c22 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(cz2f, c22);
-      c32 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(cz2f, c32);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(cz2f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(cz2f, c12);
+      c22 = FloatVector.broadcast(FLOATS, x[y + x2 + 2]).fma(cz2f, c22);
+      c32 = FloatVector.broadcast(FLOATS, x[y + x3 + 2]).fma(cz2f, c32);
       if (i == stop - 12) break;
       FloatVector cz3f = cz3.reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(cz3f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(cz3f, c12);
-      c22 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(cz3f, c22);
-      c32 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(cz3f, c32);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(cz3f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(cz3f, c12);
+      c22 = FloatVector.broadcast(FLOATS, x[y + x2 + 3]).fma(cz3f, c22);
+      c32 = FloatVector.broadcast(FLOATS, x[y + x3 + 3]).fma(cz3f, c32);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       IntVector dr0 = IntVector.fromMemorySegment(INTS, ALL, w + 12 * wStride, LE);
       IntVector dr1 = IntVector.fromMemorySegment(INTS, ALL, w + 13 * wStride, LE);
@@ -556,34 +554,30 @@ final class FewRows4 {
       IntVector dz3 = dz2m.blend(dy3, odd1);
       if (i == stop - 13) break;
       FloatVector dz0f = dz0.reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(dz0f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(dz0f, c13);
-      c23 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(dz0f, c23);
-      c33 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(dz0f, c33);
+      c03 = FloatVector.broadcast(FLOATS, x[y]).fma(dz0f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(dz0f, c13);
+      c23 = FloatVector.broadcast(FLOATS, x[y + x2]).fma(dz0f, c23);
+      c33 = FloatVector.broadcast(FLOATS, x[y + x3]).fma(dz0f, c33);
       if (i == stop - 14) break;
       FloatVector dz1f = dz1.reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(dz1f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(dz1f, c13);
-      c23 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(dz1f, c23);
-      c33 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(dz1f, c33);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(dz1f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(dz1f, c13);
+      c23 = FloatVector.broadcast(FLOATS, x[y + x2 + 1]).fma(dz1f, c23);
+      c33 = FloatVector.broadcast(FLOATS, x[y + x3 + 1]).fma(dz1f, c33);
       if (i == stop - 15) break;
       FloatVector dz2f = dz2.reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(dz2f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(dz2f, c13);
-      c23 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(dz2f, c23);
-      c33 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(dz2f, c33);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(dz2f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(dz2f, c13);
+      c23 = FloatVector.broadcast(FLOATS, x[y + x2 + 2]).fma(dz2f, c23);
+      c33 = FloatVector.broadcast(FLOATS, x[y + x3 + 2]).fma(dz2f, c33);
       if (i == stop - 16) break;
       FloatVector dz3f = dz3.reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(dz3f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(dz3f, c13);
-      c23 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(dz3f, c23);
-      c33 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(dz3f, c33);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(dz3f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(dz3f, c13);
+      c23 = FloatVector.broadcast(FLOATS, x[y + x2 + 3]).fma(dz3f, c23);
+      c33 = FloatVector.broadcast(FLOATS, x[y + x3 + 3]).fma(dz3f, c33);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       w += 16;
-      x0 += 16;
-      x1 += 16;
-      x2 += 16;
-      x3 += 16;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + 16, LE);
@@ -608,9 +602,9 @@ final class FewRows4 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -622,13 +616,13 @@ final class FewRows4 {
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
     IntVector high = IntVector.broadcast(INTS, 0xffff0000);
-    long x0 = x;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 16, LE);
     FloatVector c02 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
     FloatVector c03 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 48, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 8 * i & 0xffffff;
       long ahead = i + 4 < blocks ? w + 64 : next;
       ahead += (i & 3) * 4 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
@@ -649,22 +643,22 @@ final class FewRows4 {
       IntVector az3 = az2m.blend(ay3, odd1);
       if (i == stop - 1) break;
       FloatVector az0f = az0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(az0f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(az0f, c00);
       FloatVector az0g = az0.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(az0g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(az0g, c00);
       FloatVector az1f = az1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az1f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(az1f, c00);
       FloatVector az1g = az1.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az1g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(az1g, c00);
       if (i == stop - 2) break;
       FloatVector az2f = az2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(az2f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(az2f, c00);
       FloatVector az2g = az2.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(az2g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(az2g, c00);
       FloatVector az3f = az3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(az3f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(az3f, c00);
       FloatVector az3g = az3.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az3g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(az3g, c00);
       touched ^= ALL.get(I64, ahead);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 4 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 5 * wStride, LE);
@@ -684,22 +678,22 @@ final class FewRows4 {
       IntVector bz3 = bz2m.blend(by3, odd1);
       if (i == stop - 3) break;
       FloatVector bz0f = bz0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(bz0f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y]).fma(bz0f, c01);
       FloatVector bz0g = bz0.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(bz0g, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(bz0g, c01);
       FloatVector bz1f = bz1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz1f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(bz1f, c01);
       FloatVector bz1g = bz1.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz1g, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(bz1g, c01);
       if (i == stop - 4) break;
       FloatVector bz2f = bz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(bz2f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(bz2f, c01);
       FloatVector bz2g = bz2.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(bz2g, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(bz2g, c01);
       FloatVector bz3f = bz3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(bz3f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(bz3f, c01);
       FloatVector bz3g = bz3.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz3g, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(bz3g, c01);
       touched ^= ALL.get(I64, ahead + wStride);
       IntVector cr0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector cr1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
@@ -719,22 +713,22 @@ final class FewRows4 {
       IntVector cz3 = cz2m.blend(cy3, odd1);
       if (i == stop - 5) break;
       FloatVector cz0f = cz0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(cz0f, c02);
+      c02 = FloatVector.broadcast(FLOATS, x[y]).fma(cz0f, c02);
       FloatVector cz0g = cz0.and(high).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(cz0g, c02);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(cz0g, c02);
       FloatVector cz1f = cz1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(cz1f, c02);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(cz1f, c02);
       FloatVector cz1g = cz1.and(high).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(cz1g, c02);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(cz1g, c02);
       if (i == stop - 6) break;
       FloatVector cz2f = cz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(cz2f, c02);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(cz2f, c02);
       FloatVector cz2g = cz2.and(high).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(cz2g, c02);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(cz2g, c02);
       FloatVector cz3f = cz3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(cz3f, c02);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(cz3f, c02);
       FloatVector cz3g = cz3.and(high).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(cz3g, c02);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(cz3g, c02);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       IntVector dr0 = IntVector.fromMemorySegment(INTS, ALL, w + 12 * wStride, LE);
       IntVector dr1 = IntVector.fromMemorySegment(INTS, ALL, w + 13 * wStride, LE);
@@ -754,25 +748,24 @@ final class FewRows4 {
       IntVector dz3 = dz2m.blend(dy3, odd1);
       if (i == stop - 7) break;
       FloatVector dz0f = dz0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(dz0f, c03);
+      c03 = FloatVector.broadcast(FLOATS, x[y]).fma(dz0f, c03);
       FloatVector dz0g = dz0.and(high).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(dz0g, c03);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(dz0g, c03);
       FloatVector dz1f = dz1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(dz1f, c03);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(dz1f, c03);
       FloatVector dz1g = dz1.and(high).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(dz1g, c03);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(dz1g, c03);
       if (i == stop - 8) break;
       FloatVector dz2f = dz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(dz2f, c03);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(dz2f, c03);
       FloatVector dz2g = dz2.and(high).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(dz2g, c03);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(dz2g, c03);
       FloatVector dz3f = dz3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(dz3f, c03);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(dz3f, c03);
       FloatVector dz3g = dz3.and(high).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(dz3g, c03);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(dz3g, c03);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       w += 16;
-      x0 += 32;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + 16, LE);
@@ -785,9 +778,9 @@ final class FewRows4 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -799,8 +792,7 @@ final class FewRows4 {
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
     IntVector high = IntVector.broadcast(INTS, 0xffff0000);
-    long x0 = x;
-    long x1 = x + xStride;
+    int x1 = xStride & 0xffffff;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 16, LE);
     FloatVector c02 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
@@ -811,6 +803,7 @@ final class FewRows4 {
     FloatVector c13 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride + 48, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 8 * i & 0xffffff;
       long ahead = i + 4 < blocks ? w + 64 : next;
       ahead += (i & 3) * 4 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
@@ -831,30 +824,30 @@ final class FewRows4 {
       IntVector az3 = az2m.blend(ay3, odd1);
       if (i == stop - 1) break;
       FloatVector az0f = az0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(az0f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(az0f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(az0f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(az0f, c10);
       FloatVector az0g = az0.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(az0g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(az0g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(az0g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(az0g, c10);
       FloatVector az1f = az1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az1f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(az1f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(az1f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(az1f, c10);
       FloatVector az1g = az1.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az1g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(az1g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(az1g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(az1g, c10);
       if (i == stop - 2) break;
       FloatVector az2f = az2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(az2f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(az2f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(az2f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(az2f, c10);
       FloatVector az2g = az2.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(az2g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(az2g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(az2g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(az2g, c10);
       FloatVector az3f = az3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(az3f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(az3f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(az3f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(az3f, c10);
       FloatVector az3g = az3.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az3g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(az3g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(az3g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(az3g, c10);
       touched ^= ALL.get(I64, ahead);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 4 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 5 * wStride, LE);
@@ -874,30 +867,30 @@ final class FewRows4 {
       IntVector bz3 = bz2m.blend(by3, odd1);
       if (i == stop - 3) break;
       FloatVector bz0f = bz0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(bz0f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(bz0f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y]).fma(bz0f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(bz0f, c11);
       FloatVector bz0g = bz0.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(bz0g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(bz0g, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(bz0g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(bz0g, c11);
       FloatVector bz1f = bz1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz1f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(bz1f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(bz1f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(bz1f, c11);
       FloatVector bz1g = bz1.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz1g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(bz1g, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(bz1g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(bz1g, c11);
       if (i == stop - 4) break;
       FloatVector bz2f = bz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(bz2f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(bz2f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(bz2f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(bz2f, c11);
       FloatVector bz2g = bz2.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(bz2g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(bz2g, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(bz2g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(bz2g, c11);
       FloatVector bz3f = bz3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(bz3f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(bz3f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(bz3f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(bz3f, c11);
       FloatVector bz3g = bz3.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz3g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(bz3g, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(bz3g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(bz3g, c11);
       touched ^= ALL.get(I64, ahead + wStride);
       IntVector cr0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector cr1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
@@ -917,30 +910,30 @@ final class FewRows4 {
       IntVector cz3 = cz2m.blend(cy3, odd1);
       if (i == stop - 5) break;
       FloatVector cz0f = cz0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(cz0f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(cz0f, c12);
+      c02 = FloatVector.broadcast(FLOATS, x[y]).fma(cz0f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(cz0f, c12);
       FloatVector cz0g = cz0.and(high).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(cz0g, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(cz0g, c12);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(cz0g, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(cz0g, c12);
       FloatVector cz1f = cz1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(cz1f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(cz1f, c12);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(cz1f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(cz1f, c12);
       FloatVector cz1g = cz1.and(high).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(cz1g, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(cz1g, c12);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(cz1g, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(cz1g, c12);
       if (i == stop - 6) break;
       FloatVector cz2f = cz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(cz2f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(cz2f, c12);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(cz2f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(cz2f, c12);
       FloatVector cz2g = cz2.and(high).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(cz2g, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(cz2g, c12);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(cz2g, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(cz2g, c12);
       FloatVector cz3f = cz3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(cz3f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(cz3f, c12);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(cz3f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(cz3f, c12);
       FloatVector cz3g = cz3.and(high).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(cz3g, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(cz3g, c12);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(cz3g, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(cz3g, c12);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       IntVector dr0 = IntVector.fromMemorySegment(INTS, ALL, w + 12 * wStride, LE);
       IntVector dr1 = IntVector.fromMemorySegment(INTS, ALL, w + 13 * wStride, LE);
@@ -960,34 +953,32 @@ final class FewRows4 {
       IntVector dz3 = dz2m.blend(dy3, odd1);
       if (i == stop - 7) break;
       FloatVector dz0f = dz0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(dz0f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(dz0f, c13);
+      c03 = FloatVector.broadcast(FLOATS, x[y]).fma(dz0f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(dz0f, c13);
       FloatVector dz0g = dz0.and(high).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(dz0g, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(dz0g, c13);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(dz0g, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(dz0g, c13);
       FloatVector dz1f = dz1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(dz1f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(dz1f, c13);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(dz1f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(dz1f, c13);
       FloatVector dz1g = dz1.and(high).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(dz1g, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(dz1g, c13);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(dz1g, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(dz1g, c13);
       if (i == stop - 8) break;
       FloatVector dz2f = dz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(dz2f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(dz2f, c13);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(dz2f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(dz2f, c13);
       FloatVector dz2g = dz2.and(high).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(dz2g, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(dz2g, c13);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(dz2g, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(dz2g, c13);
       FloatVector dz3f = dz3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(dz3f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(dz3f, c13);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(dz3f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(dz3f, c13);
       FloatVector dz3g = dz3.and(high).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(dz3g, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(dz3g, c13);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(dz3g, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(dz3g, c13);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       w += 16;
-      x0 += 32;
-      x1 += 32;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + 16, LE);
@@ -1004,9 +995,9 @@ final class FewRows4 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -1018,10 +1009,9 @@ final class FewRows4 {
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
     IntVector high = IntVector.broadcast(INTS, 0xffff0000);
-    long x0 = x;
-    long x1 = x + xStride;
-    long x2 = x + 2 * xStride;
-    long x3 = last;
+    int x1 = xStride & 0xffffff;
+    int x2 = 2 * xStride & 0xffffff;
+    int x3 = 3 * xStride & 0xffffff;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 16, LE);
     FloatVector c02 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
@@ -1040,6 +1030,7 @@ final class FewRows4 {
     FloatVector c33 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride + 48, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 8 * i & 0xffffff;
       long ahead = i + 4 < blocks ? w + 64 : next;
       ahead += (i & 3) * 4 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
@@ -1060,48 +1051,48 @@ final class FewRows4 {
       IntVector az3 = az2m.blend(ay3, odd1);
       if (i == stop - 1) break;
       FloatVector az0f = az0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(az0f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(az0f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(az0f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(az0f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(az0f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(az0f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2]).fma(az0f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3]).fma(az0f, c30);
       FloatVector az0g = az0.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(az0g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(az0g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(az0g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(az0g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(az0g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(az0g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 1]).fma(az0g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 1]).fma(az0g, c30);
       if (i == stop - 2) break;
       FloatVector az1f = az1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az1f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(az1f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(az1f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(az1f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(az1f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(az1f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 2]).fma(az1f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 2]).fma(az1f, c30);
       FloatVector az1g = az1.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az1g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(az1g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(az1g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(az1g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(az1g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(az1g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 3]).fma(az1g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 3]).fma(az1g, c30);
       if (i == stop - 3) break;
       FloatVector az2f = az2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(az2f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(az2f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 16)).fma(az2f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 16)).fma(az2f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(az2f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(az2f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 4]).fma(az2f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 4]).fma(az2f, c30);
       FloatVector az2g = az2.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(az2g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(az2g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 20)).fma(az2g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 20)).fma(az2g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(az2g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(az2g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 5]).fma(az2g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 5]).fma(az2g, c30);
       if (i == stop - 4) break;
       FloatVector az3f = az3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(az3f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(az3f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 24)).fma(az3f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 24)).fma(az3f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(az3f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(az3f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 6]).fma(az3f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 6]).fma(az3f, c30);
       FloatVector az3g = az3.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az3g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(az3g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(az3g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(az3g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(az3g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(az3g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 7]).fma(az3g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 7]).fma(az3g, c30);
       touched ^= ALL.get(I64, ahead);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 4 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 5 * wStride, LE);
@@ -1121,48 +1112,48 @@ final class FewRows4 {
       IntVector bz3 = bz2m.blend(by3, odd1);
       if (i == stop - 5) break;
       FloatVector bz0f = bz0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(bz0f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(bz0f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(bz0f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(bz0f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y]).fma(bz0f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(bz0f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2]).fma(bz0f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3]).fma(bz0f, c31);
       FloatVector bz0g = bz0.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(bz0g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(bz0g, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(bz0g, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(bz0g, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(bz0g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(bz0g, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 1]).fma(bz0g, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 1]).fma(bz0g, c31);
       if (i == stop - 6) break;
       FloatVector bz1f = bz1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz1f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(bz1f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(bz1f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(bz1f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(bz1f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(bz1f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 2]).fma(bz1f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 2]).fma(bz1f, c31);
       FloatVector bz1g = bz1.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz1g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(bz1g, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(bz1g, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(bz1g, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(bz1g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(bz1g, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 3]).fma(bz1g, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 3]).fma(bz1g, c31);
       if (i == stop - 7) break;
       FloatVector bz2f = bz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(bz2f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(bz2f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 16)).fma(bz2f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 16)).fma(bz2f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(bz2f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(bz2f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 4]).fma(bz2f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 4]).fma(bz2f, c31);
       FloatVector bz2g = bz2.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(bz2g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(bz2g, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 20)).fma(bz2g, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 20)).fma(bz2g, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(bz2g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(bz2g, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 5]).fma(bz2g, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 5]).fma(bz2g, c31);
       if (i == stop - 8) break;
       FloatVector bz3f = bz3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(bz3f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(bz3f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 24)).fma(bz3f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 24)).fma(bz3f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(bz3f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(bz3f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 6]).fma(bz3f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 6]).fma(bz3f, c31);
       FloatVector bz3g = bz3.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz3g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(bz3g, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(bz3g, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(bz3g, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(bz3g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(bz3g, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 7]).fma(bz3g, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 7]).fma(bz3g, c31);
       touched ^= ALL.get(I64, ahead + wStride);
       IntVector cr0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector cr1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
@@ -1182,48 +1173,48 @@ final class FewRows4 {
       IntVector cz3 = cz2m.blend(cy3, odd1);
       if (i == stop - 9) break;
       FloatVector cz0f = cz0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(cz0f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(cz0f, c12);
-      c22 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(cz0f, c22);
-      c32 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(cz0f, c32);
+      c02 = FloatVector.broadcast(FLOATS, x[y]).fma(cz0f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(cz0f, c12);
+      c22 = FloatVector.broadcast(FLOATS, x[y + x2]).fma(cz0f, c22);
+      c32 = FloatVector.broadcast(FLOATS, x[y + x3]).fma(cz0f, c32);
       FloatVector cz0g = cz0.and(high).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(cz0g, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(cz0g, c12);
-      c22 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(cz0g, c22);
-      c32 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(cz0g, c32);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(cz0g, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(cz0g, c12);
+      c22 = FloatVector.broadcast(FLOATS, x[y + x2 + 1]).fma(cz0g, c22);
+      c32 = FloatVector.broadcast(FLOATS, x[y + x3 + 1]).fma(cz0g, c32);
       if (i == stop - 10) break;
       FloatVector cz1f = cz1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(cz1f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(cz1f, c12);
-      c22 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(cz1f, c22);
-      c32 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(cz1f, c32);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(cz1f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(cz1f, c12);
+      c22 = FloatVector.broadcast(FLOATS, x[y + x2 + 2]).fma(cz1f, c22);
+      c32 = FloatVector.broadcast(FLOATS, x[y + x3 + 2]).fma(cz1f, c32);
       FloatVector cz1g = cz1.and(high).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(cz1g, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(cz1g, c12);
-      c22 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(cz1g, c22);
-      c32 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(cz1g, c32);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(cz1g, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(cz1g, c12);
+      c22 = FloatVector.broadcast(FLOATS, x[y + x2 + 3]).fma(cz1g, c22);
+      c32 = FloatVector.broadcast(FLOATS, x[y + x3 + 3]).fma(cz1g, c32);
       if (i == stop - 11) break;
       FloatVector cz2f = cz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(cz2f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(cz2f, c12);
-      c22 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 16)).fma(cz2f, c22);
-      c32 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 16)).fma(cz2f, c32);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(cz2f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(cz2f, c12);
+      c22 = FloatVector.broadcast(FLOATS, x[y + x2 + 4]).fma(cz2f, c22);
+      c32 = FloatVector.broadcast(FLOATS, x[y + x3 + 4]).fma(cz2f, c32);
       FloatVector cz2g = cz2.and(high).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(cz2g, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(cz2g, c12);
-      c22 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 20)).fma(cz2g, c22);
-      c32 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 20)).fma(cz2g, c32);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(cz2g, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(cz2g, c12);
+      c22 = FloatVector.broadcast(FLOATS, x[y + x2 + 5]).fma(cz2g, c22);
+      c32 = FloatVector.broadcast(FLOATS, x[y + x3 + 5]).fma(cz2g, c32);
       if (i == stop - 12) break;
       FloatVector cz3f = cz3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(cz3f, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(cz3f, c12);
-      c22 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 24)).fma(cz3f, c22);
-      c32 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 24)).fma(cz3f, c32);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(cz3f, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(cz3f, c12);
+      c22 = FloatVector.broadcast(FLOATS, x[y + x2 + 6]).fma(cz3f, c22);
+      c32 = FloatVector.broadcast(FLOATS, x[y + x3 + 6]).fma(cz3f, c32);
       FloatVector cz3g = cz3.and(high).reinterpretAsFloats();
-      c02 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(cz3g, c02);
-      c12 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(cz3g, c12);
-      c22 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(cz3g, c22);
-      c32 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(cz3g, c32);
+      c02 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(cz3g, c02);
+      c12 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(cz3g, c12);
+      c22 = FloatVector.broadcast(FLOATS, x[y + x2 + 7]).fma(cz3g, c22);
+      c32 = FloatVector.broadcast(FLOATS, x[y + x3 + 7]).fma(cz3g, c32);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       IntVector dr0 = IntVector.fromMemorySegment(INTS, ALL, w + 12 * wStride, LE);
       IntVector dr1 = IntVector.fromMemorySegment(INTS, ALL, w + 13 * wStride, LE);
@@ -1243,54 +1234,50 @@ final class FewRows4 {
       IntVector dz3 = dz2m.blend(dy3, odd1);
       if (i == stop - 13) break;
       FloatVector dz0f = dz0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(dz0f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(dz0f, c13);
-      c23 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(dz0f, c23);
-      c33 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(dz0f, c33);
+      c03 = FloatVector.broadcast(FLOATS, x[y]).fma(dz0f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(dz0f, c13);
+      c23 = FloatVector.broadcast(FLOATS, x[y + x2]).fma(dz0f, c23);
+      c33 = FloatVector.broadcast(FLOATS, x[y + x3]).fma(dz0f, c33);
       FloatVector dz0g = dz0.and(high).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(dz0g, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(dz0g, c13);
-      c23 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(dz0g, c23);
-      c33 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(dz0g, c33);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(dz0g, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(dz0g, c13);
+      c23 = FloatVector.broadcast(FLOATS, x[y + x2 + 1]).fma(dz0g, c23);
+      c33 = FloatVector.broadcast(FLOATS, x[y + x3 + 1]).fma(dz0g, c33);
       if (i == stop - 14) break;
       FloatVector dz1f = dz1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(dz1f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(dz1f, c13);
-      c23 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(dz1f, c23);
-      c33 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(dz1f, c33);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(dz1f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(dz1f, c13);
+      c23 = FloatVector.broadcast(FLOATS, x[y + x2 + 2]).fma(dz1f, c23);
+      c33 = FloatVector.broadcast(FLOATS, x[y + x3 + 2]).fma(dz1f, c33);
       FloatVector dz1g = dz1.and(high).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(dz1g, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(dz1g, c13);
-      c23 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(dz1g, c23);
-      c33 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(dz1g, c33);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(dz1g, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(dz1g, c13);
+      c23 = FloatVector.broadcast(FLOATS, x[y + x2 + 3]).fma(dz1g, c23);
+      c33 = FloatVector.broadcast(FLOATS, x[y + x3 + 3]).fma(dz1g, c33);
       if (i == stop - 15) break;
       FloatVector dz2f = dz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(dz2f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(dz2f, c13);
-      c23 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 16)).fma(dz2f, c23);
-      c33 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 16)).fma(dz2f, c33);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(dz2f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(dz2f, c13);
+      c23 = FloatVector.broadcast(FLOATS, x[y + x2 + 4]).fma(dz2f, c23);
+      c33 = FloatVector.broadcast(FLOATS, x[y + x3 + 4]).fma(dz2f, c33);
       FloatVector dz2g = dz2.and(high).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(dz2g, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(dz2g, c13);
-      c23 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 20)).fma(dz2g, c23);
-      c33 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 20)).fma(dz2g, c33);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(dz2g, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(dz2g, c13);
+      c23 = FloatVector.broadcast(FLOATS, x[y + x2 + 5]).fma(dz2g, c23);
+      c33 = FloatVector.broadcast(FLOATS, x[y + x3 + 5]).fma(dz2g, c33);
       if (i == stop - 16) break;
       FloatVector dz3f = dz3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(dz3f, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(dz3f, c13);
-      c23 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 24)).fma(dz3f, c23);
-      c33 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 24)).fma(dz3f, c33);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(dz3f, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(dz3f, c13);
+      c23 = FloatVector.broadcast(FLOATS, x[y + x2 + 6]).fma(dz3f, c23);
+      c33 = FloatVector.broadcast(FLOATS, x[y + x3 + 6]).fma(dz3f, c33);
       FloatVector dz3g = dz3.and(high).reinterpretAsFloats();
-      c03 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(dz3g, c03);
-      c13 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(dz3g, c13);
-      c23 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(dz3g, c23);
-      c33 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(dz3g, c33);
+      c03 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(dz3g, c03);
+      c13 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(dz3g, c13);
+      c23 = FloatVector.broadcast(FLOATS, x[y + x2 + 7]).fma(dz3g, c23);
+      c33 = FloatVector.broadcast(FLOATS, x[y + x3 + 7]).fma(dz3g, c33);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       w += 16;
-      x0 += 32;
-      x1 += 32;
-      x2 += 32;
-      x3 += 32;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + 16, LE);

@@ -1,7 +1,6 @@
 package dev.theriac.backend.vector;
 
 import static dev.theriac.backend.vector.Lanes.ALL;
-import static dev.theriac.backend.vector.Lanes.F32;
 import static dev.theriac.backend.vector.Lanes.I64;
 import static dev.theriac.backend.vector.Lanes.LE;
 
@@ -17,9 +16,11 @@ import jdk.incubator.vector.VectorSpecies;
  *
  * <p>Each adds to the sums at {@code init} (rows {@code initStride} bytes apart), for each k in
  * order, {@code x[r][k] * w[j][k]} with a fused multiply-add, and stores the 16 sums of each row at
- * {@code c}. {@code x} has rows {@code xStride} bytes apart, the last of four at {@code last};
- * {@code w} has rows {@code wStride} bytes apart. Its blocks are transposed in registers: in
- * rounds, rows h apart trade every other group of h lanes by one permutation and two blends.
+ * {@code c}. The rows of {@code x} begin at its element {@code first} and are {@code xStride}
+ * elements apart, within 2^24 elements. It is an array since each of its numbers is read by itself:
+ * what reads from memory inline counts against a limit of the compiler. {@code w} has rows {@code
+ * wStride} bytes apart. Its blocks are transposed in registers: in rounds, rows h apart trade every
+ * other group of h lanes by one permutation and two blends.
  *
  * <p>{@code blocks} counts blocks of 8 dwords of a row of w: a dword is one f32 or two bf16.
  *
@@ -66,9 +67,9 @@ final class FewRows8 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -81,11 +82,11 @@ final class FewRows8 {
     VectorMask<Integer> odd2 = ODD_2;
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
-    long x0 = x;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 8 * i & 0xffffff;
       long ahead = i + 2 < blocks ? w + 64 : next;
       ahead += (i & 1) * 8 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
@@ -122,15 +123,15 @@ final class FewRows8 {
       IntVector az3 = az2m.blend(ay3, odd1);
       if (i == stop - 1) break;
       FloatVector az0f = az0.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(az0f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(az0f, c00);
       FloatVector az1f = az1.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(az1f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(az1f, c00);
       touched ^= ALL.get(I64, ahead);
       if (i == stop - 2) break;
       FloatVector az2f = az2.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az2f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(az2f, c00);
       FloatVector az3f = az3.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az3f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(az3f, c00);
       touched ^= ALL.get(I64, ahead + wStride);
       IntVector ay4m = trade2.selectFrom(as4, as6);
       IntVector ay4 = as4.blend(ay4m, odd2);
@@ -146,15 +147,15 @@ final class FewRows8 {
       IntVector az7 = az6m.blend(ay7, odd1);
       if (i == stop - 3) break;
       FloatVector az4f = az4.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(az4f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(az4f, c00);
       FloatVector az5f = az5.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(az5f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(az5f, c00);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 4) break;
       FloatVector az6f = az6.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(az6f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(az6f, c00);
       FloatVector az7f = az7.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az7f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(az7f, c00);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
@@ -190,15 +191,15 @@ final class FewRows8 {
       IntVector bz3 = bz2m.blend(by3, odd1);
       if (i == stop - 5) break;
       FloatVector bz0f = bz0.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(bz0f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y]).fma(bz0f, c01);
       FloatVector bz1f = bz1.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(bz1f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(bz1f, c01);
       touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 6) break;
       FloatVector bz2f = bz2.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz2f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(bz2f, c01);
       FloatVector bz3f = bz3.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz3f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(bz3f, c01);
       touched ^= ALL.get(I64, ahead + 5 * wStride);
       IntVector by4m = trade2.selectFrom(bs4, bs6);
       IntVector by4 = bs4.blend(by4m, odd2);
@@ -214,18 +215,17 @@ final class FewRows8 {
       IntVector bz7 = bz6m.blend(by7, odd1);
       if (i == stop - 7) break;
       FloatVector bz4f = bz4.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(bz4f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(bz4f, c01);
       FloatVector bz5f = bz5.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(bz5f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(bz5f, c01);
       touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 8) break;
       FloatVector bz6f = bz6.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(bz6f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(bz6f, c01);
       FloatVector bz7f = bz7.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz7f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(bz7f, c01);
       touched ^= ALL.get(I64, ahead + 7 * wStride);
       w += 32;
-      x0 += 32;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + 32, LE);
@@ -236,9 +236,9 @@ final class FewRows8 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -251,14 +251,14 @@ final class FewRows8 {
     VectorMask<Integer> odd2 = ODD_2;
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
-    long x0 = x;
-    long x1 = x + xStride;
+    int x1 = xStride & 0xffffff;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
     FloatVector c10 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride, LE);
     FloatVector c11 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride + 32, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 8 * i & 0xffffff;
       long ahead = i + 2 < blocks ? w + 64 : next;
       ahead += (i & 1) * 8 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
@@ -295,19 +295,19 @@ final class FewRows8 {
       IntVector az3 = az2m.blend(ay3, odd1);
       if (i == stop - 1) break;
       FloatVector az0f = az0.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(az0f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(az0f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(az0f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(az0f, c10);
       FloatVector az1f = az1.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(az1f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(az1f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(az1f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(az1f, c10);
       touched ^= ALL.get(I64, ahead);
       if (i == stop - 2) break;
       FloatVector az2f = az2.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az2f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(az2f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(az2f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(az2f, c10);
       FloatVector az3f = az3.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az3f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(az3f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(az3f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(az3f, c10);
       touched ^= ALL.get(I64, ahead + wStride);
       IntVector ay4m = trade2.selectFrom(as4, as6);
       IntVector ay4 = as4.blend(ay4m, odd2);
@@ -323,19 +323,19 @@ final class FewRows8 {
       IntVector az7 = az6m.blend(ay7, odd1);
       if (i == stop - 3) break;
       FloatVector az4f = az4.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(az4f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(az4f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(az4f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(az4f, c10);
       FloatVector az5f = az5.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(az5f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(az5f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(az5f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(az5f, c10);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 4) break;
       FloatVector az6f = az6.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(az6f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(az6f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(az6f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(az6f, c10);
       FloatVector az7f = az7.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az7f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(az7f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(az7f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(az7f, c10);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
@@ -371,19 +371,19 @@ final class FewRows8 {
       IntVector bz3 = bz2m.blend(by3, odd1);
       if (i == stop - 5) break;
       FloatVector bz0f = bz0.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(bz0f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(bz0f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y]).fma(bz0f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(bz0f, c11);
       FloatVector bz1f = bz1.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(bz1f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(bz1f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(bz1f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(bz1f, c11);
       touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 6) break;
       FloatVector bz2f = bz2.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz2f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(bz2f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(bz2f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(bz2f, c11);
       FloatVector bz3f = bz3.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz3f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(bz3f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(bz3f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(bz3f, c11);
       touched ^= ALL.get(I64, ahead + 5 * wStride);
       IntVector by4m = trade2.selectFrom(bs4, bs6);
       IntVector by4 = bs4.blend(by4m, odd2);
@@ -399,23 +399,21 @@ final class FewRows8 {
       IntVector bz7 = bz6m.blend(by7, odd1);
       if (i == stop - 7) break;
       FloatVector bz4f = bz4.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(bz4f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(bz4f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(bz4f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(bz4f, c11);
       FloatVector bz5f = bz5.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(bz5f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(bz5f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(bz5f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(bz5f, c11);
       touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 8) break;
       FloatVector bz6f = bz6.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(bz6f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(bz6f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(bz6f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(bz6f, c11);
       FloatVector bz7f = bz7.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz7f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(bz7f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(bz7f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(bz7f, c11);
       touched ^= ALL.get(I64, ahead + 7 * wStride);
       w += 32;
-      x0 += 32;
-      x1 += 32;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + 32, LE);
@@ -428,9 +426,9 @@ final class FewRows8 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -443,10 +441,9 @@ final class FewRows8 {
     VectorMask<Integer> odd2 = ODD_2;
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
-    long x0 = x;
-    long x1 = x + xStride;
-    long x2 = x + 2 * xStride;
-    long x3 = last;
+    int x1 = xStride & 0xffffff;
+    int x2 = 2 * xStride & 0xffffff;
+    int x3 = 3 * xStride & 0xffffff;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
     FloatVector c10 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride, LE);
@@ -457,6 +454,7 @@ final class FewRows8 {
     FloatVector c31 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride + 32, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 8 * i & 0xffffff;
       long ahead = i + 2 < blocks ? w + 64 : next;
       ahead += (i & 1) * 8 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
@@ -493,29 +491,29 @@ final class FewRows8 {
       IntVector az3 = az2m.blend(ay3, odd1);
       if (i == stop - 1) break;
       FloatVector az0f = az0.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(az0f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(az0f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(az0f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(az0f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(az0f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(az0f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2]).fma(az0f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3]).fma(az0f, c30);
       if (i == stop - 2) break;
       FloatVector az1f = az1.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(az1f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(az1f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(az1f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(az1f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(az1f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(az1f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 1]).fma(az1f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 1]).fma(az1f, c30);
       touched ^= ALL.get(I64, ahead);
       if (i == stop - 3) break;
       FloatVector az2f = az2.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az2f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(az2f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(az2f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(az2f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(az2f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(az2f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 2]).fma(az2f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 2]).fma(az2f, c30);
       if (i == stop - 4) break;
       FloatVector az3f = az3.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az3f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(az3f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(az3f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(az3f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(az3f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(az3f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 3]).fma(az3f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 3]).fma(az3f, c30);
       touched ^= ALL.get(I64, ahead + wStride);
       IntVector ay4m = trade2.selectFrom(as4, as6);
       IntVector ay4 = as4.blend(ay4m, odd2);
@@ -531,29 +529,29 @@ final class FewRows8 {
       IntVector az7 = az6m.blend(ay7, odd1);
       if (i == stop - 5) break;
       FloatVector az4f = az4.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(az4f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(az4f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 16)).fma(az4f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 16)).fma(az4f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(az4f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(az4f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 4]).fma(az4f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 4]).fma(az4f, c30);
       if (i == stop - 6) break;
       FloatVector az5f = az5.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(az5f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(az5f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 20)).fma(az5f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 20)).fma(az5f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(az5f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(az5f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 5]).fma(az5f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 5]).fma(az5f, c30);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 7) break;
       FloatVector az6f = az6.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(az6f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(az6f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 24)).fma(az6f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 24)).fma(az6f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(az6f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(az6f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 6]).fma(az6f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 6]).fma(az6f, c30);
       if (i == stop - 8) break;
       FloatVector az7f = az7.reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az7f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(az7f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(az7f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(az7f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(az7f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(az7f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 7]).fma(az7f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 7]).fma(az7f, c30);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
@@ -589,29 +587,29 @@ final class FewRows8 {
       IntVector bz3 = bz2m.blend(by3, odd1);
       if (i == stop - 9) break;
       FloatVector bz0f = bz0.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(bz0f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(bz0f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(bz0f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(bz0f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y]).fma(bz0f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(bz0f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2]).fma(bz0f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3]).fma(bz0f, c31);
       if (i == stop - 10) break;
       FloatVector bz1f = bz1.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(bz1f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(bz1f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(bz1f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(bz1f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(bz1f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(bz1f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 1]).fma(bz1f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 1]).fma(bz1f, c31);
       touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 11) break;
       FloatVector bz2f = bz2.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz2f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(bz2f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(bz2f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(bz2f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(bz2f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(bz2f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 2]).fma(bz2f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 2]).fma(bz2f, c31);
       if (i == stop - 12) break;
       FloatVector bz3f = bz3.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz3f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(bz3f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(bz3f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(bz3f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(bz3f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(bz3f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 3]).fma(bz3f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 3]).fma(bz3f, c31);
       touched ^= ALL.get(I64, ahead + 5 * wStride);
       IntVector by4m = trade2.selectFrom(bs4, bs6);
       IntVector by4 = bs4.blend(by4m, odd2);
@@ -627,35 +625,31 @@ final class FewRows8 {
       IntVector bz7 = bz6m.blend(by7, odd1);
       if (i == stop - 13) break;
       FloatVector bz4f = bz4.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(bz4f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(bz4f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 16)).fma(bz4f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 16)).fma(bz4f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(bz4f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(bz4f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 4]).fma(bz4f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 4]).fma(bz4f, c31);
       if (i == stop - 14) break;
       FloatVector bz5f = bz5.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(bz5f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(bz5f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 20)).fma(bz5f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 20)).fma(bz5f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(bz5f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(bz5f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 5]).fma(bz5f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 5]).fma(bz5f, c31);
       touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 15) break;
       FloatVector bz6f = bz6.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(bz6f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(bz6f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 24)).fma(bz6f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 24)).fma(bz6f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(bz6f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(bz6f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 6]).fma(bz6f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 6]).fma(bz6f, c31);
       if (i == stop - 16) break;
       FloatVector bz7f = bz7.reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz7f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(bz7f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(bz7f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(bz7f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(bz7f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(bz7f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 7]).fma(bz7f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 7]).fma(bz7f, c31);
       touched ^= ALL.get(I64, ahead + 7 * wStride);
       w += 32;
-      x0 += 32;
-      x1 += 32;
-      x2 += 32;
-      x3 += 32;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + 32, LE);
@@ -672,9 +666,9 @@ final class FewRows8 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -688,11 +682,11 @@ final class FewRows8 {
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
     IntVector high = IntVector.broadcast(INTS, 0xffff0000);
-    long x0 = x;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 16 * i & 0xffffff;
       long ahead = i + 2 < blocks ? w + 64 : next;
       ahead += (i & 1) * 8 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
@@ -729,23 +723,23 @@ final class FewRows8 {
       IntVector az3 = az2m.blend(ay3, odd1);
       if (i == stop - 1) break;
       FloatVector az0f = az0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(az0f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(az0f, c00);
       FloatVector az0g = az0.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(az0g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(az0g, c00);
       FloatVector az1f = az1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az1f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(az1f, c00);
       FloatVector az1g = az1.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az1g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(az1g, c00);
       touched ^= ALL.get(I64, ahead);
       if (i == stop - 2) break;
       FloatVector az2f = az2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(az2f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(az2f, c00);
       FloatVector az2g = az2.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(az2g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(az2g, c00);
       FloatVector az3f = az3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(az3f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(az3f, c00);
       FloatVector az3g = az3.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az3g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(az3g, c00);
       touched ^= ALL.get(I64, ahead + wStride);
       IntVector ay4m = trade2.selectFrom(as4, as6);
       IntVector ay4 = as4.blend(ay4m, odd2);
@@ -761,23 +755,23 @@ final class FewRows8 {
       IntVector az7 = az6m.blend(ay7, odd1);
       if (i == stop - 3) break;
       FloatVector az4f = az4.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(az4f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 8]).fma(az4f, c00);
       FloatVector az4g = az4.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(az4g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 9]).fma(az4g, c00);
       FloatVector az5f = az5.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(az5f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 10]).fma(az5f, c00);
       FloatVector az5g = az5.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(az5g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 11]).fma(az5g, c00);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 4) break;
       FloatVector az6f = az6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(az6f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 12]).fma(az6f, c00);
       FloatVector az6g = az6.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(az6g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 13]).fma(az6g, c00);
       FloatVector az7f = az7.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(az7f, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 14]).fma(az7f, c00);
       FloatVector az7g = az7.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(az7g, c00);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 15]).fma(az7g, c00);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
@@ -813,23 +807,23 @@ final class FewRows8 {
       IntVector bz3 = bz2m.blend(by3, odd1);
       if (i == stop - 5) break;
       FloatVector bz0f = bz0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(bz0f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y]).fma(bz0f, c01);
       FloatVector bz0g = bz0.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(bz0g, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(bz0g, c01);
       FloatVector bz1f = bz1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz1f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(bz1f, c01);
       FloatVector bz1g = bz1.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz1g, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(bz1g, c01);
       touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 6) break;
       FloatVector bz2f = bz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(bz2f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(bz2f, c01);
       FloatVector bz2g = bz2.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(bz2g, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(bz2g, c01);
       FloatVector bz3f = bz3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(bz3f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(bz3f, c01);
       FloatVector bz3g = bz3.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz3g, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(bz3g, c01);
       touched ^= ALL.get(I64, ahead + 5 * wStride);
       IntVector by4m = trade2.selectFrom(bs4, bs6);
       IntVector by4 = bs4.blend(by4m, odd2);
@@ -845,26 +839,25 @@ final class FewRows8 {
       IntVector bz7 = bz6m.blend(by7, odd1);
       if (i == stop - 7) break;
       FloatVector bz4f = bz4.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(bz4f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 8]).fma(bz4f, c01);
       FloatVector bz4g = bz4.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(bz4g, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 9]).fma(bz4g, c01);
       FloatVector bz5f = bz5.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(bz5f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 10]).fma(bz5f, c01);
       FloatVector bz5g = bz5.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(bz5g, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 11]).fma(bz5g, c01);
       touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 8) break;
       FloatVector bz6f = bz6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(bz6f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 12]).fma(bz6f, c01);
       FloatVector bz6g = bz6.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(bz6g, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 13]).fma(bz6g, c01);
       FloatVector bz7f = bz7.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(bz7f, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 14]).fma(bz7f, c01);
       FloatVector bz7g = bz7.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(bz7g, c01);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 15]).fma(bz7g, c01);
       touched ^= ALL.get(I64, ahead + 7 * wStride);
       w += 32;
-      x0 += 64;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + 32, LE);
@@ -875,9 +868,9 @@ final class FewRows8 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -891,14 +884,14 @@ final class FewRows8 {
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
     IntVector high = IntVector.broadcast(INTS, 0xffff0000);
-    long x0 = x;
-    long x1 = x + xStride;
+    int x1 = xStride & 0xffffff;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
     FloatVector c10 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride, LE);
     FloatVector c11 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride + 32, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 16 * i & 0xffffff;
       long ahead = i + 2 < blocks ? w + 64 : next;
       ahead += (i & 1) * 8 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
@@ -935,31 +928,31 @@ final class FewRows8 {
       IntVector az3 = az2m.blend(ay3, odd1);
       if (i == stop - 1) break;
       FloatVector az0f = az0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(az0f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(az0f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(az0f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(az0f, c10);
       FloatVector az0g = az0.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(az0g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(az0g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(az0g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(az0g, c10);
       FloatVector az1f = az1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az1f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(az1f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(az1f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(az1f, c10);
       FloatVector az1g = az1.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az1g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(az1g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(az1g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(az1g, c10);
       touched ^= ALL.get(I64, ahead);
       if (i == stop - 2) break;
       FloatVector az2f = az2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(az2f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(az2f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(az2f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(az2f, c10);
       FloatVector az2g = az2.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(az2g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(az2g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(az2g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(az2g, c10);
       FloatVector az3f = az3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(az3f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(az3f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(az3f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(az3f, c10);
       FloatVector az3g = az3.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az3g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(az3g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(az3g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(az3g, c10);
       touched ^= ALL.get(I64, ahead + wStride);
       IntVector ay4m = trade2.selectFrom(as4, as6);
       IntVector ay4 = as4.blend(ay4m, odd2);
@@ -975,31 +968,31 @@ final class FewRows8 {
       IntVector az7 = az6m.blend(ay7, odd1);
       if (i == stop - 3) break;
       FloatVector az4f = az4.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(az4f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 32)).fma(az4f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 8]).fma(az4f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 8]).fma(az4f, c10);
       FloatVector az4g = az4.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(az4g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 36)).fma(az4g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 9]).fma(az4g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 9]).fma(az4g, c10);
       FloatVector az5f = az5.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(az5f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 40)).fma(az5f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 10]).fma(az5f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 10]).fma(az5f, c10);
       FloatVector az5g = az5.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(az5g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(az5g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 11]).fma(az5g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 11]).fma(az5g, c10);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 4) break;
       FloatVector az6f = az6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(az6f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 48)).fma(az6f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 12]).fma(az6f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 12]).fma(az6f, c10);
       FloatVector az6g = az6.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(az6g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 52)).fma(az6g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 13]).fma(az6g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 13]).fma(az6g, c10);
       FloatVector az7f = az7.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(az7f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 56)).fma(az7f, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 14]).fma(az7f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 14]).fma(az7f, c10);
       FloatVector az7g = az7.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(az7g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(az7g, c10);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 15]).fma(az7g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 15]).fma(az7g, c10);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
@@ -1035,31 +1028,31 @@ final class FewRows8 {
       IntVector bz3 = bz2m.blend(by3, odd1);
       if (i == stop - 5) break;
       FloatVector bz0f = bz0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(bz0f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(bz0f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y]).fma(bz0f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(bz0f, c11);
       FloatVector bz0g = bz0.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(bz0g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(bz0g, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(bz0g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(bz0g, c11);
       FloatVector bz1f = bz1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz1f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(bz1f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(bz1f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(bz1f, c11);
       FloatVector bz1g = bz1.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz1g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(bz1g, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(bz1g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(bz1g, c11);
       touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 6) break;
       FloatVector bz2f = bz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(bz2f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(bz2f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(bz2f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(bz2f, c11);
       FloatVector bz2g = bz2.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(bz2g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(bz2g, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(bz2g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(bz2g, c11);
       FloatVector bz3f = bz3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(bz3f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(bz3f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(bz3f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(bz3f, c11);
       FloatVector bz3g = bz3.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz3g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(bz3g, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(bz3g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(bz3g, c11);
       touched ^= ALL.get(I64, ahead + 5 * wStride);
       IntVector by4m = trade2.selectFrom(bs4, bs6);
       IntVector by4 = bs4.blend(by4m, odd2);
@@ -1075,35 +1068,33 @@ final class FewRows8 {
       IntVector bz7 = bz6m.blend(by7, odd1);
       if (i == stop - 7) break;
       FloatVector bz4f = bz4.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(bz4f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 32)).fma(bz4f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 8]).fma(bz4f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 8]).fma(bz4f, c11);
       FloatVector bz4g = bz4.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(bz4g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 36)).fma(bz4g, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 9]).fma(bz4g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 9]).fma(bz4g, c11);
       FloatVector bz5f = bz5.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(bz5f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 40)).fma(bz5f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 10]).fma(bz5f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 10]).fma(bz5f, c11);
       FloatVector bz5g = bz5.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(bz5g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(bz5g, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 11]).fma(bz5g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 11]).fma(bz5g, c11);
       touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 8) break;
       FloatVector bz6f = bz6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(bz6f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 48)).fma(bz6f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 12]).fma(bz6f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 12]).fma(bz6f, c11);
       FloatVector bz6g = bz6.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(bz6g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 52)).fma(bz6g, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 13]).fma(bz6g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 13]).fma(bz6g, c11);
       FloatVector bz7f = bz7.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(bz7f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 56)).fma(bz7f, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 14]).fma(bz7f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 14]).fma(bz7f, c11);
       FloatVector bz7g = bz7.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(bz7g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(bz7g, c11);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 15]).fma(bz7g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 15]).fma(bz7g, c11);
       touched ^= ALL.get(I64, ahead + 7 * wStride);
       w += 32;
-      x0 += 64;
-      x1 += 64;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + 32, LE);
@@ -1116,9 +1107,9 @@ final class FewRows8 {
       long w,
       long wStride,
       long next,
-      long x,
-      long xStride,
-      long last,
+      float[] x,
+      int first,
+      int xStride,
       int blocks,
       int stop,
       long init,
@@ -1132,10 +1123,9 @@ final class FewRows8 {
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
     IntVector high = IntVector.broadcast(INTS, 0xffff0000);
-    long x0 = x;
-    long x1 = x + xStride;
-    long x2 = x + 2 * xStride;
-    long x3 = last;
+    int x1 = xStride & 0xffffff;
+    int x2 = 2 * xStride & 0xffffff;
+    int x3 = 3 * xStride & 0xffffff;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
     FloatVector c01 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 32, LE);
     FloatVector c10 = FloatVector.fromMemorySegment(FLOATS, ALL, init + initStride, LE);
@@ -1146,6 +1136,7 @@ final class FewRows8 {
     FloatVector c31 = FloatVector.fromMemorySegment(FLOATS, ALL, init + 3 * initStride + 32, LE);
     long touched = 0;
     for (int i = 0; i < blocks; i++) {
+      int y = first + 16 * i & 0xffffff;
       long ahead = i + 2 < blocks ? w + 64 : next;
       ahead += (i & 1) * 8 * wStride;
       IntVector ar0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
@@ -1182,49 +1173,49 @@ final class FewRows8 {
       IntVector az3 = az2m.blend(ay3, odd1);
       if (i == stop - 1) break;
       FloatVector az0f = az0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(az0f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(az0f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(az0f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(az0f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y]).fma(az0f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(az0f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2]).fma(az0f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3]).fma(az0f, c30);
       FloatVector az0g = az0.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(az0g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(az0g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(az0g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(az0g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(az0g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(az0g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 1]).fma(az0g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 1]).fma(az0g, c30);
       if (i == stop - 2) break;
       FloatVector az1f = az1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(az1f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(az1f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(az1f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(az1f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(az1f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(az1f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 2]).fma(az1f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 2]).fma(az1f, c30);
       FloatVector az1g = az1.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(az1g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(az1g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(az1g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(az1g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(az1g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(az1g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 3]).fma(az1g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 3]).fma(az1g, c30);
       touched ^= ALL.get(I64, ahead);
       if (i == stop - 3) break;
       FloatVector az2f = az2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(az2f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(az2f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 16)).fma(az2f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 16)).fma(az2f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(az2f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(az2f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 4]).fma(az2f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 4]).fma(az2f, c30);
       FloatVector az2g = az2.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(az2g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(az2g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 20)).fma(az2g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 20)).fma(az2g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(az2g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(az2g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 5]).fma(az2g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 5]).fma(az2g, c30);
       if (i == stop - 4) break;
       FloatVector az3f = az3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(az3f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(az3f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 24)).fma(az3f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 24)).fma(az3f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(az3f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(az3f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 6]).fma(az3f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 6]).fma(az3f, c30);
       FloatVector az3g = az3.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(az3g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(az3g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(az3g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(az3g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(az3g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(az3g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 7]).fma(az3g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 7]).fma(az3g, c30);
       touched ^= ALL.get(I64, ahead + wStride);
       IntVector ay4m = trade2.selectFrom(as4, as6);
       IntVector ay4 = as4.blend(ay4m, odd2);
@@ -1240,49 +1231,49 @@ final class FewRows8 {
       IntVector az7 = az6m.blend(ay7, odd1);
       if (i == stop - 5) break;
       FloatVector az4f = az4.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(az4f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 32)).fma(az4f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 32)).fma(az4f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 32)).fma(az4f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 8]).fma(az4f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 8]).fma(az4f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 8]).fma(az4f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 8]).fma(az4f, c30);
       FloatVector az4g = az4.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(az4g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 36)).fma(az4g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 36)).fma(az4g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 36)).fma(az4g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 9]).fma(az4g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 9]).fma(az4g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 9]).fma(az4g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 9]).fma(az4g, c30);
       if (i == stop - 6) break;
       FloatVector az5f = az5.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(az5f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 40)).fma(az5f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 40)).fma(az5f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 40)).fma(az5f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 10]).fma(az5f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 10]).fma(az5f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 10]).fma(az5f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 10]).fma(az5f, c30);
       FloatVector az5g = az5.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(az5g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(az5g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 44)).fma(az5g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 44)).fma(az5g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 11]).fma(az5g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 11]).fma(az5g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 11]).fma(az5g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 11]).fma(az5g, c30);
       touched ^= ALL.get(I64, ahead + 2 * wStride);
       if (i == stop - 7) break;
       FloatVector az6f = az6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(az6f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 48)).fma(az6f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 48)).fma(az6f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 48)).fma(az6f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 12]).fma(az6f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 12]).fma(az6f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 12]).fma(az6f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 12]).fma(az6f, c30);
       FloatVector az6g = az6.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(az6g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 52)).fma(az6g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 52)).fma(az6g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 52)).fma(az6g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 13]).fma(az6g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 13]).fma(az6g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 13]).fma(az6g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 13]).fma(az6g, c30);
       if (i == stop - 8) break;
       FloatVector az7f = az7.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(az7f, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 56)).fma(az7f, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 56)).fma(az7f, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 56)).fma(az7f, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 14]).fma(az7f, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 14]).fma(az7f, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 14]).fma(az7f, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 14]).fma(az7f, c30);
       FloatVector az7g = az7.and(high).reinterpretAsFloats();
-      c00 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(az7g, c00);
-      c10 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(az7g, c10);
-      c20 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 60)).fma(az7g, c20);
-      c30 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 60)).fma(az7g, c30);
+      c00 = FloatVector.broadcast(FLOATS, x[y + 15]).fma(az7g, c00);
+      c10 = FloatVector.broadcast(FLOATS, x[y + x1 + 15]).fma(az7g, c10);
+      c20 = FloatVector.broadcast(FLOATS, x[y + x2 + 15]).fma(az7g, c20);
+      c30 = FloatVector.broadcast(FLOATS, x[y + x3 + 15]).fma(az7g, c30);
       touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector br0 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
       IntVector br1 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
@@ -1318,49 +1309,49 @@ final class FewRows8 {
       IntVector bz3 = bz2m.blend(by3, odd1);
       if (i == stop - 9) break;
       FloatVector bz0f = bz0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0)).fma(bz0f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1)).fma(bz0f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2)).fma(bz0f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3)).fma(bz0f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y]).fma(bz0f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1]).fma(bz0f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2]).fma(bz0f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3]).fma(bz0f, c31);
       FloatVector bz0g = bz0.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 4)).fma(bz0g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 4)).fma(bz0g, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 4)).fma(bz0g, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 4)).fma(bz0g, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(bz0g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 1]).fma(bz0g, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 1]).fma(bz0g, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 1]).fma(bz0g, c31);
       if (i == stop - 10) break;
       FloatVector bz1f = bz1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 8)).fma(bz1f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 8)).fma(bz1f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 8)).fma(bz1f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 8)).fma(bz1f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(bz1f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 2]).fma(bz1f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 2]).fma(bz1f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 2]).fma(bz1f, c31);
       FloatVector bz1g = bz1.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 12)).fma(bz1g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 12)).fma(bz1g, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 12)).fma(bz1g, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 12)).fma(bz1g, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(bz1g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 3]).fma(bz1g, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 3]).fma(bz1g, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 3]).fma(bz1g, c31);
       touched ^= ALL.get(I64, ahead + 4 * wStride);
       if (i == stop - 11) break;
       FloatVector bz2f = bz2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 16)).fma(bz2f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 16)).fma(bz2f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 16)).fma(bz2f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 16)).fma(bz2f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(bz2f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 4]).fma(bz2f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 4]).fma(bz2f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 4]).fma(bz2f, c31);
       FloatVector bz2g = bz2.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 20)).fma(bz2g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 20)).fma(bz2g, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 20)).fma(bz2g, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 20)).fma(bz2g, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(bz2g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 5]).fma(bz2g, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 5]).fma(bz2g, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 5]).fma(bz2g, c31);
       if (i == stop - 12) break;
       FloatVector bz3f = bz3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 24)).fma(bz3f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 24)).fma(bz3f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 24)).fma(bz3f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 24)).fma(bz3f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(bz3f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 6]).fma(bz3f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 6]).fma(bz3f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 6]).fma(bz3f, c31);
       FloatVector bz3g = bz3.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 28)).fma(bz3g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 28)).fma(bz3g, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 28)).fma(bz3g, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 28)).fma(bz3g, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(bz3g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 7]).fma(bz3g, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 7]).fma(bz3g, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 7]).fma(bz3g, c31);
       touched ^= ALL.get(I64, ahead + 5 * wStride);
       IntVector by4m = trade2.selectFrom(bs4, bs6);
       IntVector by4 = bs4.blend(by4m, odd2);
@@ -1376,55 +1367,51 @@ final class FewRows8 {
       IntVector bz7 = bz6m.blend(by7, odd1);
       if (i == stop - 13) break;
       FloatVector bz4f = bz4.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 32)).fma(bz4f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 32)).fma(bz4f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 32)).fma(bz4f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 32)).fma(bz4f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 8]).fma(bz4f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 8]).fma(bz4f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 8]).fma(bz4f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 8]).fma(bz4f, c31);
       FloatVector bz4g = bz4.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 36)).fma(bz4g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 36)).fma(bz4g, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 36)).fma(bz4g, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 36)).fma(bz4g, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 9]).fma(bz4g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 9]).fma(bz4g, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 9]).fma(bz4g, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 9]).fma(bz4g, c31);
       if (i == stop - 14) break;
       FloatVector bz5f = bz5.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 40)).fma(bz5f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 40)).fma(bz5f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 40)).fma(bz5f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 40)).fma(bz5f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 10]).fma(bz5f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 10]).fma(bz5f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 10]).fma(bz5f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 10]).fma(bz5f, c31);
       FloatVector bz5g = bz5.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 44)).fma(bz5g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 44)).fma(bz5g, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 44)).fma(bz5g, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 44)).fma(bz5g, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 11]).fma(bz5g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 11]).fma(bz5g, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 11]).fma(bz5g, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 11]).fma(bz5g, c31);
       touched ^= ALL.get(I64, ahead + 6 * wStride);
       if (i == stop - 15) break;
       FloatVector bz6f = bz6.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 48)).fma(bz6f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 48)).fma(bz6f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 48)).fma(bz6f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 48)).fma(bz6f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 12]).fma(bz6f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 12]).fma(bz6f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 12]).fma(bz6f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 12]).fma(bz6f, c31);
       FloatVector bz6g = bz6.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 52)).fma(bz6g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 52)).fma(bz6g, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 52)).fma(bz6g, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 52)).fma(bz6g, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 13]).fma(bz6g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 13]).fma(bz6g, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 13]).fma(bz6g, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 13]).fma(bz6g, c31);
       if (i == stop - 16) break;
       FloatVector bz7f = bz7.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 56)).fma(bz7f, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 56)).fma(bz7f, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 56)).fma(bz7f, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 56)).fma(bz7f, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 14]).fma(bz7f, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 14]).fma(bz7f, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 14]).fma(bz7f, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 14]).fma(bz7f, c31);
       FloatVector bz7g = bz7.and(high).reinterpretAsFloats();
-      c01 = FloatVector.broadcast(FLOATS, ALL.get(F32, x0 + 60)).fma(bz7g, c01);
-      c11 = FloatVector.broadcast(FLOATS, ALL.get(F32, x1 + 60)).fma(bz7g, c11);
-      c21 = FloatVector.broadcast(FLOATS, ALL.get(F32, x2 + 60)).fma(bz7g, c21);
-      c31 = FloatVector.broadcast(FLOATS, ALL.get(F32, x3 + 60)).fma(bz7g, c31);
+      c01 = FloatVector.broadcast(FLOATS, x[y + 15]).fma(bz7g, c01);
+      c11 = FloatVector.broadcast(FLOATS, x[y + x1 + 15]).fma(bz7g, c11);
+      c21 = FloatVector.broadcast(FLOATS, x[y + x2 + 15]).fma(bz7g, c21);
+      c31 = FloatVector.broadcast(FLOATS, x[y + x3 + 15]).fma(bz7g, c31);
       touched ^= ALL.get(I64, ahead + 7 * wStride);
       w += 32;
-      x0 += 64;
-      x1 += 64;
-      x2 += 64;
-      x3 += 64;
     }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + 32, LE);

@@ -88,14 +88,14 @@ final class FewRowsWarmUp implements Runnable {
     try (Arena arena = Arena.ofConfined()) {
       long row = BYTES * BLOCKS;
       long w = arena.allocate(16 * row, 64).address();
-      long x = arena.allocate(2 * row, 64).address();
+      float[] x = new float[2 * LENGTH * BLOCKS];
       long c = arena.allocate(4 * 64, 64).address();
       double best = Double.MAX_VALUE;
       for (int i = 0; i < CALLS; i++) {
         // Short sums bring the compiler on by the number of calls, long ones show it the loop.
         int blocks = i % 16 == 0 ? BLOCKS : i % 3;
         long start = System.nanoTime();
-        FewRows.kernel(half, rows, w, row, w, x, 0, rows, blocks, c, 64, c, 64);
+        FewRows.kernel(half, rows, w, row, w, x, 0, 0, blocks, c, 64, c, 64);
         if (blocks == BLOCKS && i > CALLS - 16 * TIMED) {
           best = Math.min(best, System.nanoTime() - start);
         }

@@ -33,8 +33,15 @@ final class GemmPack {
     }
   }
 
-  /** Block size of the transposition: the widest that the vector width and the compiler allow. */
-  private static final int SQUARE = JitDirectives.LARGE_KERNELS ? LENGTH : Math.min(8, LENGTH);
+  /** Block size of the transposition in registers. */
+  private static final int SQUARE = LENGTH;
+
+  /**
+   * Whether blocks are transposed in registers. Those of 16 take too many calls for the first
+   * compiler, and those of 8 are not for wide vectors: {@code FloatVector}s of two classes in one
+   * JVM make the compiler follow both in every kernel, and it may leave one of them boxed.
+   */
+  static final boolean SQUARES = JitDirectives.LARGE_KERNELS || LENGTH <= 8;
 
   /** Rows fewer than this are transposed one by one. */
   private static final int FEW = 3;
@@ -170,7 +177,7 @@ final class GemmPack {
           continue;
         }
         int done = 0;
-        if (type == Element.BF16 && count == SQUARE && GemmWarmUp.ready()) {
+        if (SQUARES && type == Element.BF16 && count == SQUARE && GemmWarmUp.ready()) {
           int blocks = depth / (2 * SQUARE);
           pairs(source, colStride, target, step, blocks);
           done = 2 * SQUARE * blocks;
@@ -270,7 +277,7 @@ final class GemmPack {
     int r = 0;
     int blocks = columns / SQUARE;
     int whole = blocks * SQUARE;
-    if (blocks > 0 && GemmWarmUp.ready()) {
+    if (SQUARES && blocks > 0 && GemmWarmUp.ready()) {
       for (; r <= rows - SQUARE; r += SQUARE) {
         squares(from + r * fromStride, fromStride, to + 4L * r, toStride, blocks);
         for (int i = r; i < r + SQUARE; i++) {

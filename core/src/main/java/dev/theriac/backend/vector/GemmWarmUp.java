@@ -75,6 +75,7 @@ final class GemmWarmUp {
   }
 
   private static boolean transposition(GemmScratch scratch) {
+    if (!GemmPack.SQUARES) return true;
     int blocks = DEPTH / LENGTH;
     long wide = scratch.wide;
     long b = scratch.b;

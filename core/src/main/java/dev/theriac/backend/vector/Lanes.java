@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -31,6 +32,13 @@ final class Lanes {
   /** All of memory, addressed from zero. */
   static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
+  /**
+   * The bits that an address can have. After {@code address & ADDRESS} the compiler knows that it
+   * is not negative and leaves out the comparison with the size of {@link #ALL}, which otherwise
+   * stands before every access, together with the registers that it needs.
+   */
+  static final long ADDRESS = (1L << 62) - 1;
+
   /** The vector loads and stores name an order; tensors are little-endian on every platform. */
   static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
 
@@ -41,7 +49,30 @@ final class Lanes {
 
   static final ValueLayout.OfShort I16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(LE);
 
+  static {
+    int bits = SPECIES.vectorBitSize();
+    touch(bits, float.class, int.class, long.class, double.class);
+    touch(Math.max(64, bits / 2), short.class);
+    touch(Math.max(64, bits / 4), byte.class);
+  }
+
   private Lanes() {}
+
+  /**
+   * Makes what a species makes when it is first used. Made later, it would spring a trap in code
+   * that is compiled already, and C2 holds a method's traps against every kernel that inlines it:
+   * it adds up those of all copies, and above {@code PerMethodTrapLimit} (100) makes none. The
+   * failing branches of the Vector API's checks, which take objects, are then compiled too, and
+   * vectors become objects for them.
+   */
+  private static void touch(int bits, Class<?>... elements) {
+    for (Class<?> element : elements) {
+      VectorSpecies<?> species = VectorSpecies.of(element, VectorShape.forBitSize(bits));
+      species.zero();
+      species.withLanes(int.class);
+      species.withLanes(float.class);
+    }
+  }
 
   private static VectorSpecies<Float> species() {
     Integer bits = Integer.getInteger(BITS_PROPERTY);

@@ -10,6 +10,7 @@ import static dev.theriac.backend.vector.Lanes.SPECIES;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
@@ -37,9 +38,12 @@ final class QuantisedTiles {
 
   private static final int BITS = SPECIES.vectorBitSize();
 
-  /** Lines of numbers under two vectors of sums, as words. */
-  private static final VectorSpecies<Integer> HALF =
-      VectorSpecies.of(int.class, VectorShape.forBitSize(BITS / 2));
+  /**
+   * Lines of numbers under two vectors of sums. No ints: where vectors of one element type are of
+   * two classes, the compiler follows both at each call in all kernels, and may leave one boxed.
+   */
+  private static final VectorSpecies<Short> HALF =
+      VectorSpecies.of(short.class, VectorShape.forBitSize(BITS / 2));
 
   /** As many bytes as a vector has lanes, or 8: then it is the upper four that count. */
   private static final VectorSpecies<Byte> NUMBERS =
@@ -1020,10 +1024,10 @@ final class QuantisedTiles {
       long at = i & COUNT;
       long from = q + at * 64;
       long to = buffer + at * 128;
-      IntVector u = IntVector.fromMemorySegment(HALF, ALL, from, LE);
-      IntVector even = u.lanewise(VectorOperators.LSHL, 4).and(0xf0f0f0f0);
+      ShortVector u = ShortVector.fromMemorySegment(HALF, ALL, from, LE);
+      ShortVector even = u.lanewise(VectorOperators.LSHL, 4).and((short) 0xf0f0);
       even.intoMemorySegment(ALL, to, LE);
-      u.and(0xf0f0f0f0).intoMemorySegment(ALL, to + 64, LE);
+      u.and((short) 0xf0f0).intoMemorySegment(ALL, to + 64, LE);
     }
     for (int b = 0; b < blocks; b++) {
       long block = b & COUNT;
@@ -1041,10 +1045,10 @@ final class QuantisedTiles {
         long n = numbers + at * 128;
         long from = ahead + at * 64;
         long to = room + at * 128;
-        IntVector u = IntVector.fromMemorySegment(HALF, ALL, from, LE);
-        IntVector even = u.lanewise(VectorOperators.LSHL, 4).and(0xf0f0f0f0);
+        ShortVector u = ShortVector.fromMemorySegment(HALF, ALL, from, LE);
+        ShortVector even = u.lanewise(VectorOperators.LSHL, 4).and((short) 0xf0f0);
         even.intoMemorySegment(ALL, to, LE);
-        u.and(0xf0f0f0f0).intoMemorySegment(ALL, to + 64, LE);
+        u.and((short) 0xf0f0).intoMemorySegment(ALL, to + 64, LE);
         long n00 = n;
         ByteVector q00 = ByteVector.fromMemorySegment(NUMBERS, ALL, n00, LE);
         FloatVector w00 = (FloatVector) q00.convertShape(VectorOperators.B2F, SPECIES, PART);

@@ -3,6 +3,7 @@ package dev.theriac.backend.vector;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.function.BiConsumer;
 
 /**
  * Writes {@code FewRows16.java}, {@code FewRows8.java} and {@code FewRows4.java}: products of a few
@@ -51,7 +52,11 @@ final class FewRowsSource {
     source.header();
     for (boolean half : new boolean[] {false, true}) {
       for (int rows : ROWS) {
-        source.kernel(half, rows);
+        if (lanes == PANEL && rows == 1 && !half) {
+          source.single();
+        } else {
+          source.kernel(half, rows);
+        }
       }
     }
     source.line(0, "}");
@@ -64,7 +69,6 @@ final class FewRowsSource {
         package dev.theriac.backend.vector;
 
         import static dev.theriac.backend.vector.Lanes.ALL;
-        import static dev.theriac.backend.vector.Lanes.F32;
         import static dev.theriac.backend.vector.Lanes.I64;
         import static dev.theriac.backend.vector.Lanes.LE;
 
@@ -80,9 +84,11 @@ final class FewRowsSource {
          *
          * <p>Each adds to the sums at {@code init} (rows {@code initStride} bytes apart), for each k in
          * order, {@code x[r][k] * w[j][k]} with a fused multiply-add, and stores the 16 sums of each row at
-         * {@code c}. {@code x} has rows {@code xStride} bytes apart, the last of four at {@code last};
-         * {@code w} has rows {@code wStride} bytes apart. Its blocks are transposed in registers: in
-         * rounds, rows h apart trade every other group of h lanes by one permutation and two blends.
+         * {@code c}. The rows of {@code x} begin at its element {@code first} and are {@code xStride}
+         * elements apart, within 2^24 elements. It is an array since each of its numbers is read by itself:
+         * what reads from memory inline counts against a limit of the compiler. {@code w} has rows {@code
+         * wStride} bytes apart. Its blocks are transposed in registers: in rounds, rows h apart trade every
+         * other group of h lanes by one permutation and two blends.
          *
          * <p>{@code blocks} counts blocks of LANES dwords of a row of w: a dword is one f32 or two bf16.
          *
@@ -101,7 +107,13 @@ final class FewRowsSource {
           private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_BITS;
         """
             .replace("LANES", "" + lanes)
-            .replace("BITS", "" + 32 * lanes));
+            .replace("BITS", "" + 32 * lanes)
+            .replace(
+                "import static dev.theriac.backend.vector.Lanes.ALL;",
+                lanes == PANEL
+                    ? "import static dev.theriac.backend.vector.Lanes.ADDRESS;\n"
+                        + "import static dev.theriac.backend.vector.Lanes.ALL;"
+                    : "import static dev.theriac.backend.vector.Lanes.ALL;"));
     for (int half = lanes / 2; half >= 1; half /= 2) {
       line(1, "private static final int[] TRADE_%d = trade(%d);", half, half);
     }
@@ -133,6 +145,59 @@ final class FewRowsSource {
             .replace("LANES", "" + lanes));
   }
 
+  /**
+   * One row of F32 needs so few instructions that the processor looks ahead by itself, if no
+   * address is compared with a bound: it is masked, and strides are of so few bits that multiples
+   * fit.
+   */
+  private void single() {
+    line(0, "");
+    line(1, "/** As the others, for strides from 0 to 2^27 - 1; touches nothing ahead. */");
+    line(
+        1,
+        "static long f32x1(long w, long wStride, float[] x, int first, int blocks, long init, long"
+            + " c) {");
+    for (int h = lanes / 2; h >= 1; h /= 2) {
+      line(2, "IntVector trade%d = IntVector.fromArray(INTS, TRADE_%d, 0);", h, h);
+      line(2, "VectorMask<Integer> odd%d = ODD_%d;", h, h);
+    }
+    line(2, "long step = wStride & 0x7ffffff;");
+    line(2, "long step3 = 3 * step;");
+    for (int q = 0; q < PANEL; q += 4) {
+      line(2, "long w%d = %s;", q, times("w", q, "step"));
+    }
+    line(2, "FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);");
+    line(2, "for (int i = 0; i < blocks; i++) {");
+    line(3, "int y = first + %d * i & 0xffffff;", lanes);
+    for (int q = 0; q < PANEL; q += 4) {
+      line(3, "long a%d = w%d & ADDRESS;", q, q);
+    }
+    String[] block = new String[lanes];
+    for (int r = 0; r < lanes; r++) {
+      block[r] = "r" + r;
+      String base = "a" + r / 4 * 4;
+      String from = r % 4 == 3 ? base + " + step3" : times(base, r % 4, "step");
+      line(3, "IntVector r%d = IntVector.fromMemorySegment(INTS, ALL, %s, LE);", r, from);
+    }
+    all = Integer.MAX_VALUE;
+    done = 0;
+    touches = 0;
+    columns(
+        block,
+        "",
+        (k, column) -> {
+          line(3, "FloatVector %sf = %s.reinterpretAsFloats();", column, column);
+          multiply(1, 0, k, column + "f");
+        });
+    for (int q = 0; q < PANEL; q += 4) {
+      line(3, "w%d += %d;", q, 4 * lanes);
+    }
+    line(2, "}");
+    line(2, "c00.intoMemorySegment(ALL, c, LE);");
+    line(2, "return 0;");
+    line(1, "}");
+  }
+
   private void kernel(boolean half, int rows) {
     barriers = 0;
     line(0, "");
@@ -140,9 +205,9 @@ final class FewRowsSource {
     line(3, "long w,");
     line(3, "long wStride,");
     line(3, "long next,");
-    line(3, "long x,");
-    line(3, "long xStride,");
-    line(3, "long last,");
+    line(3, "float[] x,");
+    line(3, "int first,");
+    line(3, "int xStride,");
     line(3, "int blocks,");
     line(3, "int stop,");
     line(3, "long init,");
@@ -156,8 +221,9 @@ final class FewRowsSource {
     if (half) {
       line(2, "IntVector high = IntVector.broadcast(INTS, 0xffff0000);");
     }
-    for (int r = 0; r < rows; r++) {
-      line(2, "long x%d = %s;", r, r == 3 ? "last" : times("x", r, "xStride"));
+    // Masked, so that the compiler knows that sums of such numbers do not overflow.
+    for (int r = 1; r < rows; r++) {
+      line(2, "int x%d = %s & 0xffffff;", r, r == 1 ? "xStride" : r + " * xStride");
     }
     for (int r = 0; r < rows; r++) {
       for (int p = 0; p < PANEL / lanes; p++) {
@@ -172,6 +238,7 @@ final class FewRowsSource {
     }
     line(2, "long touched = 0;");
     line(2, "for (int i = 0; i < blocks; i++) {");
+    line(3, "int y = first + %d * i & 0xffffff;", half ? 2 * lanes : lanes);
     int parts = LINE / (4 * lanes);
     line(3, "long ahead = i + %d < blocks ? w + %d : next;", parts, LINE);
     if (parts > 1) {
@@ -185,9 +252,6 @@ final class FewRowsSource {
       panel(half, rows, p);
     }
     line(3, "w += %d;", 4 * lanes);
-    for (int r = 0; r < rows; r++) {
-      line(3, "x%d += %d;", r, half ? 8 * lanes : 4 * lanes);
-    }
     line(2, "}");
     for (int r = 0; r < rows; r++) {
       for (int p = 0; p < PANEL / lanes; p++) {
@@ -207,6 +271,11 @@ final class FewRowsSource {
       String from = times("w", p * lanes + r, "wStride");
       line(3, "IntVector %s = IntVector.fromMemorySegment(INTS, ALL, %s, LE);", block[r], from);
     }
+    columns(block, prefix, (k, column) -> use(half, rows, p, k, column));
+  }
+
+  /** Transposes a block and uses its columns in order. */
+  private void columns(String[] block, String prefix, BiConsumer<Integer, String> use) {
     // The last rounds stay within groups of four rows, whose columns are then used at once.
     int h = lanes / 2;
     char name = 's';
@@ -217,7 +286,7 @@ final class FewRowsSource {
       trade(block, 2, group, group + 4, prefix + "y");
       trade(block, 1, group, group + 4, prefix + "z");
       for (int k = group; k < group + 4; k++) {
-        use(half, rows, p, k, block[k]);
+        use.accept(k, block[k]);
       }
     }
   }
@@ -259,7 +328,7 @@ final class FewRowsSource {
 
   private void multiply(int rows, int p, int k, String column) {
     for (int r = 0; r < rows; r++) {
-      String x = "ALL.get(F32, " + plus("x" + r, 4 * k) + ")";
+      String x = "x[" + plus(r == 0 ? "y" : "y + x" + r, k) + "]";
       line(3, "c%d%d = FloatVector.broadcast(FLOATS, %s).fma(%s, c%d%d);", r, p, x, column, r, p);
       done++;
       // Spread evenly, since many at once would fill the processor's queues.

@@ -87,6 +87,10 @@ class FewRowsTest {
       for (int rows = 1; rows <= FewRows.MOST; rows++) {
         Product product = new Product(rows, 21, 67, type, Order.ROWS);
         product.b = order.matrix(product.b);
+        if (Lanes.LENGTH == 16 && rows == 1 && type == DType.F32 && product.b.stride(1) < 0) {
+          assertThat(product.run()).isFalse();
+          continue;
+        }
         set(product.a, rows - 1, 5, 0f); // beside an infinity
         set(product.a, rows - 1, 12, 1e-40f);
         if (rows > 1) set(product.a, 0, 66, Float.NEGATIVE_INFINITY);
@@ -160,15 +164,13 @@ class FewRowsTest {
             boolean inside = at < 32 * stride && at % stride < row;
             w.set(ValueLayout.JAVA_LONG, at, inside ? 0 : 1 + at * at);
           }
-          long x = arena.allocate(2 * row, 64).address();
+          float[] x = new float[2 * Lanes.LENGTH * blocks];
           long c = arena.allocate(4 * 64, 64).address();
           long next = w.address() + 16 * stride;
           long touched =
-              FewRows.kernel(
-                  half, rows, w.address(), stride, next, x, 0, rows, blocks, c, 64, c, 64);
+              FewRows.kernel(half, rows, w.address(), stride, next, x, 0, 0, blocks, c, 64, c, 64);
           assertThat(touched).isZero();
-          touched =
-              FewRows.kernel(half, rows, next, stride, next, x, 0, rows, blocks, c, 64, c, 64);
+          touched = FewRows.kernel(half, rows, next, stride, next, x, 0, 0, blocks, c, 64, c, 64);
           assertThat(touched).isZero();
         }
       }

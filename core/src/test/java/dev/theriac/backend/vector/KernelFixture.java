@@ -176,7 +176,7 @@ abstract class KernelFixture {
     var bean = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
     long least = Long.MAX_VALUE;
     // Until the compiler has got to the kernel its vectors are objects; it decides when.
-    long end = System.nanoTime() + 90_000_000_000L;
+    long end = System.nanoTime() + 20_000_000_000L;
     while (least > 1024 && System.nanoTime() < end) {
       for (int i = 0; i < 200; i++) call.run();
       long before = bean.getCurrentThreadAllocatedBytes();

@@ -51,6 +51,7 @@ final class QuantisedTilesSource {
         import jdk.incubator.vector.ByteVector;
         import jdk.incubator.vector.FloatVector;
         import jdk.incubator.vector.IntVector;
+        import jdk.incubator.vector.ShortVector;
         import jdk.incubator.vector.VectorOperators;
         import jdk.incubator.vector.VectorShape;
         import jdk.incubator.vector.VectorSpecies;
@@ -78,9 +79,12 @@ final class QuantisedTilesSource {
 
           private static final int BITS = SPECIES.vectorBitSize();
 
-          /** Lines of numbers under two vectors of sums, as words. */
-          private static final VectorSpecies<Integer> HALF =
-              VectorSpecies.of(int.class, VectorShape.forBitSize(BITS / 2));
+          /**
+           * Lines of numbers under two vectors of sums. No ints: where vectors of one element type are of
+           * two classes, the compiler follows both at each call in all kernels, and may leave one boxed.
+           */
+          private static final VectorSpecies<Short> HALF =
+              VectorSpecies.of(short.class, VectorShape.forBitSize(BITS / 2));
 
           /** As many bytes as a vector has lanes, or 8: then it is the upper four that count. */
           private static final VectorSpecies<Byte> NUMBERS =
@@ -197,11 +201,14 @@ final class QuantisedTilesSource {
 
   /** A line of numbers for two k into two lines of bytes. */
   private void expand(int indent, int vectors) {
-    String species = vectors == 4 ? "INTS" : "HALF";
-    line(indent, "IntVector u = IntVector.fromMemorySegment(%s, ALL, from, LE);", species);
-    line(indent, "IntVector even = u.lanewise(VectorOperators.LSHL, 4).and(0xf0f0f0f0);");
+    boolean wide = vectors == 4;
+    String vector = wide ? "IntVector" : "ShortVector";
+    String species = wide ? "INTS" : "HALF";
+    String upper = wide ? "0xf0f0f0f0" : "(short) 0xf0f0";
+    line(indent, "%s u = %s.fromMemorySegment(%s, ALL, from, LE);", vector, vector, species);
+    line(indent, "%s even = u.lanewise(VectorOperators.LSHL, 4).and(%s);", vector, upper);
     line(indent, "even.intoMemorySegment(ALL, to, LE);");
-    line(indent, "u.and(0xf0f0f0f0).intoMemorySegment(ALL, to + 64, LE);");
+    line(indent, "u.and(%s).intoMemorySegment(ALL, to + 64, LE);", upper);
   }
 
   /** One k. */
