@@ -30,6 +30,12 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, Weights.Entry
   private static final ValueLayout.OfLong LENGTH =
       ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+  /** Bytes of a cache line and of the widest vector. */
+  private static final int ALIGNMENT = 64;
+
+  /** Bytes of data from which on it matters how they lie. */
+  private static final long LARGE = 1 << 20;
+
   /** The order of the reference writer: by alignment, largest first, then by key. */
   private static final List<DType> ORDER =
       List.of(
@@ -230,7 +236,11 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, Weights.Entry
     return map instanceof SequencedMap<String, T> own ? own : new TreeMap<>(map);
   }
 
-  /** Length and JSON, padded with spaces to a multiple of 8 so that the data are aligned. */
+  /**
+   * Length and JSON, padded with spaces as the reference writer pads it, to 8 bytes, or so that
+   * {@link #LARGE} data begin at a multiple of {@link #ALIGNMENT}. Mapped otherwise, vectors lie
+   * across lines of the cache, and products of one row take a third longer.
+   */
   static byte[] format(
       Path file, Map<String, Tensor> tensors, List<String> order, Map<String, String> metadata) {
     StringBuilder json = new StringBuilder("{");
@@ -257,7 +267,8 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, Weights.Entry
     if (json.length() > 1) json.setLength(json.length() - 1);
     json.append('}');
     byte[] utf8 = json.toString().getBytes(StandardCharsets.UTF_8);
-    int padded = utf8.length + 7 & ~7;
+    int alignment = at < LARGE ? Long.BYTES : ALIGNMENT;
+    int padded = (8 + utf8.length + alignment - 1 & -alignment) - 8;
     if (padded > MAX_BYTES) {
       throw new FileException(
           file, "a header of %d bytes; allowed are %d".formatted(padded, MAX_BYTES));

@@ -74,6 +74,19 @@ class SafeTensorsTest {
     assertThat(Files.readAllBytes(copy)).isEqualTo(Files.readAllBytes(original));
   }
 
+  /** So that mapped vectors do not lie across lines of the cache. */
+  @Test
+  void largeDataBeginAtALineOfTheCache() throws IOException {
+    Path large = dir.resolve("large.safetensors");
+    for (int name = 1; name < 9; name++) {
+      Tensor t = Tensor.full(name, DType.F32, 512, 512);
+      SafeTensors.write(large, Map.of("x".repeat(name), t), Map.of());
+      SafeTensors file = SafeTensors.open(large);
+      assertThat(file.entry("x".repeat(name)).offset() % 64).isZero();
+      assertThat(file.get("x".repeat(name)).toFloats()).containsOnly(name);
+    }
+  }
+
   @Test
   void mapsWithoutCopying() {
     Tensor a = SafeTensors.open(Fixtures.file("reference.safetensors")).get("half");
