@@ -1,10 +1,10 @@
 package dev.theriac.bench.fullsize;
 
+import dev.theriac.backend.Workers;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
-import java.util.stream.LongStream;
 
 /**
  * Normally distributed BF16 weights, billions in seconds: each 16 bits of a counter's hash choose
@@ -32,10 +32,9 @@ final class RandomWeights {
     long size = t.size();
     long from = drawn;
     long at = t.strided().address();
-    LongStream.range(0, (size + CHUNK - 1) / CHUNK)
-        .parallel()
-        .forEach(
-            chunk -> fill(levels, from, at, chunk * CHUNK, Math.min(size, (chunk + 1) * CHUNK)));
+    Workers.parallelFor(
+        Math.toIntExact((size + CHUNK - 1) / CHUNK),
+        chunk -> fill(levels, from, at, chunk * CHUNK, Math.min(size, (chunk + 1) * CHUNK)));
     drawn += size;
     return t;
   }
