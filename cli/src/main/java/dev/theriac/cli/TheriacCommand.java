@@ -30,6 +30,7 @@ import picocli.CommandLine.Spec;
       AskCommand.class,
       RouteCommand.class,
       InspectCommand.class,
+      QuantizeCommand.class,
       BenchCommand.class,
       DoctorCommand.class
     },

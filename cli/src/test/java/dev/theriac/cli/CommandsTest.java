@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.theriac.bench.fullsize.Answer;
 import dev.theriac.cli.result.MetricsLog;
+import dev.theriac.cli.result.QuantizeResult;
 import dev.theriac.cli.result.ResultTable;
 import dev.theriac.cli.result.StepMetrics;
 import dev.theriac.moe.medmoe.data.Phantoms;
@@ -278,6 +279,133 @@ class CommandsTest {
     assertThat(gone.status).isEqualTo(1);
     assertThat(gone.err).contains("test.json: item 0: key 'image'", "z.png");
     assertThat(theriac("eval", "--model", model().toString()).status).isEqualTo(2);
+  }
+
+  @Test
+  void quantizesAModelThatAnswers() throws IOException {
+    Path text = Files.writeString(folder.resolve("text.txt"), "Is there a fracture? No.");
+    Path out = folder.resolve("int8");
+    Ran ran =
+        theriac(
+            "quantize",
+            "-q",
+            model().toString(),
+            "--to",
+            "int8",
+            "--output",
+            out.toString(),
+            "--text",
+            text.toString(),
+            "--window",
+            "8");
+    assertThat(ran.status).as(ran.err).isZero();
+    assertThat(ran.out)
+        .containsSubsequence(
+            "quantised",
+            "weights of",
+            "to int8",
+            "bytes",
+            "width that 32 does not divide",
+            "fc1",
+            "q_proj",
+            "compared",
+            "text.txt",
+            "logits",
+            "divergence",
+            "same choice",
+            "loss",
+            "perplexity",
+            "quantization.json");
+    QuantizeResult result =
+        QuantizeResult.parse(Files.readString(out.resolve("quantization.json")));
+    assertThat(result.format()).isEqualTo("int8");
+    assertThat(result.weights()).allSatisfy(w -> assertThat(w.relativeError()).isLessThan(0.01));
+    assertThat(result.projections()).containsKeys("q_proj", "k_proj", "v_proj", "dense", "fc2");
+    assertThat(result.comparison().logitsMeanRelative()).isBetween(1e-7, 0.05);
+    assertThat(result.comparison().topAgreement()).isBetween(0.5, 1.0);
+    assertThat(result.comparison().quantisedPerplexity())
+        .isEqualTo(Math.exp(result.comparison().quantisedLoss()));
+    String image = picture("q.png", phantom());
+    Ran answer = theriac("ask", "-q", "--model", out.toString(), "--image", image, "Is this CT?");
+    assertThat(answer.status).as(answer.err).isZero();
+    Ran inspected = theriac("inspect", out.toString());
+    assertThat(inspected.status).as(inspected.out).isZero();
+    assertThat(inspected.out).contains("quantised to int8");
+
+    Path narrow = folder.resolve("int4");
+    Ran four =
+        theriac(
+            "quantize",
+            model().toString(),
+            "--to",
+            "int4",
+            "--head",
+            "--limit",
+            "20",
+            "--output",
+            narrow.toString());
+    assertThat(four.status).as(four.err).isZero();
+    assertThat(four.out).contains("20 tokens (random tokens, seed 0)", "lm_head");
+    QuantizeResult worse =
+        QuantizeResult.parse(Files.readString(narrow.resolve("quantization.json")));
+    assertThat(worse.bytesAfter()).isLessThan(result.bytesAfter());
+    assertThat(worse.projections().get("q_proj").meanError())
+        .isGreaterThan(result.projections().get("q_proj").meanError());
+
+    Ran twice = theriac("quantize", out.toString(), "--to", "int4", "--output", folder + "/twice");
+    assertThat(twice.status).isEqualTo(1);
+    assertThat(twice.err).contains("quantised already (int8)");
+  }
+
+  @Test
+  void quantizeSaysWhatIsWrong() throws IOException {
+    String out = folder.resolve("never").toString();
+    String dir = model().toString();
+    Path ids = Files.writeString(folder.resolve("ids.txt"), "[1, 2,\n 3, 99999]\n");
+    String[][] bad = {
+      {"2", "--to int5: int8 or int4", dir, "--to", "int5"},
+      {"2", "--block 64", dir, "--to", "int8", "--block", "64"},
+      {"2", "--limit", dir, "--to", "int8", "--limit", "0"},
+      {"2", "--to", dir},
+      {"2", "mutually exclusive", dir, "--to", "int8", "--text", "a", "--tokens", "b"},
+      {"1", "nowhere", "nowhere", "--to", "int8"},
+      {"1", "gone.txt: no such file", dir, "--to", "int8", "--text", "gone.txt"},
+      {"1", "line 2: \"99999\" is not a token id", dir, "--to", "int8", "--tokens", "" + ids},
+    };
+    for (String[] b : bad) {
+      String[] args = new String[b.length + 1];
+      args[0] = "quantize";
+      System.arraycopy(b, 2, args, 1, b.length - 2);
+      args[b.length - 1] = "--output";
+      args[b.length] = out;
+      Ran ran = theriac(args);
+      assertThat(ran.status).as(ran.err).isEqualTo(Integer.parseInt(b[0]));
+      assertThat(ran.err).contains(b[1]);
+    }
+    assertThat(Path.of(out)).doesNotExist();
+    Ran tokens =
+        theriac(
+            "quantize",
+            dir,
+            "--to",
+            "int8",
+            "--output",
+            folder.resolve("ids8").toString(),
+            "--tokens",
+            Files.writeString(ids, "[1, 2,\n 3]\n").toString());
+    assertThat(tokens.status).as(tokens.err).isZero();
+    assertThat(tokens.out).contains("3 tokens");
+    Ran none =
+        theriac(
+            "quantize",
+            dir,
+            "--to",
+            "int8",
+            "--output",
+            folder.resolve("ids8").toString(),
+            "--no-compare");
+    assertThat(none.status).as(none.err).isZero();
+    assertThat(none.out).doesNotContain("compared");
   }
 
   @Test

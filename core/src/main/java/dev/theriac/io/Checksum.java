@@ -37,8 +37,9 @@ final class Checksum {
             throw new FileException(file, "metadata key " + KEY + " is the checksum's");
           }
         });
-    List<String> order = SafeTensorsHeader.order(tensors);
-    byte[] header = SafeTensorsHeader.format(file, tensors, order, all);
+    Map<String, SafeTensors.Source> sources = SafeTensorsWriter.sources(tensors);
+    List<String> order = SafeTensorsHeader.order(sources, false);
+    byte[] header = SafeTensorsHeader.format(file, sources, order, all, false);
     AtomicFile.write(
         file,
         out -> {

@@ -1,11 +1,15 @@
 package dev.theriac.io;
 
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Map;
+import java.util.SequencedMap;
+import java.util.function.Supplier;
 
 /**
  * Tensors in the safetensors format: one file, or a directory with {@code model.safetensors} or
@@ -88,7 +92,52 @@ public final class SafeTensors extends Weights {
    */
   public static void writeModel(
       Path directory, Map<String, Tensor> tensors, Map<String, String> metadata, long maxBytes) {
-    SafeTensorsWriter.writeModel(directory, tensors, metadata, maxBytes);
+    SafeTensorsWriter.writeModel(
+        directory, SafeTensorsWriter.sources(tensors), metadata, maxBytes, false);
+  }
+
+  /**
+   * A tensor that is made when its turn to be written has come, and freed then: so a model that is
+   * larger than memory can be written.
+   *
+   * @param shape sizes, outermost first
+   * @param tensor makes it, of that type and shape
+   */
+  public record Source(DType dtype, long[] shape, Supplier<Tensor> tensor) {
+    /** One that is there. */
+    public static Source of(Tensor tensor) {
+      return new Source(tensor.dtype(), tensor.shape(), () -> tensor);
+    }
+
+    long bytes() {
+      long bytes = dtype.bytes();
+      for (long size : shape) bytes = Math.multiplyExact(bytes, size);
+      return bytes;
+    }
+
+    /** Makes it, in the current scope. */
+    Tensor make(String key) {
+      Tensor made = tensor.get();
+      if (made.dtype() != dtype || !Arrays.equals(made.shape(), shape)) {
+        throw new IllegalStateException(
+            "safetensors: tensor %s was announced as %s%s, made was %s%s"
+                .formatted(key, dtype, Arrays.toString(shape), made.dtype(), made.layout()));
+      }
+      return made;
+    }
+  }
+
+  /**
+   * As {@link #writeModel}, of tensors that are made one after the other. In each file those of
+   * whole multiples of 64 bytes come first and begin at such multiples, as wide loads from the
+   * mapped file like it; the others follow in the order of the reference writer.
+   */
+  public static void writeSources(
+      Path directory,
+      SequencedMap<String, Source> sources,
+      Map<String, String> metadata,
+      long maxBytes) {
+    SafeTensorsWriter.writeModel(directory, sources, metadata, maxBytes, true);
   }
 
   /** As {@link #write}, with a SHA-256 of the whole file in its metadata. */

@@ -1,7 +1,7 @@
 package dev.theriac.io;
 
+import dev.theriac.io.SafeTensors.Source;
 import dev.theriac.tensor.DType;
-import dev.theriac.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -31,7 +31,7 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, Weights.Entry
       ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   /** Bytes of a cache line and of the widest vector. */
-  private static final int ALIGNMENT = 64;
+  static final int ALIGNMENT = 64;
 
   /** Bytes of data from which on it matters how they lie. */
   private static final long LARGE = 1 << 20;
@@ -219,11 +219,15 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, Weights.Entry
     }
   }
 
-  /** The keys in the order in which the reference writer lays tensors out. */
-  static List<String> order(Map<String, Tensor> tensors) {
+  /**
+   * The keys in the order in which the reference writer lays tensors out; {@code aligned} takes
+   * those of whole multiples of {@link #ALIGNMENT} bytes first.
+   */
+  static List<String> order(Map<String, Source> tensors, boolean aligned) {
     List<String> keys = new ArrayList<>(tensors.keySet());
     keys.sort(
-        Comparator.comparing((String k) -> ORDER.indexOf(tensors.get(k).dtype()))
+        Comparator.comparing((String k) -> aligned && tensors.get(k).bytes() % ALIGNMENT != 0)
+            .thenComparing(k -> ORDER.indexOf(tensors.get(k).dtype()))
             .thenComparing(Comparator.naturalOrder()));
     return keys;
   }
@@ -238,11 +242,16 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, Weights.Entry
 
   /**
    * Length and JSON, padded with spaces as the reference writer pads it, to 8 bytes, or so that
-   * {@link #LARGE} data begin at a multiple of {@link #ALIGNMENT}. Mapped otherwise, vectors lie
-   * across lines of the cache, and products of one row take a third longer.
+   * data that are {@link #LARGE} or {@code aligned} begin at a multiple of {@link #ALIGNMENT}.
+   * Mapped otherwise, vectors lie across lines of the cache, and products of one row take a third
+   * longer.
    */
   static byte[] format(
-      Path file, Map<String, Tensor> tensors, List<String> order, Map<String, String> metadata) {
+      Path file,
+      Map<String, Source> tensors,
+      List<String> order,
+      Map<String, String> metadata,
+      boolean aligned) {
     StringBuilder json = new StringBuilder("{");
     if (!metadata.isEmpty()) {
       json.append(Json.quote(METADATA)).append(":{");
@@ -257,8 +266,8 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, Weights.Entry
       if (key.equals(METADATA)) {
         throw new FileException(file, "a tensor cannot be called " + METADATA);
       }
-      Tensor t = tensors.get(key);
-      long end = at + t.size() * t.dtype().bytes();
+      Source t = tensors.get(key);
+      long end = at + t.bytes();
       json.append(Json.quote(key)).append(":{\"dtype\":\"").append(t.dtype());
       json.append("\",\"shape\":").append(Arrays.toString(t.shape()).replace(" ", ""));
       json.append(",\"data_offsets\":[").append(at).append(',').append(end).append("]},");
@@ -267,7 +276,7 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, Weights.Entry
     if (json.length() > 1) json.setLength(json.length() - 1);
     json.append('}');
     byte[] utf8 = json.toString().getBytes(StandardCharsets.UTF_8);
-    int alignment = at < LARGE ? Long.BYTES : ALIGNMENT;
+    int alignment = aligned || at >= LARGE ? ALIGNMENT : Long.BYTES;
     int padded = (8 + utf8.length + alignment - 1 & -alignment) - 8;
     if (padded > MAX_BYTES) {
       throw new FileException(

@@ -1,5 +1,6 @@
 package dev.theriac.io;
 
+import dev.theriac.io.SafeTensors.Source;
 import dev.theriac.op.Autograd;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -12,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedMap;
 import java.util.Set;
 
 /** The writing half of {@link SafeTensors}. */
@@ -21,14 +23,36 @@ final class SafeTensorsWriter {
 
   private SafeTensorsWriter() {}
 
+  /** In the map's order, or by key when it has none of its own. */
+  static SequencedMap<String, Source> sources(Map<String, Tensor> tensors) {
+    SequencedMap<String, Source> out = new LinkedHashMap<>();
+    SafeTensorsHeader.ordered(tensors).forEach((key, t) -> out.put(key, Source.of(t)));
+    return out;
+  }
+
   static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata) {
-    List<String> order = SafeTensorsHeader.order(tensors);
-    byte[] header = SafeTensorsHeader.format(file, tensors, order, metadata);
+    write(file, sources(tensors), metadata, false);
+  }
+
+  /**
+   * {@code aligned} puts what can be at multiples of {@value SafeTensorsHeader#ALIGNMENT} bytes.
+   */
+  private static void write(
+      Path file,
+      SequencedMap<String, Source> tensors,
+      Map<String, String> metadata,
+      boolean aligned) {
+    List<String> order = SafeTensorsHeader.order(tensors, aligned);
+    byte[] header = SafeTensorsHeader.format(file, tensors, order, metadata, aligned);
     AtomicFile.write(
         file,
         out -> {
           out.write(header);
-          for (String key : order) writeTensor(out, tensors.get(key));
+          for (String key : order) {
+            try (Scope _ = Scope.open()) {
+              writeTensor(out, tensors.get(key).make(key));
+            }
+          }
         });
   }
 
@@ -41,13 +65,17 @@ final class SafeTensorsWriter {
   }
 
   static void writeModel(
-      Path directory, Map<String, Tensor> tensors, Map<String, String> metadata, long maxBytes) {
+      Path directory,
+      SequencedMap<String, Source> tensors,
+      Map<String, String> metadata,
+      long maxBytes,
+      boolean aligned) {
     Path single = directory.resolve(SINGLE);
     Path index = directory.resolve(INDEX);
     Set<String> old = Files.exists(index) ? shardsOf(index) : Set.of();
-    List<Map<String, Tensor>> parts = split(tensors, maxBytes);
+    List<SequencedMap<String, Source>> parts = split(tensors, maxBytes);
     if (parts.size() == 1) {
-      write(single, tensors, metadata);
+      write(single, tensors, metadata, aligned);
       remove(directory, List.of(INDEX));
       remove(directory, old);
       removeTorch(directory);
@@ -59,15 +87,15 @@ final class SafeTensorsWriter {
     for (int i = 0; i < parts.size(); i++) {
       String name = shardName(stem, i, parts.size());
       try {
-        write(directory.resolve(name), parts.get(i), metadata);
+        write(directory.resolve(name), parts.get(i), metadata, aligned);
       } catch (RuntimeException e) {
         // Gigabytes that nothing refers to would stay, on a disk that is full perhaps.
         discard(directory, files.values());
         throw e;
       }
-      for (Map.Entry<String, Tensor> e : parts.get(i).entrySet()) {
+      for (Map.Entry<String, Source> e : parts.get(i).entrySet()) {
         files.put(e.getKey(), name);
-        total += e.getValue().size() * e.getValue().dtype().bytes();
+        total += e.getValue().bytes();
       }
     }
     AtomicFile.write(index, new ShardIndex(SafeTensorsHeader.ordered(metadata), files).json(total));
@@ -101,12 +129,13 @@ final class SafeTensorsWriter {
     }
   }
 
-  private static List<Map<String, Tensor>> split(Map<String, Tensor> tensors, long maxBytes) {
-    List<Map<String, Tensor>> parts = new ArrayList<>();
+  private static List<SequencedMap<String, Source>> split(
+      SequencedMap<String, Source> tensors, long maxBytes) {
+    List<SequencedMap<String, Source>> parts = new ArrayList<>();
     parts.add(new LinkedHashMap<>());
     long filled = 0;
-    for (Map.Entry<String, Tensor> e : SafeTensorsHeader.ordered(tensors).entrySet()) {
-      long bytes = e.getValue().size() * e.getValue().dtype().bytes();
+    for (Map.Entry<String, Source> e : tensors.entrySet()) {
+      long bytes = e.getValue().bytes();
       if (!parts.getLast().isEmpty() && filled + bytes > maxBytes) {
         parts.add(new LinkedHashMap<>());
         filled = 0;

@@ -184,6 +184,17 @@ public abstract sealed class Weights permits SafeTensors, PyTorchFile, PartialWe
   }
 
   /**
+   * The type that the tensor of {@link #get(String)} has, without making it.
+   *
+   * @throws FileException as {@link #get(String)}
+   */
+  public final DType dtype(String key) {
+    Stored stored = find(key);
+    requireType(stored);
+    return stored.type.dtype();
+  }
+
+  /**
    * A tensor: zero copy and read-only where {@link DType} has its element type; else converted to a
    * copy that the current scope owns: I16 and U16 to I32, U32 to I64, and F64 to F32, rounded to
    * nearest even. Files that a big-endian machine wrote are copied too.
@@ -193,15 +204,19 @@ public abstract sealed class Weights permits SafeTensors, PyTorchFile, PartialWe
    */
   public final Tensor get(String key) {
     Stored stored = find(key);
+    requireType(stored);
+    return stored.type.tensor(
+        stored.bytes, stored.layout, stored.bigEndian, stored.entry.file.getFileName() + ":" + key);
+  }
+
+  private static void requireType(Stored stored) {
     Entry entry = stored.entry;
     if (stored.type.dtype() == null) {
       throw new FileException(
           entry.file,
           "tensor \"%s\" is %s, which cannot be computed with; convert it to one of %s"
-              .formatted(key, entry.describe(), Arrays.toString(DType.values())));
+              .formatted(entry.key, entry.describe(), Arrays.toString(DType.values())));
     }
-    return stored.type.tensor(
-        stored.bytes, stored.layout, stored.bigEndian, entry.file.getFileName() + ":" + key);
   }
 
   /**

@@ -1,10 +1,14 @@
 package dev.theriac.nn;
 
 import dev.theriac.op.Matmul;
+import dev.theriac.op.Quantised;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
-/** y = x W^T + b with weight [out, in] and bias [out]. */
+/**
+ * y = x W^T + b with weight [out, in] and bias [out]. The weight may be {@link Parameter#quantised
+ * quantised}, for inference.
+ */
 public final class Linear extends Module {
   private final Parameter weight;
   private final Parameter bias;
@@ -23,7 +27,10 @@ public final class Linear extends Module {
 
   /** [..., in] to [..., out]. */
   public Tensor forward(Tensor x) {
-    return Matmul.linear(x, weight.value(), bias == null ? null : bias.value());
+    Tensor shift = bias == null ? null : bias.value();
+    return weight.isQuantised()
+        ? Quantised.linear(x, weight.quantised().getFirst(), shift)
+        : Matmul.linear(x, weight.value(), shift);
   }
 
   public Parameter weight() {

@@ -1,9 +1,11 @@
 package dev.theriac.nn;
 
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Tensor;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.TreeSet;
@@ -67,7 +69,7 @@ public abstract class Module {
 
   /** Number of values in all parameters. */
   public final long parameterCount() {
-    return parameters().values().stream().mapToLong(p -> p.value().size()).sum();
+    return parameters().values().stream().mapToLong(Parameter::size).sum();
   }
 
   /** Trains the parameters whose path satisfies {@code trained} and freezes the others. */
@@ -92,29 +94,55 @@ public abstract class Module {
    *     floating, or when {@code weights} holds a path that no parameter has
    */
   public final void load(Map<String, Tensor> weights) {
+    load(weights, Map.of());
+  }
+
+  /**
+   * The same for a model of which some weights are quantised, by path; see {@link
+   * Parameter#setQuantised}. All parameters are frozen when there are any.
+   *
+   * @throws IllegalArgumentException as {@link #load(Map)}, and naming the path of a quantised
+   *     weight whose parameter has another shape
+   */
+  public final void load(
+      Map<String, Tensor> weights, Map<String, List<QuantisedMatrix>> quantised) {
     SequencedMap<String, Parameter> mine = parameters();
     TreeSet<String> extra = new TreeSet<>(weights.keySet());
+    extra.addAll(quantised.keySet());
     mine.forEach((path, p) -> {
       extra.remove(path);
-      check(path, p.value(), weights.get(path));
+      if (!quantised.containsKey(path)) check(path, p.shape(), weights.get(path));
+      else checkQuantised(path, p, quantised.get(path));
     });
     if (!extra.isEmpty()) {
       throw new IllegalArgumentException(
           "load: %d tensors belong to no parameter of this model, such as %s"
               .formatted(extra.size(), extra.first()));
     }
-    mine.forEach((path, p) -> p.set(weights.get(path)));
+    mine.forEach((path, p) -> {
+      if (!quantised.containsKey(path)) p.set(weights.get(path));
+      else p.setQuantised(quantised.get(path));
+    });
+    if (!quantised.isEmpty()) train(path -> false);
   }
 
-  private static void check(String path, Tensor have, Tensor given) {
+  private static void checkQuantised(String path, Parameter p, List<QuantisedMatrix> matrices) {
+    try {
+      p.checkQuantised(matrices);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException("load: %s: %s".formatted(path, e.getMessage()), e);
+    }
+  }
+
+  private static void check(String path, long[] have, Tensor given) {
     if (given == null) {
       throw new IllegalArgumentException(
-          "load: no tensor %s (%s%s is wanted)".formatted(path, have.dtype(), have.layout()));
+          "load: no tensor %s (%s%s is wanted)".formatted(path, DType.F32, Arrays.toString(have)));
     }
-    if (!Arrays.equals(given.shape(), have.shape())) {
+    if (!Arrays.equals(given.shape(), have)) {
       throw new IllegalArgumentException(
           "load: tensor %s has shape %s, the model wants %s"
-              .formatted(path, given.layout(), have.layout()));
+              .formatted(path, given.layout(), Arrays.toString(have)));
     }
     if (!given.dtype().isFloating()) {
       throw new IllegalArgumentException(

@@ -1,14 +1,22 @@
 package dev.theriac.nn;
 
+import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
+import java.util.Arrays;
+import java.util.List;
 
 /**
  * A tensor that training updates. Its value may be replaced when weights are loaded. A {@link
  * #buffer} is saved and loaded like one, but changed by its module alone.
+ *
+ * <p>The weight of a linear layer may be {@link #quantised} instead, for inference: it then has no
+ * tensor, and stays frozen.
  */
 public final class Parameter {
   private Tensor value;
+  private List<QuantisedMatrix> quantised = List.of();
+  private long[] shape;
   private final boolean buffer;
   private final boolean stacked;
   private boolean trainable;
@@ -59,24 +67,92 @@ public final class Parameter {
     return buffer;
   }
 
-  /** The tensor to compute with; it asks for a gradient while {@link #trainable()}. */
+  /**
+   * The tensor to compute with; it asks for a gradient while {@link #trainable()}.
+   *
+   * @throws IllegalStateException when the parameter is {@link #quantised}
+   */
   public Tensor value() {
+    if (value == null) {
+      throw new IllegalStateException(
+          "parameter: %s is quantised, for inference alone: it is multiplied by as it is, and cannot"
+                  .formatted(quantised.getFirst())
+              + " be trained, changed or saved; use the model that it was made from");
+    }
     return value;
   }
 
   /** Replaces the tensor, keeping whether it is trained. */
   public void set(Tensor newValue) {
     value = Scope.persist(newValue.detach());
+    shape = newValue.shape();
+    quantised = List.of();
     value.requireGrad(trainable && newValue.dtype().isFloating());
+  }
+
+  /**
+   * The matrices that stand in the tensor's place: one, of a {@link #stacked} parameter one for
+   * each slice; empty when there is a tensor.
+   */
+  public List<QuantisedMatrix> quantised() {
+    return quantised;
+  }
+
+  /** Whether there are {@link #quantised} matrices and no tensor. */
+  public boolean isQuantised() {
+    return value == null;
+  }
+
+  /**
+   * Puts quantised matrices in the tensor's place and freezes the parameter.
+   *
+   * @param matrices one of the parameter's shape [N, K], or E of a stacked parameter [E, N, K];
+   *     their formats may differ
+   * @throws IllegalArgumentException when number or shapes differ
+   */
+  public void setQuantised(List<QuantisedMatrix> matrices) {
+    checkQuantised(matrices);
+    matrices.forEach(m -> Scope.persist(m.bytes()));
+    quantised = List.copyOf(matrices);
+    value = null;
+    trainable = false;
+  }
+
+  /** Throws as {@link #setQuantised} would. */
+  void checkQuantised(List<QuantisedMatrix> matrices) {
+    int slices = stacked ? Math.toIntExact(shape[0]) : 1;
+    boolean fits = shape.length == (stacked ? 3 : 2) && matrices.size() == slices;
+    for (QuantisedMatrix m : matrices) {
+      fits &= m.rows() == shape[shape.length - 2] && m.columns() == shape[shape.length - 1];
+    }
+    if (!fits || buffer) {
+      throw new IllegalArgumentException(
+          "parameter: quantised %s for shape %s; give %d of its last two sizes"
+              .formatted(matrices, Arrays.toString(shape), slices));
+    }
+  }
+
+  /** Sizes, outermost first, of the tensor or of what stands in its place. */
+  public long[] shape() {
+    return shape.clone();
+  }
+
+  /** Number of values. */
+  public long size() {
+    return Arrays.stream(shape).reduce(1, (a, b) -> a * b);
   }
 
   public boolean trainable() {
     return trainable;
   }
 
-  /** A frozen parameter gets no gradient and is left alone by optimisers. */
+  /**
+   * A frozen parameter gets no gradient and is left alone by optimisers.
+   *
+   * @throws IllegalStateException when a {@link #quantised} one is to be trained
+   */
   public void setTrainable(boolean wanted) {
+    if (wanted || !isQuantised()) value().requireGrad(wanted && !buffer);
     trainable = wanted && !buffer;
-    value.requireGrad(trainable);
   }
 }

@@ -4,9 +4,11 @@ import dev.theriac.io.FileException;
 import dev.theriac.io.Weights;
 import dev.theriac.llm.tokenizer.HuggingFaceTokenizerFile;
 import dev.theriac.nn.Module;
+import dev.theriac.nn.Parameter;
 import dev.theriac.nn.TokenMask;
 import dev.theriac.op.Loss;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -298,20 +300,27 @@ public final class CausalLm extends Module {
    * Reads a model directory, ready to answer: {@code config.json}, {@code generation_config.json}
    * if there is one, and the weights as {@link Weights#open} finds them, which keep the type they
    * are stored in and stay in their files, mapped, until they are trained. Products widen BF16 and
-   * F16 as they read them. The tokenizer is opened when it is asked for.
+   * F16 as they read them, and multiply by {@link Quantisation quantised} weights as they are; a
+   * model that has some is for inference, its parameters are frozen. The tokenizer is opened when
+   * it is asked for.
    *
    * @throws FileException naming the file and the field or key that is missing, unknown, of the
    *     wrong type or shape, or not supported
    */
   public static CausalLm load(Path directory) {
     CausalLmConfig config = CausalLmConfig.read(directory.resolve(ModelFiles.CONFIG));
-    Weights file = Weights.open(directory);
+    ModelWeights file = ModelWeights.open(directory);
     SequencedMap<String, String> keys = keys(config, file);
     CausalLm model = new CausalLm(config, Rng.placeholders(0));
+    SequencedMap<String, Parameter> parameters = model.decoder.parameters();
     SequencedMap<String, Tensor> weights = new LinkedHashMap<>();
+    SequencedMap<String, List<QuantisedMatrix>> quantised = new LinkedHashMap<>();
     try (Scope _ = Scope.open()) {
-      keys.forEach((path, key) -> weights.put(path, file.get(key)));
-      model.decoder.load(weights);
+      keys.forEach((path, key) -> {
+        if (!file.isQuantised(key)) weights.put(path, file.get(key));
+        else quantised.put(path, List.of(file.matrix(key, parameters.get(path).shape())));
+      });
+      model.decoder.load(weights, quantised);
     }
     model.train(false);
     model.source = directory;
@@ -329,7 +338,7 @@ public final class CausalLm extends Module {
    *
    * @throws FileException when the file holds other tensors than the configuration describes
    */
-  private static SequencedMap<String, String> keys(CausalLmConfig config, Weights file) {
+  private static SequencedMap<String, String> keys(CausalLmConfig config, ModelWeights file) {
     SequencedMap<String, String> keys = new LinkedHashMap<>();
     for (String key : file.keys()) {
       if (isIgnored(config, key)) continue;

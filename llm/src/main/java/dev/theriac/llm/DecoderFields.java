@@ -71,9 +71,7 @@ public final class DecoderFields {
   public DecoderFields(ConfigFields in, Defaults or) {
     this.in = in;
     this.or = or;
-    if (in.has("quantization_config")) {
-      throw in.wrong("quantization_config", "null (weights in F32, BF16 or F16)");
-    }
+    Quantisation.read(in);
     if (in.has("per_layer_config")) {
       throw in.wrong("per_layer_config", "null (all layers have one shape)");
     }

@@ -1,7 +1,6 @@
 package dev.theriac.llm;
 
 import dev.theriac.io.FileException;
-import dev.theriac.io.Weights;
 import dev.theriac.nn.QueryKeyNorm;
 import java.util.LinkedHashMap;
 import java.util.SequencedMap;
@@ -50,7 +49,7 @@ public final class DecoderParameters {
    * The same for a file that is meant to hold them: a configuration that describes many more
    * tensors than there are is refused before a list of them is made.
    */
-  static SequencedMap<String, long[]> in(DecoderConfig config, Weights file) {
+  static SequencedMap<String, long[]> in(DecoderConfig config, ModelWeights file) {
     checkCount(config, file);
     return of(config);
   }
@@ -60,7 +59,7 @@ public final class DecoderParameters {
    *
    * @throws FileException naming both numbers
    */
-  public static void checkCount(DecoderConfig config, Weights file) {
+  public static void checkCount(DecoderConfig config, ModelWeights file) {
     boolean perHead = config.queryKeyNorm() == QueryKeyNorm.Kind.LAYER_PER_HEAD;
     long least = config.layers() * (perHead ? (long) config.heads() + config.kvHeads() : 1);
     if (least > file.keys().size()) {

@@ -75,9 +75,9 @@ public final class DenseFeedForward extends FeedForward {
 
   @Override
   public Output forward(Tensor u) {
-    if (up != null && activation != UnaryKind.SILU) {
-      Tensor gated = first.forward(u).apply(activation).mul(up.forward(u));
-      return new Output(last.forward(gated), null);
+    if (up != null && activation != UnaryKind.SILU || isQuantised()) {
+      Tensor hidden = first.forward(u).apply(activation);
+      return new Output(last.forward(up == null ? hidden : hidden.mul(up.forward(u))), null);
     }
     Tensor y =
         Matmul.feedForward(
@@ -90,6 +90,13 @@ public final class DenseFeedForward extends FeedForward {
             value(last.bias()),
             activation);
     return new Output(y, null);
+  }
+
+  /** Whether any of the matrices is, as the fused kernels know none. */
+  private boolean isQuantised() {
+    return first.weight().isQuantised()
+        || last.weight().isQuantised()
+        || up != null && up.weight().isQuantised();
   }
 
   private static Tensor value(Parameter p) {

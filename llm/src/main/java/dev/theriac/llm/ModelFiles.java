@@ -79,6 +79,22 @@ public final class ModelFiles {
         () -> SafeTensors.writeModel(directory, weights, metadata, shardBytes));
   }
 
+  /**
+   * The same of tensors that are made one after the other, as {@link SafeTensors#writeSources} has
+   * it.
+   */
+  public static void writeSources(
+      Path directory,
+      SequencedMap<String, byte[]> small,
+      SequencedMap<String, SafeTensors.Source> weights,
+      Map<String, String> metadata,
+      long shardBytes) {
+    writeAround(
+        directory,
+        List.copyOf(small.entrySet()),
+        () -> SafeTensors.writeSources(directory, weights, metadata, shardBytes));
+  }
+
   private static void writeAround(
       Path directory, List<Map.Entry<String, byte[]>> files, Runnable last) {
     if (files.isEmpty()) {

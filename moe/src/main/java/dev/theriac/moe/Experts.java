@@ -5,11 +5,16 @@ import dev.theriac.nn.Module;
 import dev.theriac.nn.Parameter;
 import dev.theriac.op.FeedForwardWeights;
 import dev.theriac.op.Grouped;
+import dev.theriac.op.Index;
+import dev.theriac.op.Matmul;
+import dev.theriac.op.Quantised;
 import dev.theriac.op.RowGroups;
 import dev.theriac.op.ShapeFunctions;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
+import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
+import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -23,7 +28,8 @@ import java.util.TreeSet;
  * or a half type. The plain form has the parameters fc1 and fc2 with an activation between; the
  * gated form (Shazeer, "GLU variants improve transformer") gate_proj, up_proj and down_proj, where
  * the activation of the gate multiplies up: SwiGLU with SILU, GEGLU with GELU, ReGLU with RELU.
- * Each has a {@code .weight} and may have a {@code .bias}.
+ * Each has a {@code .weight} and may have a {@code .bias}. Weights may be {@link
+ * Parameter#quantised}, one matrix for each expert, for inference.
  */
 public final class Experts extends Module {
   private static final Set<UnaryKind> ACTIVATIONS =
@@ -240,6 +246,45 @@ public final class Experts extends Module {
    * @return [T, d]; zero for a token without rows
    */
   public Tensor forward(Tensor x, Tensor weights, RowGroups groups) {
-    return Grouped.feedForward(x, weights, groups, weights(), activation);
+    boolean quantised = stacked.values().stream().anyMatch(Parameter::isQuantised);
+    return quantised
+        ? oneByOne(x, weights, groups)
+        : Grouped.feedForward(x, weights, groups, weights(), activation);
+  }
+
+  /** Of quantised weights no products are fused: each expert takes its rows by itself. */
+  private Tensor oneByOne(Tensor x, Tensor weights, RowGroups groups) {
+    long[] offsets = groups.offsets().toLongs();
+    return Scope.call(() -> {
+      Tensor in = x.to(DType.F32);
+      List<Tensor> outputs = new ArrayList<>();
+      for (int e = 0; e < count; e++) {
+        int expert = e;
+        if (offsets[e] == offsets[e + 1]) continue;
+        Tensor tokens = groups.rowToken().slice(0, offsets[e], offsets[e + 1]);
+        outputs.add(Scope.call(() -> through(expert, Index.gatherRows(in, tokens))));
+      }
+      if (outputs.isEmpty()) return Tensor.zeros(x.shape()).to(x.dtype());
+      Tensor scale =
+          Index.gatherRows(weights.to(DType.F32).reshape(weights.size(), 1), groups.rowSlot());
+      Tensor rows = ShapeFunctions.concat(0, outputs).mul(scale);
+      return Index.scatterRows(rows, groups.rowToken(), groups.tokens()).to(x.dtype());
+    });
+  }
+
+  /** Rows [R, d] through one expert. */
+  private Tensor through(int expert, Tensor rows) {
+    Tensor hidden = linear(gated ? "gate_proj" : "fc1", expert, rows).apply(activation);
+    Tensor product = gated ? hidden.mul(linear("up_proj", expert, rows)) : hidden;
+    return linear(gated ? "down_proj" : "fc2", expert, product);
+  }
+
+  private Tensor linear(String name, int expert, Tensor rows) {
+    Parameter weight = stacked.get(name + ".weight");
+    Tensor biases = value(name + ".bias");
+    Tensor bias = biases == null ? null : biases.select(0, expert);
+    return weight.isQuantised()
+        ? Quantised.linear(rows, weight.quantised().get(expert), bias)
+        : Matmul.linear(rows, weight.value().select(0, expert), bias);
   }
 }

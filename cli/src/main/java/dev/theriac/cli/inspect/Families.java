@@ -7,6 +7,8 @@ import dev.theriac.io.Weights;
 import dev.theriac.llm.CausalLm;
 import dev.theriac.llm.CausalLmConfig;
 import dev.theriac.llm.DecoderConfig;
+import dev.theriac.llm.ModelWeights;
+import dev.theriac.llm.Quantisation;
 import dev.theriac.moe.lm.MoeLanguageModel;
 import dev.theriac.moe.lm.MoeModelConfig;
 import dev.theriac.moe.medmoe.CheckpointKeys;
@@ -25,6 +27,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
 import java.util.TreeSet;
 
@@ -77,12 +80,14 @@ final class Families {
     SequencedMap<String, long[]> wanted = CausalLm.shapes(config);
     SequencedMap<String, Weights.Entry> found = new LinkedHashMap<>();
     int unused = 0;
-    for (String key : weights.keys()) {
+    ModelWeights view = view(directory, weights);
+    for (String key : view.keys()) {
       boolean tied = d.tiedHead() && key.equals("lm_head.weight");
       if (tied || key.endsWith(".rotary_emb.inv_freq")) unused++;
-      else found.put(wanted.containsKey("model." + key) ? "model." + key : key, weights.entry(key));
+      else found.put(wanted.containsKey("model." + key) ? "model." + key : key, view.entry(key));
     }
     List<String> facts = new ArrayList<>(List.of(decoder(d)));
+    quantisation(view.quantisation(), facts);
     if (d.tiedHead()) facts.add("the head is the embedding table");
     tokenizer(directory, facts);
     long all = Expected.size(wanted);
@@ -109,12 +114,14 @@ final class Families {
     long routed = Expected.size(experts);
     SequencedMap<String, Weights.Entry> found = new LinkedHashMap<>();
     int unused = 0;
-    for (String key : weights.keys()) {
+    ModelWeights view = view(directory, weights);
+    for (String key : view.keys()) {
       boolean tied = d.tiedHead() && key.equals("lm_head.weight");
       if (tied || key.endsWith(".rotary_emb.inv_freq")) unused++;
-      else found.put(key, weights.entry(key));
+      else found.put(key, view.entry(key));
     }
     List<String> facts = new ArrayList<>(List.of(decoder(d)));
+    quantisation(view.quantisation(), facts);
     facts.add(
         "%d of %d experts for a token in %d of %d layers%s"
             .formatted(
@@ -140,6 +147,7 @@ final class Families {
   private static long stacked(SequencedMap<String, Weights.Entry> found, MoeModelConfig config) {
     return found.entrySet().stream()
         .filter(e -> config.kind().keys().place(e.getKey()).expert() >= 0)
+        .filter(e -> !isMatrix(e))
         .mapToLong(e -> e.getValue().bytes())
         .sum();
   }
@@ -205,10 +213,12 @@ final class Families {
                 moe == null ? "dense, before its experts" : "experts");
     long copied =
         contents.found().entrySet().stream()
-            .filter(e -> e.getKey().contains(CheckpointKeys.EXPERT))
+            .filter(e -> e.getKey().contains(CheckpointKeys.EXPERT) && !isMatrix(e))
             .mapToLong(e -> e.getValue().bytes())
             .sum();
-    long taken = weights.keys().stream().filter(contents.found()::containsKey).count();
+    ModelWeights view = view(directory, weights);
+    quantisation(view.quantisation(), facts);
+    long taken = view.keys().stream().filter(contents.found()::containsKey).count();
     return new Expected(
         family,
         facts,
@@ -220,6 +230,25 @@ final class Families {
         cache(d),
         d.reach(),
         problems);
+  }
+
+  /** By the names of checkpoints, quantised or not. */
+  private static ModelWeights view(Path directory, PartialWeights weights) {
+    ConfigFields config = ConfigFields.read(directory.resolve("config.json"));
+    return ModelWeights.of(weights, Quantisation.read(config));
+  }
+
+  private static void quantisation(Quantisation quantisation, List<String> facts) {
+    if (quantisation == null) return;
+    facts.add(
+        "projections of blocks%s quantised to %s, for inference"
+            .formatted(quantisation.head() ? " and head" : "", quantisation.name()));
+  }
+
+  /** Whether what stands in the file is a quantised matrix; those of experts are not copied. */
+  private static boolean isMatrix(Map.Entry<String, Weights.Entry> found) {
+    return !found.getKey().equals(found.getValue().key())
+        && found.getValue().key().matches(".*\\.int[48]");
   }
 
   private static String decoder(DecoderConfig d) {

@@ -7,6 +7,7 @@ import dev.theriac.cli.inspect.Inspection.Type;
 import dev.theriac.io.ConfigFields;
 import dev.theriac.io.FileException;
 import dev.theriac.io.PartialWeights;
+import dev.theriac.io.QuantisedTensors;
 import dev.theriac.io.Weights;
 import dev.theriac.moe.medmoe.ModelDirectory;
 import dev.theriac.moe.medmoe.ModelParts;
@@ -144,13 +145,18 @@ public final class Inspector {
           Weights.Entry entry = expected.found().get(key);
           if (entry == null) {
             missing.add(key);
-          } else if (!FLOATING.contains(entry.dtype()) || !Arrays.equals(entry.shape(), shape)) {
+          } else if (!fits(entry, shape)) {
             other.add(new Mismatch(key, entry.describe(), "F32" + Arrays.toString(shape)));
           }
         });
     expected.found().keySet().stream()
         .filter(key -> !expected.wanted().containsKey(key))
         .forEach(unexpected::add);
+  }
+
+  private static boolean fits(Weights.Entry entry, long[] shape) {
+    return FLOATING.contains(entry.dtype()) && Arrays.equals(entry.shape(), shape)
+        || QuantisedTensors.fits(entry, shape);
   }
 
   private Map<String, Type> dtypes() {
@@ -176,7 +182,7 @@ public final class Inspector {
     long bytes = 0;
     for (var e : expected.wanted().entrySet()) {
       Weights.Entry entry = expected.found().get(e.getKey());
-      boolean fits = entry != null && Arrays.equals(entry.shape(), e.getValue());
+      boolean fits = entry != null && fits(entry, e.getValue());
       // Doubles are rounded to floats.
       if (fits) bytes += entry.dtype().equals("F64") ? entry.bytes() / 2 : entry.bytes();
       else bytes += Expected.size(e.getValue()) * each;

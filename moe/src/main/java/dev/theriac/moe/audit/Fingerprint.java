@@ -3,6 +3,7 @@ package dev.theriac.moe.audit;
 import dev.theriac.nn.Module;
 import dev.theriac.op.Autograd;
 import dev.theriac.tensor.Host;
+import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
@@ -76,10 +77,16 @@ public final class Fingerprint {
   }
 
   /**
-   * Adds every parameter of a module, {@code prefix} before its path, in the order of the paths.
+   * Adds every parameter of a module, {@code prefix} before its path, in the order of the paths; of
+   * quantised ones each matrix, with its format and size.
    */
   public Fingerprint add(String prefix, Module module) {
-    new TreeMap<>(module.parameters()).forEach((path, p) -> add(prefix + path, p.value()));
+    new TreeMap<>(module.parameters())
+        .forEach((path, p) -> {
+          String name = prefix + path;
+          if (!p.isQuantised()) add(name, p.value());
+          for (QuantisedMatrix m : p.quantised()) add(name + " " + m, m.bytes());
+        });
     return this;
   }
 

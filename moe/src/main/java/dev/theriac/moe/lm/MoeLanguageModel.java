@@ -1,7 +1,6 @@
 package dev.theriac.moe.lm;
 
 import dev.theriac.io.FileException;
-import dev.theriac.io.Weights;
 import dev.theriac.llm.Decoder;
 import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderParameters;
@@ -10,6 +9,7 @@ import dev.theriac.llm.FeedForward;
 import dev.theriac.llm.GenerationConfig;
 import dev.theriac.llm.Generator;
 import dev.theriac.llm.ModelFiles;
+import dev.theriac.llm.ModelWeights;
 import dev.theriac.llm.NextTokenLoss;
 import dev.theriac.moe.Experts;
 import dev.theriac.moe.MoeLayer;
@@ -20,10 +20,12 @@ import dev.theriac.moe.Routing;
 import dev.theriac.moe.SharedExpert;
 import dev.theriac.nn.Linear;
 import dev.theriac.nn.Module;
+import dev.theriac.nn.Parameter;
 import dev.theriac.op.Index;
 import dev.theriac.op.Loss;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Memory;
+import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -236,8 +238,9 @@ public final class MoeLanguageModel extends Module {
 
   /**
    * Reads a model directory, ready to answer. Weights keep the type they are stored in; they stay
-   * in their files, mapped, but for those of experts, which are copied to be stacked. Nothing else
-   * of their size is made.
+   * in their files, mapped, but for those of experts, which are copied to be stacked unless they
+   * are {@link dev.theriac.llm.Quantisation quantised}. Nothing else of their size is made. A model
+   * with quantised weights is for inference, its parameters are frozen.
    *
    * @throws FileException naming the file and the field or key that is missing, unknown, of the
    *     wrong type or shape, or the file and both sizes when the experts' weights would not fit
@@ -245,14 +248,12 @@ public final class MoeLanguageModel extends Module {
    */
   public static MoeLanguageModel load(Path directory) {
     MoeModelConfig config = MoeModelConfig.read(directory.resolve(ModelFiles.CONFIG));
-    Weights file = Weights.open(directory);
+    ModelWeights file = ModelWeights.open(directory);
     SequencedMap<String, ExpertKeys.Place> places = places(config, file);
     MoeLanguageModel model = new MoeLanguageModel(config, Rng.placeholders(0));
     checkMemory(file, places);
     try {
-      SequencedMap<String, Tensor> tensors = new LinkedHashMap<>();
-      for (String key : places.keySet()) tensors.put(key, file.get(key));
-      model.loadCheckpoint(tensors);
+      model.load(file, places);
     } catch (IllegalArgumentException e) {
       throw new FileException(file.path(), e.getMessage(), e);
     }
@@ -266,7 +267,7 @@ public final class MoeLanguageModel extends Module {
    * @throws FileException when it holds other tensors than the configuration describes
    */
   private static SequencedMap<String, ExpertKeys.Place> places(
-      MoeModelConfig config, Weights file) {
+      MoeModelConfig config, ModelWeights file) {
     DecoderParameters.checkCount(config.decoder(), file);
     if ((long) config.moeLayers().size() * config.experts() > file.keys().size()) {
       throw new FileException(
@@ -300,13 +301,33 @@ public final class MoeLanguageModel extends Module {
     return head || key.endsWith(".rotary_emb.inv_freq");
   }
 
+  private void load(ModelWeights file, SequencedMap<String, ExpertKeys.Place> places) {
+    SequencedMap<String, Parameter> parameters = decoder.parameters();
+    SequencedMap<String, List<QuantisedMatrix>> quantised = new LinkedHashMap<>();
+    places.forEach((key, place) -> {
+      if (!file.isQuantised(key)) return;
+      quantised
+          .computeIfAbsent(place.path(), _ -> new ArrayList<>())
+          .add(file.matrix(key, parameters.get(place.path()).shape()));
+    });
+    try (Scope _ = Scope.open()) {
+      SequencedMap<String, Tensor> tensors = new LinkedHashMap<>();
+      for (String key : places.keySet()) {
+        if (!file.isQuantised(key)) tensors.put(key, file.get(key));
+      }
+      decoder.load(config.kind().keys().join(tensors), quantised);
+    }
+  }
+
   /** Before anything is copied: the experts' weights, stacked, are what loading needs. */
-  private static void checkMemory(Weights file, SequencedMap<String, ExpertKeys.Place> places) {
+  private static void checkMemory(
+      ModelWeights file, SequencedMap<String, ExpertKeys.Place> places) {
     Memory.Stats memory = Memory.stats();
     if (memory.limit() <= 0) return;
     long needed = 0;
     for (var e : places.entrySet()) {
-      if (e.getValue().expert() >= 0) needed += file.entry(e.getKey()).bytes();
+      boolean copied = e.getValue().expert() >= 0 && !file.isQuantised(e.getKey());
+      if (copied) needed += file.entry(e.getKey()).bytes();
     }
     long free = memory.limit() - memory.live();
     if (needed > free) {

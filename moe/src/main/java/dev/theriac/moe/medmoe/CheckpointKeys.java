@@ -1,12 +1,12 @@
 package dev.theriac.moe.medmoe;
 
 import dev.theriac.op.ShapeFunctions;
+import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.SequencedMap;
 
 /**
@@ -87,17 +87,30 @@ public final class CheckpointKeys {
     return out;
   }
 
-  /** Published tensors by parameter path, those of experts stacked (which copies them). */
-  static SequencedMap<String, Tensor> join(
-      SequencedMap<String, Place> places, Map<String, Tensor> published) {
+  /**
+   * A published checkpoint by parameter path: tensors, those of experts stacked (which copies
+   * them), and quantised weights, of experts a list (which copies nothing).
+   */
+  record Joined(
+      SequencedMap<String, Tensor> tensors,
+      SequencedMap<String, List<QuantisedMatrix>> quantised) {}
+
+  static Joined join(SequencedMap<String, Place> places, ModelTensors published) {
     SequencedMap<String, Tensor> out = new LinkedHashMap<>();
+    SequencedMap<String, List<QuantisedMatrix>> quantised = new LinkedHashMap<>();
     SequencedMap<String, List<Tensor>> experts = new LinkedHashMap<>();
     places.forEach((key, place) -> {
-      Tensor t = published.get(key);
+      if (published.isQuantised(key)) {
+        quantised
+            .computeIfAbsent(place.path(), _ -> new ArrayList<>())
+            .add(published.matrix(key, place));
+        return;
+      }
+      Tensor t = published.tensor(key, place);
       if (place.expert() < 0) out.put(place.path(), t);
       else experts.computeIfAbsent(place.path(), _ -> new ArrayList<>()).add(t.unsqueeze(0));
     });
     experts.forEach((path, all) -> out.put(path, ShapeFunctions.concat(0, all)));
-    return out;
+    return new Joined(out, quantised);
   }
 }

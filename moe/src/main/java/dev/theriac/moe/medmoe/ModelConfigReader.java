@@ -5,6 +5,7 @@ import dev.theriac.io.ConfigFields;
 import dev.theriac.io.FileException;
 import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderConfig.Family;
+import dev.theriac.llm.Quantisation;
 import dev.theriac.moe.Router;
 import dev.theriac.vision.VisionConfig;
 import dev.theriac.vision.VisionConfig.Feature;
@@ -100,9 +101,7 @@ final class ModelConfigReader {
 
   /** What would change the numbers and is not there. */
   private void refuse() {
-    if (root.has("quantization_config")) {
-      throw root.wrong("quantization_config", "null (weights in F32, BF16 or F16)");
-    }
+    Quantisation.read(root);
     if (root.flag("mm_use_im_start_end", false)) throw root.wrong("mm_use_im_start_end", "false");
     if (!root.text("image_projector_type", ModelConfig.PROJECTOR).equals(ModelConfig.PROJECTOR)) {
       throw root.wrong("image_projector_type", "\"" + ModelConfig.PROJECTOR + "\"");

@@ -114,7 +114,9 @@ public final class ModelDirectory {
 
   /**
    * Reads a model, ready to answer. Weights stay in their files, mapped, until training is about to
-   * change them; those of experts are copied, to be stacked.
+   * change them; those of experts are copied, to be stacked. {@link dev.theriac.llm.Quantisation
+   * Quantised} weights stay there too, those of experts as well; a model that has some is for
+   * inference, its parameters are frozen.
    *
    * <p>What Theriac writes is whole. Of published models the image encoder is described, and may
    * lie, elsewhere: in {@link ModelParts#vision}; else where {@code mm_image_tower} leads, or in a
@@ -150,7 +152,8 @@ public final class ModelDirectory {
     KeptFiles kept = KeptFiles.read(directory, tokenizers);
     MedMoe model = MedMoe.blank(shape, tokenizer, found.config().preprocessing(), kept);
     try (Scope _ = Scope.open()) {
-      model.load(CheckpointKeys.join(places, tensors.tensors(places)));
+      CheckpointKeys.Joined weights = CheckpointKeys.join(places, tensors);
+      model.load(weights.tensors(), weights.quantised());
     }
     model.train(false);
     return model;

@@ -1,8 +1,13 @@
 package dev.theriac.moe.medmoe;
 
+import dev.theriac.io.ConfigFields;
 import dev.theriac.io.FileException;
 import dev.theriac.io.PartialWeights;
 import dev.theriac.io.Weights;
+import dev.theriac.llm.ModelFiles;
+import dev.theriac.llm.ModelWeights;
+import dev.theriac.llm.Quantisation;
+import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Tensor;
 import dev.theriac.vision.VisionDirectory;
 import java.nio.file.Files;
@@ -31,14 +36,14 @@ final class ModelTensors {
 
   private final Path directory;
   private final ModelParts parts;
-  private final Weights own;
+  private final ModelWeights own;
   private final Map<String, Source> found = new LinkedHashMap<>();
   private final Set<String> lost = new LinkedHashSet<>();
   private final Set<String> zeros = new LinkedHashSet<>();
 
-  private record Source(Weights weights, String key) {}
+  private record Source(ModelWeights weights, String key) {}
 
-  private ModelTensors(Path directory, ModelParts parts, Weights own) {
+  private ModelTensors(Path directory, ModelParts parts, ModelWeights own) {
     boolean elsewhere = !checkpoint(directory, parts).equals(directory);
     this.directory = directory;
     this.parts = parts;
@@ -57,7 +62,7 @@ final class ModelTensors {
    * @throws FileException when there is none, or it is malformed
    */
   static ModelTensors open(Path directory, ModelParts parts) {
-    return new ModelTensors(directory, parts, Weights.open(checkpoint(directory, parts)));
+    return new ModelTensors(directory, parts, ModelWeights.open(checkpoint(directory, parts)));
   }
 
   /** The directory with the checkpoint. */
@@ -69,7 +74,9 @@ final class ModelTensors {
 
   /** What there is of a checkpoint; what it should hold besides is not looked for elsewhere. */
   static ModelTensors of(Path directory, ModelParts parts, PartialWeights own) {
-    ModelTensors out = new ModelTensors(directory, parts, own);
+    Path config = checkpoint(directory, parts).resolve(ModelFiles.CONFIG);
+    Quantisation quantisation = Quantisation.read(ConfigFields.read(config));
+    ModelTensors out = new ModelTensors(directory, parts, ModelWeights.of(own, quantisation));
     out.lost.addAll(own.lost().keySet());
     return out;
   }
@@ -137,7 +144,7 @@ final class ModelTensors {
     Path beside = directory.resolve(PROJECTOR);
     Path file = parts.projector() != null ? parts.projector() : beside;
     if (parts.projector() == null && !Files.exists(beside)) return;
-    Weights weights = Weights.open(file);
+    ModelWeights weights = ModelWeights.of(Weights.open(file));
     for (String key : wanted) {
       if (!key.startsWith(CheckpointKeys.PROJECTOR)) continue;
       if (!weights.keys().contains(key)) {
@@ -156,7 +163,7 @@ final class ModelTensors {
     for (String key : wanted) {
       if (!key.startsWith(CheckpointKeys.VISION)) continue;
       String there = keys.get(key.substring(CheckpointKeys.VISION.length()));
-      if (there != null) found.put(key, new Source(weights, there));
+      if (there != null) found.put(key, new Source(ModelWeights.of(weights), there));
     }
   }
 
@@ -181,7 +188,7 @@ final class ModelTensors {
     }
     if (file == null) return;
     RouterFile.read(file);
-    Weights weights = Weights.open(file);
+    ModelWeights weights = ModelWeights.of(Weights.open(file));
     for (String key : routers) {
       found.put(key, new Source(weights, "fc1" + key.substring(key.lastIndexOf('.'))));
     }
@@ -205,7 +212,8 @@ final class ModelTensors {
               .formatted(some(missing, "missing"), some(extra, "unknown"), remedy(missing)));
     }
     places.forEach((key, place) -> {
-      if (zeros.contains(key)) return;
+      // The size of a matrix is checked when it is read.
+      if (zeros.contains(key) || isQuantised(key)) return;
       Weights.Entry entry = entry(key);
       if (!FLOATING.contains(entry.dtype()) || !Arrays.equals(entry.shape(), place.shape())) {
         throw new FileException(
@@ -255,13 +263,21 @@ final class ModelTensors {
     return source.weights.entry(source.key);
   }
 
-  /** The tensors of {@code places}, mapped where a type holds them. */
-  SequencedMap<String, Tensor> tensors(SequencedMap<String, CheckpointKeys.Place> places) {
-    SequencedMap<String, Tensor> out = new LinkedHashMap<>();
-    places.forEach((key, place) -> {
-      Source source = found.get(key);
-      out.put(key, source == null ? Tensor.zeros(place.shape()) : source.weights.get(source.key));
-    });
-    return out;
+  /** Whether the weight is stored as a matrix of few bits. */
+  boolean isQuantised(String key) {
+    Source source = found.get(key);
+    return source != null && source.weights.isQuantised(source.key);
+  }
+
+  /** A weight that is such a matrix, mapped. */
+  QuantisedMatrix matrix(String key, CheckpointKeys.Place place) {
+    Source source = found.get(key);
+    return source.weights.matrix(source.key, place.shape());
+  }
+
+  /** A weight that is none, mapped where a type holds it. */
+  Tensor tensor(String key, CheckpointKeys.Place place) {
+    Source source = found.get(key);
+    return source == null ? Tensor.zeros(place.shape()) : source.weights.get(source.key);
   }
 }

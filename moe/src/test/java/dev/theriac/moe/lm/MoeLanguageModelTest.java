@@ -12,13 +12,18 @@ import dev.theriac.io.SafeTensors;
 import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.llm.GenerationConfig;
+import dev.theriac.llm.Quantisation;
+import dev.theriac.llm.quantised.Quantiser;
 import dev.theriac.moe.Router.Weighting;
 import dev.theriac.moe.lm.MoeModelConfig.Kind;
 import dev.theriac.nn.Parameter;
 import dev.theriac.op.Gradients;
 import dev.theriac.op.Loss;
+import dev.theriac.op.Quantised;
+import dev.theriac.op.ShapeFunctions;
 import dev.theriac.optim.AdamW;
 import dev.theriac.tensor.Memory;
+import dev.theriac.tensor.QuantisedFormat;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -476,5 +481,45 @@ class MoeLanguageModelTest {
     assertThatThrownBy(() -> MoeLanguageModel.load(dir))
         .isInstanceOf(FileException.class)
         .hasMessageContaining("experts.2.w3.weight");
+  }
+
+  /** Experts, shared experts and attention as matrices, with the logits of what they stand for. */
+  @ParameterizedTest
+  @MethodSource("names")
+  void quantisedExpertsHaveTheLogitsOfTheValuesTheyStandFor(String name) {
+    ReferenceFile reference = new ReferenceFile(name);
+    Path from = dir.resolve("plain");
+    model(name, reference).save(from);
+    for (QuantisedFormat format : QuantisedFormat.values()) {
+      Path out = dir.resolve(format.name());
+      new Quantiser(from, out, new Quantisation(format, false)).run();
+      MoeLanguageModel quantised = MoeLanguageModel.load(out);
+      MoeLanguageModel exact = MoeLanguageModel.load(from);
+      quantised
+          .decoder()
+          .parameters()
+          .forEach((path, p) -> {
+            assertThat(p.isQuantised())
+                .as(path)
+                .isEqualTo(path.matches("layers\\..*_proj\\.weight"));
+            if (!p.isQuantised()) return;
+            List<Tensor> each = p.quantised().stream().map(Quantised::dequantise).toList();
+            Parameter to = exact.decoder().parameters().get(path);
+            to.set(
+                to.isStacked()
+                    ? ShapeFunctions.concat(0, each.stream().map(t -> t.unsqueeze(0)).toList())
+                    : each.getFirst());
+          });
+      onEach(() ->
+          assertClose(
+              "logits",
+              forward(quantised, reference).logits(),
+              forward(exact, reference).logits(),
+              FORWARD));
+      List<int[]> prompts = List.of(new int[] {1, 2, 3}, new int[] {4});
+      GenerationConfig settings = GenerationConfig.greedy(5);
+      assertThat(quantised.generate(prompts, settings).toArray(int[][]::new))
+          .isDeepEqualTo(exact.generate(prompts, settings).toArray(int[][]::new));
+    }
   }
 }

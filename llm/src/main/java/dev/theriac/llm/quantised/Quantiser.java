@@ -1,0 +1,242 @@
+package dev.theriac.llm.quantised;
+
+import dev.theriac.io.ConfigFields;
+import dev.theriac.io.FileException;
+import dev.theriac.io.QuantisedTensors;
+import dev.theriac.io.SafeTensors;
+import dev.theriac.io.Weights;
+import dev.theriac.llm.ModelFiles;
+import dev.theriac.llm.Quantisation;
+import dev.theriac.op.Quantised;
+import dev.theriac.tensor.DType;
+import dev.theriac.tensor.QuantisedFormat;
+import dev.theriac.tensor.QuantisedMatrix;
+import dev.theriac.tensor.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Objects;
+import java.util.SequencedMap;
+import java.util.Set;
+import java.util.function.IntConsumer;
+import java.util.stream.Stream;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Makes a quantised model directory out of another one: {@code config.json} with the field {@value
+ * Quantisation#FIELD}, the weights as safetensors, and the tokenizer's and other small files as
+ * they are. Weights are taken from the mapped input, rounded and written one after the other, so
+ * that memory holds one at a time. For one thread.
+ */
+public final class Quantiser {
+  /** What was measured, written beside the model. */
+  public static final String REPORT = "quantization.json";
+
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+
+  /** Parts of a Med-MoE that its authors publish beside the weights are taken along. */
+  private static final Set<String> PARTS =
+      Set.of("mm_projector.bin", "phi_router.pth", "stablelm_router.pth");
+
+  /** Above this a file beside the weights is none of a model's small ones. */
+  private static final long SMALL = 256L << 20;
+
+  private final Path from;
+  private final Path to;
+  private final Quantisation wanted;
+  private final Weights file;
+  private final SequencedMap<String, WeightLoss> losses = new LinkedHashMap<>();
+  private IntConsumer progress = done -> {};
+
+  /**
+   * What came of it.
+   *
+   * @param losses of each quantised weight, in the order of the input
+   * @param kept tensors that stayed as they were
+   * @param bytesBefore of all tensors of the input
+   * @param bytesAfter of all tensors of the output
+   */
+  public record Result(List<WeightLoss> losses, int kept, long bytesBefore, long bytesAfter) {
+    /** Quantised weights, in values. */
+    public long quantised() {
+      return losses.stream().mapToLong(WeightLoss::size).sum();
+    }
+
+    /** Matrices whose width 32 does not divide: the last block of a row is shorter. */
+    public long ragged() {
+      return losses.stream().filter(l -> l.columns() % QuantisedFormat.BLOCK != 0).count();
+    }
+  }
+
+  /**
+   * Looks at the input and writes nothing yet.
+   *
+   * @param from directory of a model in F32, BF16 or F16
+   * @param to directory to be written; a model that {@link Quantiser} made there is replaced
+   * @throws FileException when there is no model in {@code from}, it is quantised already, nothing
+   *     in it can be quantised, or {@code to} holds another model
+   */
+  public Quantiser(Path from, Path to, Quantisation wanted) {
+    this.from = from;
+    this.to = to;
+    this.wanted = wanted;
+    Path config = from.resolve(ModelFiles.CONFIG);
+    if (!Files.isDirectory(from)) {
+      throw new FileException(from, "is not a directory; a model directory is wanted");
+    }
+    ConfigFields fields = ConfigFields.read(config);
+    Quantisation before = Quantisation.read(fields);
+    if (before != null) {
+      throw new FileException(
+          config,
+          "this model is quantised already (%s); quantise the one that it was made from"
+              .formatted(before.name()));
+    }
+    if (wanted.head() && fields.flag("tie_word_embeddings", false)) {
+      throw new FileException(
+          config,
+          "tie_word_embeddings is true: the head is the table of embeddings, which is read by rows"
+              + " and stays as it is; leave the head out");
+    }
+    checkOutput();
+    file = Weights.open(from);
+    if (wanted.head() && !file.keys().contains(Quantisation.HEAD)) {
+      throw new FileException(file.path(), "there is no head \"" + Quantisation.HEAD + "\"");
+    }
+    if (file.keys().stream().noneMatch(wanted::covers)) {
+      throw new FileException(
+          file.path(),
+          "none of the %d tensors is a projection of a decoder's block, such as"
+                  .formatted(file.keys().size())
+              + " \"model.layers.0.self_attn.q_proj.weight\"; nothing to quantise");
+    }
+    for (String key : file.keys()) if (wanted.covers(key)) check(key);
+  }
+
+  private void check(String key) {
+    Weights.Entry entry = file.entry(key);
+    if (!file.dtype(key).isFloating() || entry.shape().length != 2) {
+      throw new FileException(
+          entry.file(),
+          "tensor \"%s\" is %s; F32, BF16 or F16 [outputs, inputs] can be quantised"
+              .formatted(key, entry.describe()));
+    }
+  }
+
+  private void checkOutput() {
+    Path config = to.resolve(ModelFiles.CONFIG);
+    if (!Files.exists(config)) return;
+    try {
+      if (Files.isSameFile(from, to)) {
+        throw new FileException(to, "is the model that is read; name another directory");
+      }
+    } catch (IOException e) {
+      throw new FileException(to, "cannot be read: " + e.getMessage(), e);
+    }
+    boolean own;
+    try {
+      own = Quantisation.read(ConfigFields.read(config)) != null;
+    } catch (FileException e) {
+      own = false;
+    }
+    if (!own) {
+      throw new FileException(
+          to, "holds another model, not a quantised one; name another directory, or remove it");
+    }
+  }
+
+  /** Weights to be quantised. */
+  public int count() {
+    return (int) file.keys().stream().filter(wanted::covers).count();
+  }
+
+  /** Calls {@code done} with the number of weights quantised so far. */
+  public Quantiser onProgress(IntConsumer done) {
+    progress = done;
+    return this;
+  }
+
+  /**
+   * Quantises and writes.
+   *
+   * @throws FileException naming the tensor that is not finite, or a file that cannot be written;
+   *     an earlier model is then intact
+   */
+  public Result run() {
+    return run(ModelFiles.SHARD_BYTES);
+  }
+
+  Result run(long shardBytes) {
+    SequencedMap<String, SafeTensors.Source> sources = new LinkedHashMap<>();
+    long before = 0;
+    long after = 0;
+    for (String key : file.keys()) {
+      long[] shape = file.entry(key).shape();
+      DType dtype = file.dtype(key);
+      before += bytes(dtype, shape);
+      if (wanted.covers(key)) {
+        losses.put(key, null);
+        long[] tiles = QuantisedTensors.shape(wanted.format(), shape[0], shape[1]);
+        after += bytes(DType.U8, tiles);
+        sources.put(
+            QuantisedTensors.key(key, wanted.format()),
+            new SafeTensors.Source(DType.U8, tiles, () -> quantise(key)));
+      } else {
+        after += bytes(dtype, shape);
+        sources.put(key, new SafeTensors.Source(dtype, shape, () -> file.get(key)));
+      }
+    }
+    ModelFiles.writeSources(to, smallFiles(), sources, file.metadata(), shardBytes);
+    List<WeightLoss> all = new ArrayList<>(losses.values());
+    return new Result(all, file.keys().size() - all.size(), before, after);
+  }
+
+  private static long bytes(DType dtype, long[] shape) {
+    long bytes = dtype.bytes();
+    for (long size : shape) bytes *= size;
+    return bytes;
+  }
+
+  private Tensor quantise(String key) {
+    Tensor weight = file.get(key);
+    QuantisedMatrix matrix;
+    try {
+      matrix = Quantised.quantise(weight, wanted.format());
+    } catch (IllegalArgumentException e) {
+      throw new FileException(
+          file.entry(key).file(), "tensor \"%s\": %s".formatted(key, e.getMessage()), e);
+    }
+    losses.put(key, WeightLoss.of(key, file.entry(key).dtype(), weight, matrix));
+    progress.accept((int) losses.values().stream().filter(Objects::nonNull).count());
+    return QuantisedTensors.tensor(matrix);
+  }
+
+  /** The configuration with the field, and whatever else is no weight. */
+  private SequencedMap<String, byte[]> smallFiles() {
+    SequencedMap<String, byte[]> out = new LinkedHashMap<>();
+    Path config = from.resolve(ModelFiles.CONFIG);
+    try (Stream<Path> files = Files.list(from)) {
+      ObjectNode root = (ObjectNode) JSON.readTree(Files.readAllBytes(config));
+      root.set(Quantisation.FIELD, wanted.json());
+      out.put(ModelFiles.CONFIG, ModelFiles.utf8(ModelFiles.pretty(root)));
+      for (Path f : files.sorted().toList()) {
+        String name = f.getFileName().toString();
+        if (!isSmall(name) || !Files.isRegularFile(f) || Files.size(f) > SMALL) continue;
+        out.putIfAbsent(name, Files.readAllBytes(f));
+      }
+    } catch (IOException e) {
+      throw new FileException(from, "cannot be read: " + e.getMessage(), e);
+    }
+    return out;
+  }
+
+  private static boolean isSmall(String name) {
+    if (PARTS.contains(name)) return true;
+    if (name.endsWith(".index.json") || name.equals(REPORT)) return false;
+    return name.matches("[^.].*\\.(json|jinja|txt|model|md)|(LICENSE|LICENCE|NOTICE).*");
+  }
+}
