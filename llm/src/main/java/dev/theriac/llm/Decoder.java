@@ -7,12 +7,16 @@ import dev.theriac.nn.KvCache;
 import dev.theriac.nn.Linear;
 import dev.theriac.nn.Module;
 import dev.theriac.nn.Normalisation;
+import dev.theriac.nn.Parameter;
 import dev.theriac.nn.TokenMask;
 import dev.theriac.op.Autograd;
 import dev.theriac.op.Elementwise;
 import dev.theriac.op.Matmul;
 import dev.theriac.op.Norm;
+import dev.theriac.op.Quantised;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.QuantisedFormat;
+import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -238,11 +242,30 @@ public final class Decoder extends Module {
    * a prompt is computed: they would be asked for at its end, and the first steps wait for them.
    */
   void announceSteps(int rows) {
-    Tensor weight = head.weight().value();
     try (Scope _ = Scope.open()) {
-      Tensor some = weight.slice(0, 0, Math.min(ANNOUNCED, weight.size(0)));
-      Matmul.linear(Tensor.zeros(rows, config.dim()), some, null);
+      announce(head.weight(), rows);
+      layers.getFirst().parameters().values().stream()
+          .filter(Parameter::isQuantised)
+          .findFirst()
+          .ifPresent(p -> announce(p, rows));
     }
+  }
+
+  private static void announce(Parameter weight, int rows) {
+    if (!weight.isQuantised()) {
+      Tensor all = weight.value();
+      Tensor some = all.slice(0, 0, Math.min(ANNOUNCED, all.size(0)));
+      Matmul.linear(Tensor.zeros(rows, all.size(1)), some, null);
+      return;
+    }
+    QuantisedMatrix all = weight.quantised().getFirst();
+    QuantisedFormat format = all.format();
+    long some = Math.min(ANNOUNCED, all.rows());
+    Tensor bytes = all.bytes().slice(0, 0, format.bytes(some, all.columns()));
+    Quantised.linear(
+        Tensor.zeros(rows, all.columns()),
+        new QuantisedMatrix(format, some, all.columns(), bytes),
+        null);
   }
 
   /** [..., dim] to logits [..., vocabulary]. */
