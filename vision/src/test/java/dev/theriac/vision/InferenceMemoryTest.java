@@ -7,6 +7,7 @@ import dev.theriac.tensor.Memory;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 
 /** Without gradients a pass holds what one block leaves, however many there are. */
@@ -27,8 +28,13 @@ class InferenceMemoryTest {
     }
   }
 
+  /** The most of several passes: what collections free of other tests meanwhile only lowers it. */
   private static long peak(int layers) {
     VisionTransformer encoder = encoder(layers);
+    return LongStream.range(0, 5).map(_ -> peak(encoder)).max().orElseThrow();
+  }
+
+  private static long peak(VisionTransformer encoder) {
     return Autograd.noGrad(() -> {
       try (Scope _ = Scope.open()) {
         Tensor images = images();
