@@ -184,7 +184,8 @@ public final class PartialWeights extends Weights {
     for (String name : names) {
       Matcher m = PART.matcher(name);
       if (!m.matches()) continue;
-      String all = "%s-%%05d-of-%s.%s".formatted(m.group(1), m.group(3), m.group(4));
+      String all =
+          "%s-%%05d-of-%s.%s".formatted(m.group(1).replace("%", "%%"), m.group(3), m.group(4));
       found.computeIfAbsent(all, _ -> new LinkedHashSet<>()).add(Integer.valueOf(m.group(2)));
       String index = m.group(1) + "." + m.group(4) + ".index.json";
       Fault missing = new Fault(directory.resolve(index), "missing, which lists the shards");

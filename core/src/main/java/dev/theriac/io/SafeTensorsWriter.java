@@ -72,7 +72,10 @@ final class SafeTensorsWriter {
       boolean aligned) {
     Path single = directory.resolve(SINGLE);
     Path index = directory.resolve(INDEX);
-    Set<String> old = Files.exists(index) ? shardsOf(index) : Set.of();
+    Set<String> old = new LinkedHashSet<>();
+    if (Files.exists(index)) old.addAll(shardsOf(index));
+    // An index may name any file, the one that is written now too.
+    old.removeIf(name -> !name.endsWith(".safetensors") || name.equals(SINGLE));
     List<SequencedMap<String, Source>> parts = split(tensors, maxBytes);
     if (parts.size() == 1) {
       write(single, tensors, metadata, aligned);
@@ -101,7 +104,6 @@ final class SafeTensorsWriter {
     AtomicFile.write(index, new ShardIndex(SafeTensorsHeader.ordered(metadata), files).json(total));
     // Readers prefer the single file, so its removal is the step that makes the shards the model.
     remove(directory, List.of(SINGLE));
-    old = new LinkedHashSet<>(old);
     old.removeAll(files.values());
     remove(directory, old);
     removeTorch(directory);

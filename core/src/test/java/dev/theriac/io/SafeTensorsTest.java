@@ -229,6 +229,19 @@ class SafeTensorsTest {
     assertThat(names()).doesNotContain(index);
   }
 
+  @Test
+  void anIndexThatNamesOtherFilesTakesNoneAway() throws IOException {
+    for (long most : new long[] {1_000_000, 1000}) {
+      Files.writeString(dir.resolve("notes.txt"), "mine");
+      Files.writeString(
+          dir.resolve("model.safetensors.index.json"),
+          "{\"weight_map\": {\"a\": \"model.safetensors\", \"b\": \"notes.txt\"}}");
+      SafeTensors.writeModel(dir, model(0), Map.of(), most);
+      assertModel(model(0));
+      assertThat(names()).contains("notes.txt");
+    }
+  }
+
   private static Map<String, Tensor> model(int add) {
     Map<String, Tensor> out = new LinkedHashMap<>();
     out.put("a", Tensor.of(Fixtures.floats(200 + add), 200 + add));

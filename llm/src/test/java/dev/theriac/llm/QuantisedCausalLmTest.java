@@ -343,11 +343,18 @@ class QuantisedCausalLmTest {
     Files.copy(from.resolve("config.json"), other.resolve("config.json"));
     assertThatThrownBy(() -> new Quantiser(from, other, wanted))
         .isInstanceOf(FileException.class)
-        .hasMessageContaining("another model");
+        .hasMessageContaining("no quantised model");
+    Files.move(other.resolve("config.json"), other.resolve("pytorch_model.bin"));
+    assertThatThrownBy(() -> new Quantiser(from, other, wanted))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining("no quantised model");
+    assertThat(other.resolve("pytorch_model.bin")).exists();
     Path out = dir.resolve("out");
     new Quantiser(from, out, wanted).run();
-    // Its own output may be replaced.
+    // Its own output may be replaced, with all that the next model would be read with.
+    Files.writeString(out.resolve("chat_template.jinja"), "of the one before");
     new Quantiser(from, out, to(QuantisedFormat.INT4, false)).run();
+    assertThat(out.resolve("chat_template.jinja")).doesNotExist();
     assertThatThrownBy(() -> new Quantiser(out, dir.resolve("twice"), wanted))
         .isInstanceOf(FileException.class)
         .hasMessageContaining("config.json")

@@ -46,6 +46,9 @@ final class FewRows implements IntConsumer {
   /** Most elements of the copied rows of a: as many as the kernels address. */
   private static final long COPIED = 1 << 24;
 
+  /** Elements up to which a thread keeps its array. */
+  private static final int KEPT = 1 << 20;
+
   /** A thread's array for the rows of a; null while one of its products uses it. */
   private static final ThreadLocal<float[][]> ARRAYS =
       ThreadLocal.withInitial(() -> new float[1][]);
@@ -116,7 +119,7 @@ final class FewRows implements IntConsumer {
     long bytes = count * columnBytes * shape.columns();
     float[][] holder = ARRAYS.get();
     float[] x = holder[0];
-    if (x == null || x.length < copied) x = new float[(int) Math.max(copied, 1 << 14)];
+    if (x == null || x.length < copied) x = new float[(int) Math.max(copied + copied / 2, 1 << 14)];
     holder[0] = null;
     FewRows call = new FewRows(groups, shape, columnBytes, bytes, x, (int) slot);
     for (int g = 0; g < groups.count(); g++) call.copyRows(g);
@@ -127,7 +130,7 @@ final class FewRows implements IntConsumer {
     } else {
       Workers.parallelFor(call.tasks, call);
     }
-    holder[0] = x;
+    if (x.length <= KEPT) holder[0] = x;
     Reference.reachabilityFence(groups);
     return true;
   }

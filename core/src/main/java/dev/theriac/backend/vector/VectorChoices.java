@@ -48,7 +48,7 @@ final class VectorChoices {
   private static String large() {
     return JitDirectives.LARGE_KERNELS
         ? "in use: the JVM took the directive that compiles them with C2 alone"
-        : "not in use, smaller ones instead, up to a tenth slower: " + JitDirectives.refusal();
+        : "not in use, smaller ones instead, which are slower: " + JitDirectives.refusal();
   }
 
   private static String product(long end) {

@@ -129,11 +129,12 @@ public final class Quantiser {
 
   private void checkOutput() {
     Path config = to.resolve(ModelFiles.CONFIG);
-    if (!Files.exists(config)) return;
-    try {
+    if (!Files.exists(to)) return;
+    try (Stream<Path> files = Files.list(to)) {
       if (Files.isSameFile(from, to)) {
         throw new FileException(to, "is the model that is read; name another directory");
       }
+      if (files.findAny().isEmpty()) return;
     } catch (IOException e) {
       throw new FileException(to, "cannot be read: " + e.getMessage(), e);
     }
@@ -145,7 +146,7 @@ public final class Quantiser {
     }
     if (!own) {
       throw new FileException(
-          to, "holds another model, not a quantised one; name another directory, or remove it");
+          to, "holds files that are no quantised model; name another directory, or remove it");
     }
   }
 
@@ -190,7 +191,9 @@ public final class Quantiser {
         sources.put(key, new SafeTensors.Source(dtype, shape, () -> file.get(key)));
       }
     }
-    ModelFiles.writeSources(to, smallFiles(), sources, file.metadata(), shardBytes);
+    SequencedMap<String, byte[]> small = smallFiles();
+    ModelFiles.writeSources(to, small, sources, file.metadata(), shardBytes);
+    removeFilesOfEarlier(small);
     List<WeightLoss> all = new ArrayList<>(losses.values());
     return new Result(all, file.keys().size() - all.size(), before, after);
   }
@@ -232,6 +235,19 @@ public final class Quantiser {
       throw new FileException(from, "cannot be read: " + e.getMessage(), e);
     }
     return out;
+  }
+
+  /** What an earlier model had and this one has not: it would be read with this one's weights. */
+  private void removeFilesOfEarlier(SequencedMap<String, byte[]> written) {
+    try (Stream<Path> files = Files.list(to)) {
+      for (Path f : files.toList()) {
+        String name = f.getFileName().toString();
+        boolean stale = isSmall(name) && !written.containsKey(name) || name.equals(REPORT);
+        if (stale && Files.isRegularFile(f)) Files.delete(f);
+      }
+    } catch (IOException e) {
+      throw new FileException(to, "an earlier model's file stays: " + e.getMessage(), e);
+    }
   }
 
   private static boolean isSmall(String name) {

@@ -5,6 +5,7 @@ import dev.theriac.io.ConfigFields;
 import dev.theriac.io.FileException;
 import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderConfig.Family;
+import dev.theriac.llm.DecoderFields;
 import dev.theriac.llm.Quantisation;
 import dev.theriac.moe.Router;
 import dev.theriac.vision.VisionConfig;
@@ -94,7 +95,7 @@ final class ModelConfigReader {
       MoeOptions moe = mixture ? moe(decoder, keys) : null;
       if (extra != null) extra.nothingBut("language");
       return new Found(new ModelConfig(new ModelShape(vision, decoder, moe), pictures), directory);
-    } catch (IllegalArgumentException e) {
+    } catch (IllegalArgumentException | ArithmeticException e) {
       throw new FileException(file, "sizes that do not fit: " + e.getMessage(), e);
     }
   }
@@ -164,6 +165,10 @@ final class ModelConfigReader {
             choice(root, "mm_vision_select_feature", Feature.PATCH),
             in.number("initializer_range"));
     in.nothingBut();
+    if (out.layers() > MOST) throw in.wrong("num_hidden_layers", "at most " + MOST);
+    if (out.patches() > DecoderFields.MAX_PARTS) {
+      throw in.wrong("image_size", "at most %d patches".formatted(DecoderFields.MAX_PARTS));
+    }
     if (out.channels() != 3) throw in.wrong("num_channels", "3, as pictures have");
     return out;
   }
@@ -274,7 +279,10 @@ final class ModelConfigReader {
             meta,
             sparse ? null : layers,
             in.number("router_aux_loss_coef", 0.01));
-    out.layersOf(decoder.layers());
+    int moeLayers = out.layersOf(decoder.layers()).size();
+    if ((long) out.experts() * moeLayers > DecoderFields.MAX_PARTS) {
+      throw in.wrong("num_experts", "at most %d in all".formatted(DecoderFields.MAX_PARTS));
+    }
     in.nothingBut(
         "ep_size", "capacity_factor", "eval_capacity_factor", "min_capacity", "train_modules");
     return out;
