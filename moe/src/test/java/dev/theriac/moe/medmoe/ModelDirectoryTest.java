@@ -295,6 +295,8 @@ class ModelDirectoryTest {
         "\"rope_theta\" : 10000.0|\"rope_theta\" : true|\"rope_theta\" is true; a number",
         "\"patch_size\" : 8|\"patch_size\" : 8, \"patches\" : 4|unknown field"
             + " \"theriac.vision.patches\"",
+        "\"image_size\" : 16|\"image_size\" : 1000000000|sizes that do not fit",
+        "\"image_size\" : 16|\"image_size\" : 100000|at most 1048576 patches",
         "\"patch_size\" : 8|\"patch_size\" : 17|image size 16 is smaller than patch size 17",
         "\"patch_size\" : 8|\"patch_size\" : 8, \"family\" : \"dino\"|\"theriac.vision.family\" is"
             + " \"dino\"; one of [CLIP, SIGLIP], in small letters",
