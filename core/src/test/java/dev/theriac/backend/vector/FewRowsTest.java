@@ -142,6 +142,34 @@ class FewRowsTest {
     check(product);
   }
 
+  /** Rows, sums and operands of their own in each product, empty ones among them. */
+  @Test
+  void productsOfOneCallKeepTheirOwnRows() {
+    int threads = Workers.threads();
+    int[] rows = {0, 1, 3, 2, 4, 0, 1};
+    int[] depths = {0, 67, 64, 40, 67, 50, 33};
+    try {
+      for (DType type : new DType[] {DType.F32, DType.BF16}) {
+        for (int count = 1; count <= 3; count += 2) {
+          Workers.setThreads(count);
+          Product[] own = new Product[rows.length];
+          for (int g = 0; g < own.length; g++) own[g] = new Product(4, 33, 67, type, 3 * g + 5);
+          assertThat(FewRows.run(new Different(own, rows, depths), own[0].shape())).isTrue();
+          for (int g = 0; g < own.length; g++) {
+            for (int r = 0; r < rows[g]; r++) {
+              for (int j = 0; j < 33; j++) {
+                float expected = chain(own[g], r, j, 0, depths[g]);
+                assertSameBits(Matrices.get(own[g].c, r, j), expected);
+              }
+            }
+          }
+        }
+      }
+    } finally {
+      Workers.setThreads(threads);
+    }
+  }
+
   @Test
   void refusesWhatOthersDoBetter() {
     assertThat(new Product(FewRows.MOST + 1, 64, 64, DType.F32, Order.ROWS).run()).isFalse();
@@ -263,11 +291,53 @@ class FewRowsTest {
   }
 
   private static float chain(Product product, int row, int column, float start) {
+    return chain(product, row, column, start, product.depth);
+  }
+
+  private static float chain(Product product, int row, int column, float start, int depth) {
     float sum = start;
-    for (int k = 0; k < product.depth; k++) {
+    for (int k = 0; k < depth; k++) {
       sum = Math.fma(Matrices.get(product.a, row, k), Matrices.get(product.b, k, column), sum);
     }
     return sum;
+  }
+
+  /** Products of different rows and sums in operands of one size. */
+  private record Different(Product[] own, int[] rowCounts, int[] depths) implements GemmGroups {
+    @Override
+    public int count() {
+      return own.length;
+    }
+
+    @Override
+    public int rows(int g) {
+      return rowCounts[g];
+    }
+
+    @Override
+    public int depth(int g) {
+      return depths[g];
+    }
+
+    @Override
+    public long a(int g) {
+      return own[g].a.address();
+    }
+
+    @Override
+    public long b(int g) {
+      return own[g].b.address();
+    }
+
+    @Override
+    public long bias(int g) {
+      return 0;
+    }
+
+    @Override
+    public long c(int g) {
+      return own[g].c.address();
+    }
   }
 
   /** One product, or the same one several times. */
@@ -288,11 +358,19 @@ class FewRowsTest {
     private CpuStorage indices;
 
     Product(int rows, int columns, int depth, DType type, Order order) {
+      this(rows, columns, depth, type, order, 1);
+    }
+
+    Product(int rows, int columns, int depth, DType type, int seed) {
+      this(rows, columns, depth, type, Order.ROWS, seed);
+    }
+
+    private Product(int rows, int columns, int depth, DType type, Order order, int seed) {
       this.rows = rows;
       this.columns = columns;
       this.depth = depth;
-      a = Matrices.matrix(rows, depth, order, 1);
-      b = Matrices.matrix(depth, columns, Order.COLUMNS, type, 2);
+      a = Matrices.matrix(rows, depth, order, seed);
+      b = Matrices.matrix(depth, columns, Order.COLUMNS, type, seed + 1);
       c = Matrices.values(9, rows, columns);
       c2 = Matrices.values(9, rows, columns);
     }
