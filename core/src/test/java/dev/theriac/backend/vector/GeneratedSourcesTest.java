@@ -39,6 +39,13 @@ class GeneratedSourcesTest {
   }
 
   @Test
+  void softmaxLoopsAreUpToDate() throws IOException {
+    assertThat(Files.readString(SoftmaxLoopsSource.FILE))
+        .as("run SoftmaxLoopsSource in core/")
+        .isEqualTo(SoftmaxLoopsSource.source());
+  }
+
+  @Test
   void kernelsForFewRowsAreUpToDate() throws IOException {
     for (int lanes : FewRowsSource.LANES) {
       assertThat(Files.readString(FewRowsSource.file(lanes)))
