@@ -3,19 +3,22 @@ package dev.theriac.cli;
 import dev.theriac.cli.progress.Progress;
 import dev.theriac.cli.result.QuantizeResult;
 import dev.theriac.cli.result.QuantizeResult.Comparison;
+import dev.theriac.cli.result.QuantizeText;
 import dev.theriac.cli.run.LanguageModel;
+import dev.theriac.cli.run.PartsOfCopy;
 import dev.theriac.cli.run.TokenFile;
+import dev.theriac.io.FileException;
 import dev.theriac.llm.Quantisation;
 import dev.theriac.llm.quantised.AccuracyLoss;
 import dev.theriac.llm.quantised.Quantiser;
+import dev.theriac.moe.medmoe.ModelParts;
 import dev.theriac.tensor.QuantisedFormat;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -33,6 +36,7 @@ import picocli.CommandLine.Spec;
     })
 final class QuantizeCommand implements Callable<Integer> {
   @ParentCommand private TheriacCommand theriac;
+  @Mixin private PartsBeside parts;
   @Spec private CommandSpec spec;
 
   @Parameters(paramLabel = "DIR", description = "A model folder, in F32, BF16 or F16.")
@@ -90,7 +94,9 @@ final class QuantizeCommand implements Callable<Integer> {
   @Option(
       names = "--window",
       paramLabel = "N",
-      description = "Tokens read at once (default ${DEFAULT-VALUE}).")
+      description =
+          "Tokens read at once (default ${DEFAULT-VALUE}), at most as many as the model has"
+              + " positions.")
   private int window = 128;
 
   @Option(
@@ -105,33 +111,59 @@ final class QuantizeCommand implements Callable<Integer> {
     if (limit < 1 || window < 1) {
       throw new ParameterException(spec.commandLine(), "--limit and --window must be 1 or more.");
     }
+    String type = LanguageModel.family(from);
     Quantiser quantiser = new Quantiser(from, to, wanted);
-    LanguageModel.family(from);
-    // Before the long part: a text that cannot be read would be found out after it.
-    LanguageModel reference = source.none ? null : LanguageModel.load(from);
-    int[] tokens = source.none ? null : tokens(reference);
+    // Before the long part, what would be found out after it: a part that is missing, a text that
+    // cannot be read, a token that the model has not.
+    ModelParts named = parts.parts();
+    boolean unseen = source.none && named.equals(ModelParts.none());
+    PartsOfCopy copied = unseen ? PartsOfCopy.none() : PartsOfCopy.of(from, type, named);
+    copied.goAlong(quantiser, type);
+    LanguageModel reference = source.none ? null : LanguageModel.load(from, named);
+    List<int[]> rows = source.none ? null : rows(reference);
     theriac.startUp();
     Quantiser.Result result;
-    Comparison comparison = null;
+    QuantizeResult all;
+    RuntimeException failed = null;
     try (Progress progress = Progress.console(theriac.err(), theriac.quiet())) {
       progress.start("quantize", quantiser.count());
       result = quantiser.onProgress(done -> progress.step(done, Double.NaN, Double.NaN)).run();
+      all = QuantizeResult.of(wanted, result);
+      // Whatever becomes of the comparison.
+      all.write(report());
       if (reference != null) {
-        List<int[]> rows = AccuracyLoss.rows(tokens, window, limit);
-        progress.start("compare", rows.size());
-        AccuracyLoss loss =
-            AccuracyLoss.of(
-                reference.decoder(),
-                LanguageModel.load(to).decoder(),
-                rows,
-                done -> progress.step(done, Double.NaN, Double.NaN));
-        comparison = Comparison.of(loss, sourceName(), window);
+        try {
+          all = all.with(compare(reference, copied, rows, progress));
+        } catch (RuntimeException e) {
+          failed = e;
+          all = all.withFailure(String.valueOf(e.getMessage()));
+        }
+        all.write(report());
       }
     }
-    QuantizeResult all = QuantizeResult.of(wanted, result, comparison);
-    all.write(to.resolve(Quantiser.REPORT));
-    print(all, result);
-    return 0;
+    QuantizeText.print(theriac.out(), all, result.ragged());
+    theriac.out().printf("%nmodel   %s%nreport  %s%n", to, report());
+    if (!source.none && !copied.isFoundFrom(to)) {
+      theriac.out().printf("note    name the image encoder: --vision %s%n", copied.vision());
+    }
+    if (failed == null) return 0;
+    throw new FileException(to, "the quantised model is whole, but was not compared", failed);
+  }
+
+  private Path report() {
+    return to.resolve(Quantiser.REPORT);
+  }
+
+  private Comparison compare(
+      LanguageModel reference, PartsOfCopy copied, List<int[]> rows, Progress progress) {
+    progress.start("compare", rows.size());
+    AccuracyLoss loss =
+        AccuracyLoss.of(
+            reference.decoder(),
+            LanguageModel.load(to, copied.elsewhere()).decoder(),
+            rows,
+            done -> progress.step(done, Double.NaN, Double.NaN));
+    return Comparison.of(loss, sourceName(), atOnce(reference));
   }
 
   private QuantisedFormat format() {
@@ -150,10 +182,19 @@ final class QuantizeCommand implements Callable<Integer> {
     };
   }
 
+  private List<int[]> rows(LanguageModel reference) {
+    return AccuracyLoss.rows(tokens(reference), atOnce(reference), limit);
+  }
+
+  /** No more than the model has positions. */
+  private int atOnce(LanguageModel reference) {
+    return (int) Math.min(window, reference.decoder().config().reach());
+  }
+
   private int[] tokens(LanguageModel reference) {
     int vocabulary = reference.decoder().config().vocabulary();
     if (source.text != null) {
-      return reference.tokenizer().get().encode(TokenFile.text(source.text), true);
+      return TokenFile.encoded(source.text, reference.tokenizer().get(), vocabulary);
     }
     if (source.tokens != null) return TokenFile.ids(source.tokens, vocabulary);
     return AccuracyLoss.random(limit, vocabulary, seed);
@@ -163,61 +204,5 @@ final class QuantizeCommand implements Callable<Integer> {
     if (source.text != null) return source.text.toString();
     if (source.tokens != null) return source.tokens.toString();
     return "random tokens, seed " + seed;
-  }
-
-  private void print(QuantizeResult all, Quantiser.Result result) {
-    PrintWriter out = theriac.out();
-    line(
-        "quantised",
-        "%d weights of %,d values to %s",
-        all.weights().size(),
-        all.quantisedValues(),
-        all.format());
-    line("kept", "%d tensors", all.keptTensors());
-    line(
-        "bytes",
-        "%,d, were %,d (%.1f %%)",
-        all.bytesAfter(),
-        all.bytesBefore(),
-        100.0 * all.bytesAfter() / all.bytesBefore());
-    if (result.ragged() > 0) {
-      line(
-          "note",
-          "%d weights have a width that %d does not divide: the last block of their rows is"
-              + " shorter",
-          result.ragged(),
-          QuantisedFormat.BLOCK);
-    }
-    out.printf("%n%-12s  %7s  %10s  %11s%n", "projection", "weights", "mean error", "worst error");
-    all.projections()
-        .forEach((name, p) ->
-            out.printf(
-                Locale.ROOT,
-                "%-12s  %7d  %10.5f  %11.5f%n",
-                name,
-                p.count(),
-                p.meanError(),
-                p.worstError()));
-    Comparison c = all.comparison();
-    if (c != null) {
-      out.println();
-      line("compared", "%,d tokens (%s), %d at once", c.tokens(), c.source(), c.window());
-      line(
-          "logits",
-          "relative difference %.5f, at most %.5f",
-          c.logitsMeanRelative(),
-          c.logitsMaxRelative());
-      line("divergence", "%.3e nats, at most %.3e", c.meanDivergence(), c.maxDivergence());
-      line("same choice", "%.2f %%", 100 * c.topAgreement());
-      if (c.loss() != null) {
-        line("loss", "%.5f, was %.5f", c.quantisedLoss(), c.loss());
-        line("perplexity", "%.4f, was %.4f", c.quantisedPerplexity(), c.perplexity());
-      }
-    }
-    out.printf("%nmodel   %s%nreport  %s%n", to, to.resolve(Quantiser.REPORT));
-  }
-
-  private void line(String name, String format, Object... values) {
-    theriac.out().printf("%-12s  %s%n", name, String.format(Locale.ROOT, format, values));
   }
 }

@@ -290,6 +290,20 @@ class InspectCommandTest {
   }
 
   @Test
+  void partsThatAreNotWantedAreSaid() throws IOException {
+    String tower = PUBLISHED.resolve("siglip-tiny").toString();
+    String language = PUBLISHED.resolve("phi-2").toString();
+    causal(CausalLmConfig.Kind.LLAMA, false);
+    assertThat(inspect(1, dir, "--vision", tower).err)
+        .contains("only of a Med-MoE do parts lie elsewhere", "\"llama\"");
+    assertThat(inspect(1, dir.resolve("model.safetensors"), "--vision", tower).err)
+        .contains("only of a Med-MoE");
+    Path model = published("llavaphi-2.7b-medmoe");
+    assertThat(inspect(3, model, "--language", language).out)
+        .contains("problem            " + language, "has its own language model; leave this one");
+  }
+
+  @Test
   void missingShardsAreNamedAndTheRestIsCounted() throws IOException {
     Path model = published("llavaphi-2.7b-medmoe");
     Files.delete(model.resolve("model-00002-of-00002.safetensors"));

@@ -38,15 +38,13 @@ final class Families {
 
   private static final List<String> VISION =
       List.of("clip", "clip_vision_model", "siglip", "siglip_vision_model");
-  private static final List<String> MEDMOE =
-      List.of("llava_phi", "llava_stablelm", "moe_llava_phi", "moe_llava_stablelm");
 
   private Families() {}
 
   /** Every {@code model_type} that is read. */
   static List<String> types() {
     TreeSet<String> out = new TreeSet<>(VISION);
-    out.addAll(MEDMOE);
+    out.addAll(ModelDirectory.MODEL_TYPES);
     for (CausalLmConfig.Kind kind : CausalLmConfig.Kind.values()) out.add(kind.modelType());
     for (MoeModelConfig.Kind kind : MoeModelConfig.Kind.values()) out.add(kind.modelType());
     return List.copyOf(out);
@@ -65,7 +63,7 @@ final class Families {
     }
     try (Scope _ = Scope.open()) {
       if (VISION.contains(type)) return vision(directory, weights);
-      if (MEDMOE.contains(type)) return medMoe(directory, weights, parts);
+      if (ModelDirectory.MODEL_TYPES.contains(type)) return medMoe(directory, weights, parts);
       boolean plain =
           Arrays.stream(CausalLmConfig.Kind.values()).anyMatch(k -> k.modelType().equals(type));
       return plain ? causal(directory, weights) : mixture(directory, weights);

@@ -42,18 +42,20 @@ public final class Inspector {
    *
    * @param parts of a Med-MoE that lie elsewhere
    * @throws FileException when there is nothing to inspect: no such path, a file that is no
-   *     weights, a directory with neither a configuration nor weights
+   *     weights, a directory with neither a configuration nor weights; or parts are named of
+   *     something else than a Med-MoE
    */
   public static Inspection inspect(Path path, ModelParts parts) {
     if (path.endsWith(CONFIG) && Files.isRegularFile(path)) {
       throw new FileException(path, "a configuration; name the directory that it is in");
     }
     Inspector in = new Inspector(path, parts);
-    if (!Files.isDirectory(path)) return in.file();
+    if (!Files.isDirectory(path)) return in.file(parts);
     return in.directory(parts);
   }
 
-  private Inspection file() {
+  private Inspection file(ModelParts parts) {
+    parts.requireNone(path, "");
     return result(null, "", List.of(), null, null, weights.files());
   }
 
@@ -64,6 +66,7 @@ public final class Inspector {
         throw new FileException(
             path, "no model here: neither %s nor a file of weights".formatted(CONFIG));
       }
+      parts.requireNone(path, "");
       problems.addFirst(CONFIG + ": missing, so that nobody can tell what the weights are of");
       return result(null, "", List.of(), false, null, weights.files());
     }
@@ -80,6 +83,7 @@ public final class Inspector {
     } catch (FileException e) {
       problems.addFirst(e.getMessage());
     }
+    if (!ModelDirectory.MODEL_TYPES.contains(type)) parts.requireNone(path, type);
     if (weights.keys().isEmpty() && weights.faults().isEmpty()) {
       problems.add("no weights: none of the files that a model's weights are in");
     }

@@ -26,7 +26,8 @@ import java.util.Map;
  * @param bytesAfter of all tensors
  * @param projections the weights by the name of their projection
  * @param weights each quantised weight
- * @param comparison of the logits; null when none was wanted
+ * @param comparison of the logits; null when none was wanted, or it failed
+ * @param comparisonFailure why there is none although it was wanted
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 public record QuantizeResult(
@@ -39,7 +40,8 @@ public record QuantizeResult(
     long bytesAfter,
     Map<String, Projection> projections,
     List<Weight> weights,
-    Comparison comparison) {
+    Comparison comparison,
+    String comparisonFailure) {
 
   /**
    * Weights of one kind.
@@ -103,9 +105,8 @@ public record QuantizeResult(
     }
   }
 
-  /** Takes the figures over. */
-  public static QuantizeResult of(
-      Quantisation wanted, Quantiser.Result result, Comparison comparison) {
+  /** Takes the figures of the weights over. */
+  public static QuantizeResult of(Quantisation wanted, Quantiser.Result result) {
     Map<String, List<WeightLoss>> byName = new LinkedHashMap<>();
     List<Weight> weights = new ArrayList<>();
     for (WeightLoss w : result.losses()) {
@@ -130,7 +131,33 @@ public record QuantizeResult(
         result.bytesAfter(),
         projections,
         weights,
-        comparison);
+        null,
+        null);
+  }
+
+  /** The same with a comparison. */
+  public QuantizeResult with(Comparison compared) {
+    return with(compared, null);
+  }
+
+  /** The same with the reason why there is no comparison. */
+  public QuantizeResult withFailure(String why) {
+    return with(null, why);
+  }
+
+  private QuantizeResult with(Comparison compared, String why) {
+    return new QuantizeResult(
+        format,
+        blockSize,
+        head,
+        quantisedValues,
+        keptTensors,
+        bytesBefore,
+        bytesAfter,
+        projections,
+        weights,
+        compared,
+        why);
   }
 
   /** Reads what {@link #write} wrote. */

@@ -10,6 +10,8 @@ import dev.theriac.llm.tokenizer.Tokenizer;
 import dev.theriac.moe.lm.MoeLanguageModel;
 import dev.theriac.moe.lm.MoeModelConfig;
 import dev.theriac.moe.medmoe.MedMoe;
+import dev.theriac.moe.medmoe.ModelDirectory;
+import dev.theriac.moe.medmoe.ModelParts;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -23,20 +25,20 @@ import java.util.function.Supplier;
  * @param tokenizer opened when it is asked for
  */
 public record LanguageModel(Decoder decoder, Supplier<Tokenizer> tokenizer) {
-  private static final List<String> MED_MOE =
-      List.of("llava_phi", "llava_stablelm", "moe_llava_phi", "moe_llava_stablelm");
-
   /**
    * Reads a directory.
    *
-   * @throws dev.theriac.io.FileException when it is missing, of no known family or malformed
+   * @param parts of a Med-MoE that lie elsewhere
+   * @throws dev.theriac.io.FileException when it is missing, of no known family or malformed, or
+   *     parts are named of a model that has none
    */
-  public static LanguageModel load(Path directory) {
+  public static LanguageModel load(Path directory, ModelParts parts) {
     String type = family(directory);
-    if (MED_MOE.contains(type)) {
-      MedMoe model = MedMoe.load(directory);
+    if (ModelDirectory.MODEL_TYPES.contains(type)) {
+      MedMoe model = MedMoe.load(directory, parts);
       return new LanguageModel(model.language(), model::tokenizer);
     }
+    parts.requireNone(directory, type);
     if (causal().contains(type)) {
       CausalLm model = CausalLm.load(directory);
       return new LanguageModel(model.decoder(), model::tokenizer);
@@ -57,7 +59,7 @@ public record LanguageModel(Decoder decoder, Supplier<Tokenizer> tokenizer) {
     for (MoeModelConfig.Kind kind : MoeModelConfig.Kind.values()) {
       known.add(kind.modelType());
     }
-    known.addAll(MED_MOE);
+    known.addAll(ModelDirectory.MODEL_TYPES);
     if (known.contains(type)) return type;
     throw config.wrong("model_type", "one of " + String.join(", ", known));
   }

@@ -1,6 +1,7 @@
 package dev.theriac.cli.run;
 
 import dev.theriac.io.FileException;
+import dev.theriac.llm.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
@@ -29,6 +30,26 @@ public final class TokenFile {
     } catch (IOException e) {
       throw new FileException(file, "cannot be read: " + e.getMessage(), e);
     }
+  }
+
+  /**
+   * The tokens of a text.
+   *
+   * @param vocabulary ids that the model has
+   * @throws FileException when the file holds no text, or the tokenizer gives other ids
+   */
+  public static int[] encoded(Path file, Tokenizer tokenizer, int vocabulary) {
+    int[] ids = tokenizer.encode(text(file), true);
+    for (int id : ids) {
+      if (id < vocabulary) continue;
+      throw new FileException(
+          file,
+          "token %d (\"%s\"), but the model's vocabulary has %d; does the tokenizer belong to this"
+                  .formatted(id, tokenizer.token(id), vocabulary)
+              + " model?");
+    }
+    if (ids.length == 0) throw new FileException(file, "holds no token");
+    return ids;
   }
 
   /**

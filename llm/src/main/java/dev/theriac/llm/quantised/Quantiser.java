@@ -50,6 +50,7 @@ public final class Quantiser {
   private final Quantisation wanted;
   private final Weights file;
   private final SequencedMap<String, WeightLoss> losses = new LinkedHashMap<>();
+  private final SequencedMap<String, Path> along = new LinkedHashMap<>();
   private IntConsumer progress = done -> {};
 
   /**
@@ -162,6 +163,25 @@ public final class Quantiser {
   }
 
   /**
+   * Writes a further small file beside the weights.
+   *
+   * @param name in the output
+   * @throws FileException when it is too large to be one, or cannot be read
+   */
+  public Quantiser along(Path other, String name) {
+    try {
+      if (Files.size(other) > SMALL) {
+        throw new FileException(
+            other, "%d bytes; at most %d go along".formatted(Files.size(other), SMALL));
+      }
+    } catch (IOException e) {
+      throw new FileException(other, "cannot be read: " + e.getMessage(), e);
+    }
+    along.put(name, other);
+    return this;
+  }
+
+  /**
    * Quantises and writes.
    *
    * @throws FileException naming the tensor that is not finite, or a file that cannot be written;
@@ -226,6 +246,7 @@ public final class Quantiser {
       ObjectNode root = (ObjectNode) JSON.readTree(Files.readAllBytes(config));
       root.set(Quantisation.FIELD, wanted.json());
       out.put(ModelFiles.CONFIG, ModelFiles.utf8(ModelFiles.pretty(root)));
+      for (var e : along.entrySet()) out.put(e.getKey(), Files.readAllBytes(e.getValue()));
       for (Path f : files.sorted().toList()) {
         String name = f.getFileName().toString();
         if (!isSmall(name) || !Files.isRegularFile(f) || Files.size(f) > SMALL) continue;

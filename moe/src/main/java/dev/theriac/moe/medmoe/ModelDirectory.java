@@ -10,7 +10,6 @@ import dev.theriac.llm.tokenizer.Tokenizer;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -29,6 +28,13 @@ import tools.jackson.databind.node.ObjectNode;
  * authors of Med-MoE publish.
  */
 public final class ModelDirectory {
+  /** What {@code model_type} is in their configurations. */
+  public static final List<String> MODEL_TYPES =
+      List.of("llava_phi", "llava_stablelm", "moe_llava_phi", "moe_llava_stablelm");
+
+  /** The projector beside a checkpoint that has none. */
+  public static final String PROJECTOR = "mm_projector.bin";
+
   private static final String TOKENIZER_CONFIG = "tokenizer_config.json";
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
@@ -126,7 +132,8 @@ public final class ModelDirectory {
    * gets {@link ModelParts#router} or the {@code phi_router.pth} or {@code stablelm_router.pth}
    * beside it, in every layer. Routers of the first checkpoints have no bias; they get one of 0.
    * With two experts for a token their weights are renormalised; the noise that the published code
-   * then adds to the second choice is left out.
+   * then adds to the second choice is left out. Of a language model that is named the tokenizer is
+   * taken where the directory has none. A part that the directory has is not to be named.
    *
    * @throws FileException naming the file and the field or key when one is missing, unknown, not
    *     supported, or of the wrong type or shape
@@ -161,10 +168,9 @@ public final class ModelDirectory {
 
   /** The model's own directory, or the language model's where the model's has no tokenizer. */
   private static Path tokenizers(Path directory, ModelParts parts) {
-    boolean here =
-        Files.exists(directory.resolve("tokenizer.json"))
-            || Files.exists(directory.resolve("vocab.json"));
-    return here || parts.language() == null ? directory : parts.language();
+    return parts.language() == null || ModelTensors.hasTokenizer(directory)
+        ? directory
+        : parts.language();
   }
 
   private static ModelConfigReader.Found read(
@@ -221,6 +227,15 @@ public final class ModelDirectory {
         tensors.derived(),
         read.tower(),
         problems);
+  }
+
+  /**
+   * The name of the router beside a checkpoint that has none.
+   *
+   * @param type of {@link #MODEL_TYPES}
+   */
+  public static String router(String type) {
+    return type.endsWith("stablelm") ? "stablelm_router.pth" : "phi_router.pth";
   }
 
   /** What the weights' metadata says of their origin. */

@@ -1,5 +1,6 @@
 package dev.theriac.moe.medmoe;
 
+import dev.theriac.io.FileException;
 import java.nio.file.Path;
 
 /**
@@ -10,7 +11,7 @@ import java.nio.file.Path;
  * @param vision directory of the image encoder, with {@code config.json} and, if the checkpoint has
  *     not its weights, those
  * @param language directory of the language model, where the checkpoint has not its weights, as
- *     after the first stage
+ *     after the first stage, or not its tokenizer
  * @param projector file with the projector alone, such as {@code mm_projector.bin}
  * @param router file with the router alone, such as {@code phi_router.pth}, which every layer of
  *     experts gets
@@ -21,6 +22,21 @@ public record ModelParts(Path vision, Path language, Path projector, Path router
   /** Nothing given. */
   public static ModelParts none() {
     return NONE;
+  }
+
+  /**
+   * For a model that is whole by itself.
+   *
+   * @param type its {@code model_type}; empty when it is not known
+   * @throws FileException when a part is named
+   */
+  public void requireNone(Path model, String type) {
+    if (equals(NONE)) return;
+    throw new FileException(
+        model,
+        "only of a Med-MoE do parts lie elsewhere, and this is %s; leave --vision, --language,"
+                .formatted(type.isEmpty() ? "none" : "a \"" + type + "\"")
+            + " --projector and --router (ModelParts) out");
   }
 
   /** The same with a directory of the image encoder. */

@@ -29,7 +29,6 @@ import java.util.stream.Stream;
  * directory's own checkpoint, and what that does not hold in the files of {@link ModelParts}.
  */
 final class ModelTensors {
-  private static final String PROJECTOR = "mm_projector.bin";
   private static final String HEAD_BIAS = "lm_head.bias";
   private static final List<String> ROUTERS = List.of("phi_router.pth", "stablelm_router.pth");
   private static final Set<String> FLOATING = Set.of("F32", "BF16", "F16", "F64");
@@ -87,11 +86,11 @@ final class ModelTensors {
    * @throws FileException when that is all the directory has
    */
   static void requireMoreThanAProjector(Path directory) {
-    if (Files.exists(directory.resolve(PROJECTOR)) && !hasCheckpoint(directory)) {
+    if (Files.exists(directory.resolve(ModelDirectory.PROJECTOR)) && !hasCheckpoint(directory)) {
       throw new FileException(
           directory,
           "holds a projector alone (%s), as the first stage leaves it; name the directory of its"
-                  .formatted(PROJECTOR)
+                  .formatted(ModelDirectory.PROJECTOR)
               + " language model (--language, ModelParts.language)");
     }
   }
@@ -101,6 +100,11 @@ final class ModelTensors {
         || Files.exists(directory.resolve("model.safetensors.index.json"))
         || Files.exists(directory.resolve("pytorch_model.bin"))
         || Files.exists(directory.resolve("pytorch_model.bin.index.json"));
+  }
+
+  static boolean hasTokenizer(Path directory) {
+    return Files.exists(directory.resolve("tokenizer.json"))
+        || Files.exists(directory.resolve("vocab.json"));
   }
 
   /** Tables of older versions that follow from the sizes. */
@@ -117,10 +121,12 @@ final class ModelTensors {
    * Adds what {@code places} want and the checkpoint does not hold.
    *
    * @param tower directory of the image encoder, or null
-   * @throws FileException when a part was given that the checkpoint holds itself, or is no such
-   *     part
+   * @throws FileException when a part was given that the directory has itself, or is no such part
    */
   void complete(Collection<String> places, Path tower) {
+    boolean another = checkpoint(directory, parts).equals(directory) && hasTokenizer(directory);
+    if (another) refuse(parts.language(), "has its own language model; leave this one out");
+    if (tower == null) refuse(parts.vision(), "has its own image encoder; leave this one out");
     projector(places);
     if (tower != null && !holds(CheckpointKeys.VISION)) vision(places, tower);
     router(places);
@@ -141,7 +147,7 @@ final class ModelTensors {
       refuse(parts.projector(), "has its own projector; leave this one out");
       return;
     }
-    Path beside = directory.resolve(PROJECTOR);
+    Path beside = directory.resolve(ModelDirectory.PROJECTOR);
     Path file = parts.projector() != null ? parts.projector() : beside;
     if (parts.projector() == null && !Files.exists(beside)) return;
     ModelWeights weights = ModelWeights.of(Weights.open(file));

@@ -299,6 +299,24 @@ class PublishedModelsTest {
         .hasMessageContainingAll("my-router.bin", "not a projector", "image_spatial_proj");
   }
 
+  /** Else users would believe that another part answers than does. */
+  @Test
+  void partsThatTheModelHasAreNotToBeNamed() throws IOException {
+    ModelParts language = ModelParts.none().withLanguage(all.resolve("phi-2"));
+    assertThatThrownBy(() -> MedMoe.load(all.resolve(PHI), language))
+        .isInstanceOf(FileException.class)
+        .hasMessageContainingAll("phi-2", PHI, "has its own language model; leave this one out");
+    Path bare = all.resolve(PHI);
+    for (String name : List.of("vocab.json", "merges.txt")) Files.delete(bare.resolve(name));
+    assertIsReference(PHI, MedMoe.load(bare, language));
+    Path saved = all.resolve("saved");
+    load(STAGE1).save(saved, Provenance.unknown());
+    ModelParts vision = ModelParts.none().withVision(all.resolve("clip-vit-tiny-patch6-18"));
+    assertThatThrownBy(() -> MedMoe.load(saved, vision))
+        .isInstanceOf(FileException.class)
+        .hasMessageContainingAll("patch6-18", "has its own image encoder; leave this one out");
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',

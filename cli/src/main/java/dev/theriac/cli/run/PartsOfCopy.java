@@ -1,0 +1,64 @@
+package dev.theriac.cli.run;
+
+import dev.theriac.io.FileException;
+import dev.theriac.io.PartialWeights;
+import dev.theriac.llm.quantised.Quantiser;
+import dev.theriac.moe.medmoe.ModelDirectory;
+import dev.theriac.moe.medmoe.ModelParts;
+import java.nio.file.Path;
+
+/**
+ * Parts of a Med-MoE that a copy of it needs in another place: small ones go along, the image
+ * encoder stays where it is.
+ *
+ * @param vision directory of the image encoder; null when the copy needs none
+ * @param projector to go along, or null
+ * @param router to go along, or null
+ */
+public record PartsOfCopy(Path vision, Path projector, Path router) {
+  /** Nothing. */
+  public static PartsOfCopy none() {
+    return new PartsOfCopy(null, null, null);
+  }
+
+  /**
+   * Finds them.
+   *
+   * @param type {@code model_type} of the model
+   * @param parts that users name
+   * @throws FileException when one that is named is not wanted, or the image encoder is nowhere
+   */
+  public static PartsOfCopy of(Path model, String type, ModelParts parts) {
+    if (!ModelDirectory.MODEL_TYPES.contains(type)) {
+      parts.requireNone(model, type);
+      return none();
+    }
+    ModelDirectory.Contents found =
+        ModelDirectory.contents(model, parts, PartialWeights.open(model));
+    if (!found.problems().isEmpty())
+      throw new IllegalArgumentException(found.problems().getFirst());
+    return new PartsOfCopy(found.vision(), parts.projector(), parts.router());
+  }
+
+  /** Has them written beside the quantised weights, under the names that loading looks for. */
+  public void goAlong(Quantiser quantiser, String type) {
+    if (projector != null) quantiser.along(projector, ModelDirectory.PROJECTOR);
+    if (router != null) quantiser.along(router, ModelDirectory.router(type));
+  }
+
+  /** Where the parts of the copy lie that are not in its directory. */
+  public ModelParts elsewhere() {
+    return ModelParts.none().withVision(vision);
+  }
+
+  /** Whether the copy is read without anyone saying where the image encoder is. */
+  public boolean isFoundFrom(Path copy) {
+    if (vision == null) return true;
+    try {
+      ModelDirectory.contents(copy, ModelParts.none(), PartialWeights.open(copy));
+      return true;
+    } catch (FileException e) {
+      return false;
+    }
+  }
+}
