@@ -1,6 +1,5 @@
 package dev.theriac.backend.vector;
 
-import static dev.theriac.backend.vector.Lanes.BYTES;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 
 import dev.theriac.backend.Workers;
@@ -40,9 +39,7 @@ final class GemmF32 implements IntConsumer {
   /** Rows of a product of few columns, at least, that are split. */
   private static final int SHORTEST = 48;
 
-  private static final int WIDEST = 3;
   private static final int MAX_ROW_BLOCK = 1024;
-  private static final int TALL = JitDirectives.LARGE_KERNELS ? 8 : 4;
 
   private static final int DEPTH_UNIT = 16;
 
@@ -89,6 +86,7 @@ final class GemmF32 implements IntConsumer {
 
   private final GemmGroups groups;
   private final Shape shape;
+  private final GemmPanels panels;
   private final int rowBlock;
   private final int columnBlock;
   private final int columnBlocks;
@@ -108,6 +106,7 @@ final class GemmF32 implements IntConsumer {
   private GemmF32(GemmGroups groups, Shape shape) {
     this.groups = groups;
     this.shape = shape;
+    panels = new GemmPanels(shape);
     int count = groups.count();
     int tallest = 0;
     int deepest = 1;
@@ -123,7 +122,7 @@ final class GemmF32 implements IntConsumer {
     work = shape.pair ? 2 * sum : sum;
     // The left operand is packed once where there are several blocks of columns, so that splitting
     // columns costs little; splitting rows costs another packing of b.
-    int panel = WIDEST * LENGTH;
+    int panel = GemmPanels.WIDEST * LENGTH;
     int rows = Math.max(1, Math.min(tallest, MAX_ROW_BLOCK));
     int columns = Math.max(1, Math.min(shape.columns, mostColumns(deepest)));
     // Two panels have no even halves, and b is then small enough to be packed more often.
@@ -189,7 +188,7 @@ final class GemmF32 implements IntConsumer {
   /** Columns of b that a task packs: as many as the buffer holds at the length of the runs. */
   private int mostColumns(int deepest) {
     int length = Math.min(longestRun(), roundUp(deepest, DEPTH_UNIT));
-    int panel = WIDEST * LENGTH;
+    int panel = GemmPanels.WIDEST * LENGTH;
     int floats = shape.pair ? GemmScratch.B_SIZE / 2 : GemmScratch.B_SIZE;
     int most = shape.pair ? GemmScratch.COLUMNS / 2 : GemmScratch.COLUMNS;
     return Math.min(most, floats / length) / panel * panel;
@@ -259,17 +258,17 @@ final class GemmF32 implements IntConsumer {
     for (int run = 0; run < runs; run++) {
       int k = run * length;
       int terms = Math.min(length, depth - k);
-      packB(scratch, groups.b(g), groups.bIndex(g), k, terms, j, columns, scratch.b);
-      if (shape.pair) packB(scratch, groups.b2(g), 0, k, terms, j, columns, second);
+      panels.pack(scratch, groups.b(g), groups.bIndex(g), k, terms, j, columns, scratch.b);
+      if (shape.pair) panels.pack(scratch, groups.b2(g), 0, k, terms, j, columns, second);
       for (int i = 0; i < rows; i += GemmScratch.ROWS) {
         int height = Math.min(GemmScratch.ROWS, rows - i);
         long a = scratch.a;
         if (left == null) packA(scratch, g, firstRow + i, height, k, terms, a);
         else a = left.address(g, k, terms, firstRow + i);
         long at = i * shape.cRowStride + 4L * j;
-        strip(scratch, a, scratch.b, height, columns, terms, k, groups.bias(g), j, c + at);
+        panels.strip(scratch, a, scratch.b, height, columns, terms, k, groups.bias(g), j, c + at);
         if (shape.pair) {
-          strip(scratch, a, second, height, columns, terms, k, groups.bias2(g), j, c2 + at);
+          panels.strip(scratch, a, second, height, columns, terms, k, groups.bias2(g), j, c2 + at);
         }
         if (run == runs - 1) groups.finish(g, firstRow + i, height, j, columns);
       }
@@ -292,155 +291,6 @@ final class GemmF32 implements IntConsumer {
       long from = a + row * rowStride + k * colStride;
       GemmPack.a(from, rowStride, colStride, rows, depth, to, scratch);
     }
-  }
-
-  private void packB(
-      GemmScratch scratch, long b, long index, int k, int depth, int column, int columns, long to) {
-    long from = b + column * shape.bColStride + (index == 0 ? k * shape.bRowStride : 0);
-    long rows = index == 0 ? 0 : index + 8L * k;
-    int j = 0;
-    if (shape.bType == Element.F32 && shape.bColStride == 4 && index == 0) {
-      int whole = wholePanels(columns);
-      GemmPack.panels(from, shape.bRowStride, depth, whole, WIDEST, to);
-      j = whole * WIDEST * LENGTH;
-      to += 4L * depth * j;
-    }
-    while (j < columns) {
-      int vectors = panelVectors(columns - j);
-      int width = Math.min(columns - j, vectors * LENGTH);
-      GemmPack.b(
-          shape.bType,
-          from + j * shape.bColStride,
-          rows,
-          shape.bRowStride,
-          shape.bColStride,
-          depth,
-          width,
-          vectors,
-          to,
-          scratch);
-      to += depth * vectors * BYTES;
-      j += width;
-    }
-  }
-
-  /**
-   * Some rows of c, tile by tile: those of a row of tiles share their rows of a in the L1 cache.
-   */
-  private void strip(
-      GemmScratch scratch,
-      long a,
-      long b,
-      int rows,
-      int columns,
-      int depth,
-      int k,
-      long bias,
-      int column,
-      long c) {
-    boolean begins = k == 0 && !shape.accumulate;
-    long initStride = begins ? 0 : shape.cRowStride;
-    for (int i = 0; i < rows; ) {
-      int left = rows - i;
-      int tall = left > 4 ? TALL : 4;
-      int height = Math.min(tall, left);
-      long from = a + 4L * (i / GemmTiles.GROUP * GemmTiles.GROUP * depth + i % GemmTiles.GROUP);
-      long to = c + i * shape.cRowStride;
-      long panel = b;
-      for (int j = 0; j < columns; ) {
-        int vectors = panelVectors(columns - j);
-        int width = Math.min(columns - j, vectors * LENGTH);
-        long target = to + 4L * j;
-        long init = target;
-        if (begins) init = bias == 0 ? scratch.zeros : bias + 4L * (column + j);
-        int high = height == 1 && vectors == WIDEST ? 1 : tall;
-        if (width == vectors * LENGTH && height == high) {
-          tile(high, vectors, from, panel, depth, init, initStride, target, shape.cRowStride);
-        } else {
-          overhang(
-              scratch, high, vectors, from, panel, depth, init, initStride, target, height, width);
-        }
-        panel += depth * vectors * BYTES;
-        j += width;
-      }
-      i += height;
-    }
-  }
-
-  /** A tile of which only {@code rows} by {@code columns} lie in c: by way of a buffer. */
-  private void overhang(
-      GemmScratch scratch,
-      int tall,
-      int vectors,
-      long a,
-      long b,
-      int depth,
-      long init,
-      long initStride,
-      long c,
-      int rows,
-      int columns) {
-    long stride = WIDEST * BYTES;
-    for (int r = 0; r < rows; r++) {
-      GemmPack.copy(init + r * initStride, scratch.tile + r * stride, columns);
-    }
-    tile(tall, vectors, a, b, depth, scratch.tile, stride, scratch.tile, stride);
-    for (int r = 0; r < rows; r++) {
-      GemmPack.copy(scratch.tile + r * stride, c + r * shape.cRowStride, columns);
-    }
-  }
-
-  private static void tile(
-      int tall,
-      int vectors,
-      long a,
-      long b,
-      int depth,
-      long init,
-      long initStride,
-      long c,
-      long cStride) {
-    if (GemmWarmUp.ready()) {
-      vectorTile(tall, vectors, a, b, depth, init, initStride, c, cStride);
-    } else {
-      GemmWarmUp.scalarTile(tall, vectors * LENGTH, a, b, depth, init, initStride, c, cStride);
-    }
-  }
-
-  static void vectorTile(
-      int tall,
-      int vectors,
-      long a,
-      long b,
-      int depth,
-      long init,
-      long initStride,
-      long c,
-      long cStride) {
-    long step = vectors * BYTES;
-    switch (tall * 4 + vectors) {
-      case 35 -> GemmTiles.tile8x3(a, b, step, depth, init, initStride, c, cStride);
-      case 34 -> GemmTiles.tile8x2(a, b, step, depth, init, initStride, c, cStride);
-      case 33 -> GemmTiles.tile8x1(a, b, step, depth, init, initStride, c, cStride);
-      case 19 -> GemmTiles.tile4x3(a, b, step, depth, init, initStride, c, cStride);
-      case 18 -> GemmTiles.tile4x2(a, b, step, depth, init, initStride, c, cStride);
-      case 17 -> GemmTiles.tile4x1(a, b, step, depth, init, initStride, c, cStride);
-      case 7 -> GemmTiles.tile1x3(a, b, step, depth, init, initStride, c, cStride);
-      default -> throw new AssertionError(tall + "x" + vectors);
-    }
-  }
-
-  /** Vectors in the next panel: three, but four are left as two and two. */
-  private static int panelVectors(int columns) {
-    int vectors = (columns + LENGTH - 1) / LENGTH;
-    return vectors == 4 ? 2 : Math.min(vectors, WIDEST);
-  }
-
-  /** Panels of three vectors, as {@link #panelVectors} cuts them, that are all of b. */
-  private static int wholePanels(int columns) {
-    int panel = WIDEST * LENGTH;
-    int whole = columns / panel;
-    return whole > 0 && panelVectors(columns - (whole - 1) * panel) < WIDEST ? whole - 1 : whole;
   }
 
   /** The step, a multiple of {@code unit}, that cuts {@code size} evenly into the fewest steps. */

@@ -67,7 +67,7 @@ final class GemmWarmUp {
           boolean zeros = depth == 0 || depth == DEPTH;
           long init = zeros ? scratch.zeros : c;
           long initStride = zeros ? 0 : 3 * BYTES;
-          GemmF32.vectorTile(
+          GemmPanels.vectorTile(
               tall, vectors, scratch.a, scratch.b, depth, init, initStride, c, 3 * BYTES);
         },
         DEPTH,
