@@ -48,6 +48,7 @@ class MainTest {
         .containsPattern("large kernels +in use")
         .containsPattern("matrix product +tiles of")
         .containsPattern("few rows +(kernels of their own up to|no kernels of their own)")
+        .containsPattern("few columns +from \\d+ rows and up to \\d+ columns")
         .containsPattern("attention +tiles of")
         .containsPattern("quantised +tiles of")
         .containsPattern("FMA peak +[0-9.]+ GFLOP/s in F32 on one thread")

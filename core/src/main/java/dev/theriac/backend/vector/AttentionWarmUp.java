@@ -13,12 +13,12 @@ final class AttentionWarmUp {
   /** Rows of a tile. */
   static final int TALL = 4;
 
-  /** Vectors of the widest tile: 20 sums need the 32 vector registers of AVX-512 or NEON. */
-  static final int WIDEST =
-      JitDirectives.LARGE_KERNELS
-              && (LENGTH == 16 || System.getProperty("os.arch", "").equals("aarch64"))
-          ? 5
-          : 3;
+  /** Whether there are the 32 vector registers of AVX-512 or NEON. */
+  static final boolean REGISTERS =
+      LENGTH == 16 || System.getProperty("os.arch", "").equals("aarch64");
+
+  /** Vectors of the widest tile: 20 sums need 32 registers. */
+  static final int WIDEST = JitDirectives.LARGE_KERNELS && REGISTERS ? 5 : 3;
 
   /** Nanoseconds for one vector multiply-add: compiled code takes about a fifth, boxed code ten. */
   private static final double AT_SPEED = 2.5;

@@ -20,10 +20,10 @@ import java.util.function.IntConsumer;
 final class GemmDirect implements IntConsumer {
 
   /** Columns from which on packed rows are used often enough. */
-  private static final int MOST_COLUMNS = 128;
+  static final int MOST_COLUMNS = 128;
 
   /** Fewest rows of a task: each reads, and may pack, its columns of b. */
-  private static final int FEWEST_ROWS = 32;
+  static final int FEWEST_ROWS = 32;
 
   /** Rows that pass by one panel before the next: what they write is still in the cache. */
   private static final int CHUNK = 16;

@@ -11,7 +11,10 @@ final class VectorChoices {
   /** Seconds for the compiler to get all kernels to speed; they are compiled side by side. */
   private static final long PATIENCE = 30;
 
-  private static final String LATE = ", not compiled after %d s: until then ".formatted(PATIENCE);
+  private static final String LATE =
+      ", not compiled yet after %d s; until they are, ".formatted(PATIENCE);
+
+  private static final String SCALAR = "scalar code of the same bits";
 
   private VectorChoices() {}
 
@@ -28,10 +31,13 @@ final class VectorChoices {
     SequencedMap<String, String> lines = new LinkedHashMap<>();
     lines.put("vectors", width());
     lines.put("large kernels", large());
-    lines.put("matrix product", product(end));
-    lines.put("few rows", fewRows(end));
-    lines.put("attention", attention(end));
-    lines.put("quantised", quantised(end));
+    lines.put("matrix product", product(await(GemmWarmUp::await, left(end))));
+    int fewRows = fewRowsKernels();
+    lines.put("few rows", fewRows(await(t -> FewRowsWarmUp.await(fewRows, t), left(end))));
+    boolean attention = await(AttentionWarmUp::await, left(end));
+    lines.put("few columns", fewColumns(attention));
+    lines.put("attention", attention(attention));
+    lines.put("quantised", quantised(await(QuantisedWarmUp::await, left(end))));
     return lines;
   }
 
@@ -48,49 +54,55 @@ final class VectorChoices {
   private static String large() {
     return JitDirectives.LARGE_KERNELS
         ? "in use: the JVM took the directive that compiles them with C2 alone"
-        : "not in use, smaller ones instead, which are slower: " + JitDirectives.refusal();
+        : "not in use, smaller ones or none instead, which is slower: " + JitDirectives.refusal();
   }
 
-  private static String product(long end) {
-    String tiles = "tiles of %d rows and %d columns";
-    tiles = tiles.formatted(JitDirectives.LARGE_KERNELS ? 8 : 4, 3 * Lanes.LENGTH);
-    return await(GemmWarmUp::await, left(end))
-        ? String.format(
-            Locale.ROOT, "%s, compiled %.1f s after first use", tiles, GemmWarmUp.seconds())
-        : tiles + LATE + "scalar code of the same bits";
+  static String product(boolean compiled) {
+    String tiles =
+        "tiles of %d rows and %d columns"
+            .formatted(JitDirectives.LARGE_KERNELS ? 8 : 4, GemmPanels.WIDEST * Lanes.LENGTH);
+    if (!GemmPack.SQUARES) {
+      tiles += ", transposed number by number, since large kernels are not in use";
+    }
+    if (!compiled) return tiles + LATE + SCALAR;
+    return String.format(
+        Locale.ROOT, "%s, compiled %.1f s after first use", tiles, GemmWarmUp.seconds());
   }
 
-  private static String fewRows(long end) {
+  static String fewRows(boolean compiled) {
     if (!JitDirectives.LARGE_KERNELS) {
       return "no kernels of their own, since large kernels are not in use: the tiles above";
     }
-    String kernels = "kernels of their own up to %d rows, F32 and BF16".formatted(FewRows.MOST);
-    return await(seconds -> FewRowsWarmUp.await(fewRowsKernels(), seconds), left(end))
-        ? kernels
-        : kernels + LATE + "the tiles above, of the same bits";
+    String kernels =
+        "kernels of their own up to %d rows, for weights in F32 and BF16".formatted(FewRows.MOST);
+    return compiled ? kernels : kernels + LATE + "the tiles above, of the same bits";
   }
 
-  private static String attention(long end) {
-    String tiles = "tiles of %d rows and up to %d columns";
-    tiles = tiles.formatted(AttentionWarmUp.TALL, AttentionWarmUp.WIDEST * Lanes.LENGTH);
-    if (!JitDirectives.LARGE_KERNELS) {
-      tiles += " (smaller ones, since large kernels are not in use)";
-    } else if (AttentionWarmUp.WIDEST < 5) {
+  static String fewColumns(boolean compiled) {
+    String tiles =
+        "from %d rows and up to %d columns in F32 the tiles of attention, which need no packed rows"
+            .formatted(2 * GemmDirect.FEWEST_ROWS, GemmDirect.MOST_COLUMNS);
+    return compiled ? tiles : tiles + LATE + "those of the matrix product, of the same bits";
+  }
+
+  static String attention(boolean compiled) {
+    String tiles =
+        "tiles of %d rows and up to %d columns"
+            .formatted(AttentionWarmUp.TALL, AttentionWarmUp.WIDEST * Lanes.LENGTH);
+    if (!AttentionWarmUp.REGISTERS) {
       tiles += " (wider ones need 32 vector registers)";
+    } else if (!JitDirectives.LARGE_KERNELS) {
+      tiles += " (wider ones are large kernels, which are not in use)";
     }
-    return await(AttentionWarmUp::await, left(end))
-        ? tiles
-        : tiles + LATE + "scalar code of the same bits";
+    return compiled ? tiles : tiles + LATE + SCALAR;
   }
 
-  private static String quantised(long end) {
+  static String quantised(boolean compiled) {
     String tiles =
         JitDirectives.LARGE_KERNELS
             ? "tiles of 1, 2 and 4 rows"
-            : "tiles of 1 row (smaller ones, since large kernels are not in use)";
-    return await(QuantisedWarmUp::await, left(end))
-        ? tiles
-        : tiles + LATE + "scalar code of the same bits";
+            : "tiles of 1 row (those of more are large kernels, which are not in use)";
+    return compiled ? tiles : tiles + LATE + SCALAR;
   }
 
   private static int fewRowsKernels() {
