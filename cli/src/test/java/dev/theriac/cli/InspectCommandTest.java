@@ -1,6 +1,7 @@
 package dev.theriac.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.theriac.io.SafeTensors;
 import dev.theriac.llm.CausalLm;
@@ -8,14 +9,19 @@ import dev.theriac.llm.CausalLmConfig;
 import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.llm.DecoderOptions;
+import dev.theriac.llm.Quantisation;
+import dev.theriac.llm.quantised.Quantiser;
 import dev.theriac.moe.Router.Weighting;
 import dev.theriac.moe.lm.MoeLanguageModel;
 import dev.theriac.moe.lm.MoeModelConfig;
 import dev.theriac.moe.medmoe.CheckpointKeys;
+import dev.theriac.moe.medmoe.MedMoe;
+import dev.theriac.moe.medmoe.ModelParts;
 import dev.theriac.moe.medmoe.ModelShape;
 import dev.theriac.moe.medmoe.MoeOptions;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Memory;
+import dev.theriac.tensor.QuantisedFormat;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -254,7 +260,7 @@ class InspectCommandTest {
             + " meta|29,612|24,764",
         "llavastablelm-1.6b-medmoe|Med-MoE (StableLM, experts)|SigLIP of 18 x 18|34,972|28,060",
         "tinymed-phi2|Med-MoE (Phi, experts)|2 of 4 experts for a token in 2 of 4 layers, no"
-            + " meta|27,988|24,764",
+            + " meta|27,996|24,764",
       })
   void publishedMedMoes(String name, String family, String fact, String all, String active) {
     assertThat(inspect(0, PUBLISHED.resolve(name)).out)
@@ -354,6 +360,84 @@ class InspectCommandTest {
   }
 
   @Test
+  void weightsThatNoReaderLooksForAreUnexpected() throws IOException {
+    causal(CausalLmConfig.Kind.LLAMA, false);
+    Files.move(dir.resolve("model.safetensors"), dir.resolve("llama.safetensors"));
+    assertThat(inspect(3, dir).out)
+        .contains("llama.safetensors: unexpected, as nothing reads weights of this name; call it")
+        .contains("missing            none", "not whole: see above");
+    assertThatThrownBy(() -> CausalLm.load(dir)).hasMessageContaining("no model here");
+    // The projector that the first stage leaves has the name that is looked for.
+    Path first = published("llavaphi-2.7b-stage1");
+    assertThat(inspect(3, first).out).doesNotContain("as nothing reads");
+    Files.move(first.resolve("mm_projector.bin"), first.resolve("projector.bin"));
+    assertThat(inspect(3, first).out).contains("projector.bin: unexpected");
+  }
+
+  /** As {@code CausalLm.load} says. */
+  @Test
+  void twoNamesOfOneTensorAreNamedBoth() {
+    causal(CausalLmConfig.Kind.LLAMA, false);
+    Map<String, Tensor> weights = new LinkedHashMap<>(SafeTensors.open(dir).tensors());
+    weights.put("norm.weight", Tensor.zeros(16));
+    SafeTensors.writeModel(dir, weights, Map.of(), 1 << 30);
+    String said = "tensors \"model.norm.weight\" and \"norm.weight\" are the same parameter";
+    assertThat(inspect(3, dir).out).contains("problem            " + said);
+    assertThatThrownBy(() -> CausalLm.load(dir)).hasMessageContaining("are the same parameter");
+    weights.remove("model.norm.weight");
+    SafeTensors.writeModel(dir, weights, Map.of(), 1 << 30);
+    inspect(0, dir);
+  }
+
+  @Test
+  void aQuantisedLanguageModelOfAFirstStageIsReadByItsOwnConfiguration() throws IOException {
+    Path first = published("llavaphi-2.7b-stage1");
+    Path eight = dir.resolve("phi-2-int8");
+    var format = new Quantisation(QuantisedFormat.INT8, false);
+    new Quantiser(first.resolveSibling("phi-2"), eight, format).run();
+    assertThat(inspect(0, first, "--language", eight.toString()).out)
+        .contains("quantised to int8, for inference", "missing            none", "whole;");
+    assertThat(MedMoe.load(first, ModelParts.none().withLanguage(eight)).language().parameters())
+        .anySatisfy((path, p) -> assertThat(p.isQuantised()).isTrue());
+  }
+
+  /** Eight bits and a scale for 32, not the sixteen or 32 bits of other tensors. */
+  @Test
+  void missingQuantisedWeightsCountAsQuantised() throws IOException {
+    causal(CausalLmConfig.Kind.LLAMA, false);
+    Path eight = dir.resolve("int8");
+    new Quantiser(dir, eight, new Quantisation(QuantisedFormat.INT8, false)).run();
+    String weights =
+        inspect(0, eight).out.lines().filter(l -> l.startsWith("weights ")).findFirst().get();
+    var tensors = SafeTensors.open(eight).tensors();
+    SafeTensors.writeModel(eight, tensors, Map.of(), 20_000);
+    Files.delete(eight.resolve("model-00002-of-%05d.safetensors".formatted(shards(eight))));
+    assertThat(inspect(3, eight).out).contains(weights).containsPattern("missing +[1-9]");
+  }
+
+  private static long shards(Path model) throws IOException {
+    try (Stream<Path> files = Files.list(model)) {
+      return files.filter(f -> f.toString().contains("-of-")).count();
+    }
+  }
+
+  /** Doubles are rounded when they are read, so that none is mapped. */
+  @Test
+  void doublesAreCountedAsTheFloatsThatTheyBecome() throws IOException {
+    CausalLm model = causal(CausalLmConfig.Kind.LLAMA, false);
+    long bytes = model.parameterCount() * 4;
+    Map<String, long[]> shapes = new LinkedHashMap<>();
+    model.checkpoint().forEach((key, t) -> shapes.put(key, t.shape()));
+    Files.delete(dir.resolve("model.safetensors"));
+    hollow(dir.resolve("model.safetensors"), "F64", 8, shapes);
+    String size = String.format(Locale.ROOT, "%.1f KiB", bytes / 1024.0);
+    assertThat(inspect(0, dir).out)
+        .contains(
+            "weights            %s in memory, mapped as stored (%s of them copied, as F64 is"
+                .formatted(size, size));
+  }
+
+  @Test
   void foreignModelsAreNamedAndSummarised() throws IOException {
     Files.writeString(
         dir.resolve("config.json"),
@@ -450,7 +534,7 @@ class InspectCommandTest {
     Map<String, long[]> tensors = new LinkedHashMap<>();
     CheckpointKeys.of(shape).forEach((key, place) -> tensors.put(key, place.shape()));
     assertThat(tensors).hasSize(keys);
-    hollow(dir.resolve("model.safetensors"), tensors);
+    hollow(dir.resolve("model.safetensors"), "BF16", 2, tensors);
     Files.writeString(dir.resolve("tokenizer.json"), "{}");
     String name = family == Family.PHI ? "llavaphi-2.7b-medmoe" : "llavastablelm-1.6b-medmoe";
     String config = Files.readString(PUBLISHED.resolve(name).resolve("config.json"));
@@ -490,15 +574,16 @@ class InspectCommandTest {
     assertThat(Memory.stats().peak() - before).isLessThan(1 << 20);
   }
 
-  private static void hollow(Path file, Map<String, long[]> tensors) throws IOException {
+  private static void hollow(Path file, String dtype, int each, Map<String, long[]> tensors)
+      throws IOException {
     StringBuilder header = new StringBuilder("{");
     long at = 0;
     for (var e : tensors.entrySet()) {
-      long bytes = 2 * Arrays.stream(e.getValue()).reduce(1, (a, b) -> a * b);
+      long bytes = each * Arrays.stream(e.getValue()).reduce(1, (a, b) -> a * b);
       if (at > 0) header.append(',');
       header.append(
-          "\"%s\":{\"dtype\":\"BF16\",\"shape\":%s,\"data_offsets\":[%d,%d]}"
-              .formatted(e.getKey(), Arrays.toString(e.getValue()), at, at + bytes));
+          "\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%d,%d]}"
+              .formatted(e.getKey(), dtype, Arrays.toString(e.getValue()), at, at + bytes));
       at += bytes;
     }
     byte[] json = header.append('}').toString().getBytes(StandardCharsets.UTF_8);

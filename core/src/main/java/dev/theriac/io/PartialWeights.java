@@ -30,6 +30,7 @@ public final class PartialWeights extends Weights {
   private final Map<String, Path> lost = new LinkedHashMap<>();
   private final Set<Path> files = new LinkedHashSet<>();
   private final List<Path> unread = new ArrayList<>();
+  private final List<Path> misnamed = new ArrayList<>();
 
   /** Something that is wrong with a file of weights, for people. */
   public record Fault(Path file, String what) {}
@@ -161,6 +162,8 @@ public final class PartialWeights extends Weights {
       try {
         Weights opened = Weights.open(file);
         out.files.add(file);
+        // Of shards without an index that is what is missing.
+        if (!PART.matcher(name).matches()) out.misnamed.add(file);
         Predicate<String> known = out.keys()::contains;
         List<String> twice = opened.keys().stream().filter(known).toList();
         out.take(opened, opened.keys().stream().filter(known.negate()).toList());
@@ -226,6 +229,14 @@ public final class PartialWeights extends Weights {
   /** The weight files that were looked into, or should have been there. */
   public Set<Path> files() {
     return Collections.unmodifiableSet(files);
+  }
+
+  /**
+   * Weight files that were taken although {@link Weights#open} would not find them in the directory
+   * by their names.
+   */
+  public List<Path> misnamed() {
+    return Collections.unmodifiableList(misnamed);
   }
 
   /** Weight files under a model's names that a reader leaves alone, beside those that it takes. */

@@ -14,7 +14,11 @@ import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class PartialWeightsTest {
   private static final String INDEX = "model.safetensors.index.json";
@@ -54,6 +58,7 @@ class PartialWeightsTest {
     PartialWeights weights = PartialWeights.open(dir);
     assertThat(weights.keys()).containsExactly("a", "b", "c");
     assertThat(weights.faults()).isEmpty();
+    assertThat(weights.misnamed()).isEmpty();
     assertThat(weights.unread()).containsExactly(dir.resolve("pytorch_model.bin"));
     assertThat(weights.files()).containsExactly(dir.resolve("model.safetensors"));
     assertThat(weights.get("b").size()).isEqualTo(100);
@@ -111,6 +116,25 @@ class PartialWeightsTest {
     weights = PartialWeights.open(dir);
     assertThat(weights.keys()).containsExactly("e");
     assertThat(said(weights)).hasSize(2).last().asString().contains("y.safetensors", "\"e\"");
+    assertThat(weights.misnamed())
+        .containsExactly(dir.resolve("x.safetensors"), dir.resolve("y.safetensors"));
+  }
+
+  /** Names of files are no format strings, whatever stands in them. */
+  @ParameterizedTest
+  @DisabledOnOs(OS.WINDOWS)
+  @ValueSource(strings = {"50%", "%s%n%d", "100%05d", "%%", "a-of-00009.b", "$1", "%"})
+  void namesOfShardsAreTakenToTheLetter(String name) {
+    String third = name + "-00003-of-00003.safetensors";
+    SafeTensors.write(dir.resolve(third), Map.of("c", Tensor.zeros(1)), Map.of());
+    PartialWeights weights = PartialWeights.open(dir);
+    assertThat(weights.keys()).containsExactly("c");
+    assertThat(said(weights))
+        .containsExactly(
+            name + ".safetensors.index.json: missing, which lists the shards",
+            name + "-00001-of-00003.safetensors: missing",
+            name + "-00002-of-00003.safetensors: missing");
+    assertThat(weights.misnamed()).isEmpty();
   }
 
   @Test

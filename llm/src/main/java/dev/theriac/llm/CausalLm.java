@@ -16,6 +16,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -262,6 +263,14 @@ public final class CausalLm extends Module {
     return out;
   }
 
+  /**
+   * The name that {@link #checkpoint} gives to the parameter that a file has under this name:
+   * {@code model.norm.weight} for {@code norm.weight}, as files of the bare decoder have it.
+   */
+  public static String checkpointKey(String name) {
+    return key(path(name));
+  }
+
   private static String key(String path) {
     return path.startsWith(HEAD) ? path : MODEL + path;
   }
@@ -281,14 +290,24 @@ public final class CausalLm extends Module {
    */
   public void loadCheckpoint(Map<String, Tensor> checkpoint) {
     SequencedMap<String, Tensor> byPath = new LinkedHashMap<>();
+    Map<String, String> names = new HashMap<>();
     checkpoint.forEach((key, t) -> {
-      if (!isIgnored(config, key)) byPath.put(path(key), t);
+      if (isIgnored(config, key)) return;
+      String other = names.put(path(key), key);
+      if (other != null) {
+        throw new IllegalArgumentException("causal lm: " + same(other, key));
+      }
+      byPath.put(path(key), t);
     });
     decoder.load(byPath);
   }
 
   private static String path(String key) {
     return key.startsWith(MODEL) ? key.substring(MODEL.length()) : key;
+  }
+
+  private static String same(String one, String other) {
+    return "tensors \"%s\" and \"%s\" are the same parameter".formatted(one, other);
   }
 
   private static boolean isIgnored(CausalLmConfig config, String key) {
@@ -344,8 +363,7 @@ public final class CausalLm extends Module {
       if (isIgnored(config, key)) continue;
       String other = keys.put(path(key), key);
       if (other != null) {
-        throw new FileException(
-            file.path(), "tensors \"%s\" and \"%s\" are the same parameter".formatted(other, key));
+        throw new FileException(file.path(), same(other, key));
       }
     }
     SequencedMap<String, long[]> shapes = new LinkedHashMap<>();

@@ -5,12 +5,14 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.theriac.io.FileException;
 import dev.theriac.io.SafeTensors;
+import dev.theriac.llm.quantised.Quantiser;
 import dev.theriac.llm.tokenizer.BuiltInTokenizer;
 import dev.theriac.nn.Parameter;
 import dev.theriac.op.Autograd;
 import dev.theriac.optim.AdamW;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Memory;
+import dev.theriac.tensor.QuantisedFormat;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -192,6 +194,13 @@ class CausalLmDirectoryTest {
     weights.put("norm.weight", Tensor.zeros(24));
     SafeTensors.writeModel(from, weights, Map.of(), 1 << 20);
     assertThatThrownBy(() -> CausalLm.load(from))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining("\"norm.weight\" and \"model.norm.weight\" are the same parameter");
+    assertThatThrownBy(() -> reference.model().loadCheckpoint(weights))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("\"model.norm.weight\" and \"norm.weight\" are the same parameter");
+    var eight = new Quantisation(QuantisedFormat.INT8, false);
+    assertThatThrownBy(() -> new Quantiser(from, dir.resolve("int8"), eight))
         .isInstanceOf(FileException.class)
         .hasMessageContaining("\"norm.weight\" and \"model.norm.weight\" are the same parameter");
     try (Stream<Path> files = Files.list(from)) {

@@ -27,8 +27,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.SequencedMap;
+import java.util.Set;
 import java.util.TreeSet;
 
 /** The families that Theriac reads, by the field {@code model_type} of their configurations. */
@@ -76,13 +76,23 @@ final class Families {
     CausalLmConfig config = CausalLmConfig.read(directory.resolve("config.json"));
     DecoderConfig d = config.decoder();
     SequencedMap<String, long[]> wanted = CausalLm.shapes(config);
+    List<String> problems = new ArrayList<>();
     SequencedMap<String, Weights.Entry> found = new LinkedHashMap<>();
     int unused = 0;
     ModelWeights view = view(directory, weights);
     for (String key : view.keys()) {
       boolean tied = d.tiedHead() && key.equals("lm_head.weight");
-      if (tied || key.endsWith(".rotary_emb.inv_freq")) unused++;
-      else found.put(wanted.containsKey("model." + key) ? "model." + key : key, view.entry(key));
+      if (tied || key.endsWith(".rotary_emb.inv_freq")) {
+        unused++;
+        continue;
+      }
+      String name = CausalLm.checkpointKey(key);
+      Weights.Entry entry = view.entry(key);
+      Weights.Entry other = found.put(wanted.containsKey(name) ? name : key, entry);
+      if (other != null) {
+        problems.add(
+            "tensors \"%s\" and \"%s\" are the same parameter".formatted(other.key(), entry.key()));
+      }
     }
     List<String> facts = new ArrayList<>(List.of(decoder(d)));
     quantisation(view.quantisation(), facts);
@@ -90,7 +100,18 @@ final class Families {
     tokenizer(directory, facts);
     long all = Expected.size(wanted);
     return new Expected(
-        name(config.kind()), facts, wanted, found, unused, all, 0, cache(d), d.reach(), List.of());
+        name(config.kind()),
+        facts,
+        wanted,
+        Set.of(),
+        found,
+        unused,
+        all,
+        view.quantisation(),
+        key -> false,
+        cache(d),
+        d.reach(),
+        problems);
   }
 
   private static String name(CausalLmConfig.Kind kind) {
@@ -137,17 +158,19 @@ final class Families {
         };
     long idle = routed / config.experts() * (config.experts() - config.topK());
     long active = Expected.size(wanted) - idle;
-    long copied = stacked(found, config);
     return new Expected(
-        family, facts, wanted, found, unused, active, copied, cache(d), d.reach(), List.of());
-  }
-
-  private static long stacked(SequencedMap<String, Weights.Entry> found, MoeModelConfig config) {
-    return found.entrySet().stream()
-        .filter(e -> config.kind().keys().place(e.getKey()).expert() >= 0)
-        .filter(e -> !isMatrix(e))
-        .mapToLong(e -> e.getValue().bytes())
-        .sum();
+        family,
+        facts,
+        wanted,
+        Set.of(),
+        found,
+        unused,
+        active,
+        view.quantisation(),
+        key -> config.kind().keys().place(key).expert() >= 0,
+        cache(d),
+        d.reach(),
+        List.of());
   }
 
   private static Expected vision(Path directory, PartialWeights weights) {
@@ -169,7 +192,8 @@ final class Families {
         };
     int unused = weights.keys().size() - found.size();
     long all = Expected.size(wanted);
-    return new Expected(family, facts, wanted, found, unused, all, 0, 0, 0, List.of());
+    return new Expected(
+        family, facts, wanted, Set.of(), found, unused, all, null, key -> false, 0, 0, List.of());
   }
 
   private static String name(String path) {
@@ -180,7 +204,6 @@ final class Families {
     ModelDirectory.Contents contents = ModelDirectory.contents(directory, parts, weights);
     ModelShape shape = contents.shape();
     DecoderConfig d = shape.language();
-    SequencedMap<String, long[]> wanted = new LinkedHashMap<>(contents.wanted());
     List<String> facts = new ArrayList<>(List.of(decoder(d)));
     facts.add(encoder(shape.vision()));
     if (contents.vision() != null) facts.add("image encoder in " + contents.vision());
@@ -196,7 +219,6 @@ final class Families {
                   moe.metaExpert() ? "a" : "no"));
     }
     if (!contents.derived().isEmpty()) facts.add("routers without bias: 0 is taken");
-    contents.derived().forEach(wanted::remove);
     List<String> problems = new ArrayList<>(contents.problems());
     if (!tokenizer(directory, new ArrayList<>()) && parts.language() == null) {
       problems.add("tokenizer.json is missing, or vocab.json and merges.txt");
@@ -209,22 +231,19 @@ final class Families {
             .formatted(
                 d.family() == DecoderConfig.Family.PHI ? "Phi" : "StableLM",
                 moe == null ? "dense, before its experts" : "experts");
-    long copied =
-        contents.found().entrySet().stream()
-            .filter(e -> e.getKey().contains(CheckpointKeys.EXPERT) && !isMatrix(e))
-            .mapToLong(e -> e.getValue().bytes())
-            .sum();
-    ModelWeights view = view(directory, weights);
+    ModelWeights view = view(ModelDirectory.checkpoint(directory, parts), weights);
     quantisation(view.quantisation(), facts);
     long taken = view.keys().stream().filter(contents.found()::containsKey).count();
     return new Expected(
         family,
         facts,
-        wanted,
+        contents.wanted(),
+        contents.derived(),
         contents.found(),
         weights.keys().size() - (int) taken,
         shape.activeCount(path -> true),
-        copied,
+        view.quantisation(),
+        key -> key.contains(CheckpointKeys.EXPERT),
         cache(d),
         d.reach(),
         problems);
@@ -241,12 +260,6 @@ final class Families {
     facts.add(
         "projections of blocks%s quantised to %s, for inference"
             .formatted(quantisation.head() ? " and head" : "", quantisation.name()));
-  }
-
-  /** Whether what stands in the file is a quantised matrix; those of experts are not copied. */
-  private static boolean isMatrix(Map.Entry<String, Weights.Entry> found) {
-    return !found.getKey().equals(found.getValue().key())
-        && found.getValue().key().matches(".*\\.int[48]");
   }
 
   private static String decoder(DecoderConfig d) {

@@ -64,7 +64,7 @@ public record Inspection(
    * Bytes.
    *
    * @param weights as they are stored, mapped; of missing ones in the type that most others have
-   * @param copied part of them that is copied instead, since experts are stacked
+   * @param copied part of them that is copied instead, since experts are stacked and F64 is rounded
    * @param cache of keys and values for one text of {@code positions}
    */
   public record Needed(long weights, long copied, long cache, long positions) {}

@@ -9,6 +9,7 @@ import dev.theriac.io.FileException;
 import dev.theriac.io.PartialWeights;
 import dev.theriac.io.QuantisedTensors;
 import dev.theriac.io.Weights;
+import dev.theriac.llm.Quantisation;
 import dev.theriac.moe.medmoe.ModelDirectory;
 import dev.theriac.moe.medmoe.ModelParts;
 import java.nio.file.Files;
@@ -21,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /** Looks into model directories and files of weights; reads their headers, never the weights. */
 public final class Inspector {
@@ -101,6 +103,7 @@ public final class Inspector {
     List<String> unexpected = new ArrayList<>();
     List<Mismatch> mismatched = new ArrayList<>();
     if (expected != null) {
+      misnamed(type).forEach(problems::add);
       problems.addAll(expected.problems());
       compare(expected, missing, unexpected, mismatched);
     }
@@ -133,6 +136,18 @@ public final class Inspector {
             .toList());
   }
 
+  /** Files whose tensors are counted, though no reader would find them. */
+  private Stream<String> misnamed(String type) {
+    boolean parts = ModelDirectory.MODEL_TYPES.contains(type);
+    return weights.misnamed().stream()
+        .map(f -> f.getFileName().toString())
+        .filter(name -> !(parts && ModelDirectory.isPart(name)))
+        .map(name ->
+            name
+                + ": unexpected, as nothing reads weights of this name; call it model.safetensors,"
+                + " or pytorch_model.bin if torch.save wrote it");
+  }
+
   private List<String> facts(Expected expected) {
     List<String> out = new ArrayList<>(expected == null ? List.of() : expected.facts());
     for (Path other : weights.unread()) {
@@ -148,6 +163,7 @@ public final class Inspector {
         .forEach((key, shape) -> {
           Weights.Entry entry = expected.found().get(key);
           if (entry == null) {
+            if (expected.derived().contains(key)) return;
             missing.add(key);
           } else if (!fits(entry, shape)) {
             other.add(new Mismatch(key, entry.describe(), "F32" + Arrays.toString(shape)));
@@ -183,14 +199,29 @@ public final class Inspector {
             .max(Comparator.comparingLong(e -> e.getValue().values()))
             .map(e -> e.getKey().endsWith("16") ? 2L : 4L)
             .orElse(4L);
+    Quantisation quantisation = expected.quantisation();
     long bytes = 0;
+    long copied = 0;
     for (var e : expected.wanted().entrySet()) {
-      Weights.Entry entry = expected.found().get(e.getKey());
-      boolean fits = entry != null && fits(entry, e.getValue());
+      String key = e.getKey();
+      long[] shape = e.getValue();
+      Weights.Entry entry = expected.found().get(key);
+      boolean fits = entry != null && fits(entry, shape);
+      boolean doubles = fits && entry.dtype().equals("F64");
+      if (fits ? QuantisedTensors.fits(entry, shape) : covers(quantisation, key, shape)) {
+        bytes += fits ? entry.bytes() : quantisation.format().bytes(shape[0], shape[1]);
+        continue;
+      }
+      long missing = expected.derived().contains(key) ? 4 : each;
       // Doubles are rounded to floats.
-      if (fits) bytes += entry.dtype().equals("F64") ? entry.bytes() / 2 : entry.bytes();
-      else bytes += Expected.size(e.getValue()) * each;
+      long size = fits ? entry.bytes() / (doubles ? 2 : 1) : Expected.size(shape) * missing;
+      bytes += size;
+      if (doubles || expected.stacked().test(key)) copied += size;
     }
-    return new Needed(bytes, expected.copiedBytes(), expected.cacheBytes(), expected.positions());
+    return new Needed(bytes, copied, expected.cacheBytes(), expected.positions());
+  }
+
+  private static boolean covers(Quantisation quantisation, String key, long[] shape) {
+    return quantisation != null && shape.length == 2 && quantisation.covers(key);
   }
 }

@@ -36,6 +36,9 @@ public final class Quantiser {
   /** What was measured, written beside the model. */
   public static final String REPORT = "quantization.json";
 
+  /** What keys begin with, but in files of a bare decoder. */
+  private static final String MODEL = "model.";
+
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
   /** Parts of a Med-MoE that its authors publish beside the weights are taken along. */
@@ -115,7 +118,14 @@ public final class Quantiser {
                   .formatted(file.keys().size())
               + " \"model.layers.0.self_attn.q_proj.weight\"; nothing to quantise");
     }
-    for (String key : file.keys()) if (wanted.covers(key)) check(key);
+    for (String key : file.keys()) {
+      String bare = key.startsWith(MODEL) ? key.substring(MODEL.length()) : key;
+      if (!bare.equals(key) && file.keys().contains(bare)) {
+        throw new FileException(
+            file.path(), "tensors \"%s\" and \"%s\" are the same parameter".formatted(bare, key));
+      }
+      if (wanted.covers(key)) check(key);
+    }
   }
 
   private void check(String key) {

@@ -238,6 +238,12 @@ public final class ModelDirectory {
     return type.endsWith("stablelm") ? "stablelm_router.pth" : "phi_router.pth";
   }
 
+  /** Whether a file of that name beside the checkpoint is read as a part of the model. */
+  public static boolean isPart(String name) {
+    return name.equals(PROJECTOR)
+        || MODEL_TYPES.stream().map(t -> router(t)).anyMatch(name::equals);
+  }
+
   /** What the weights' metadata says of their origin. */
   public static Provenance provenance(Path directory) {
     return Provenance.of(Weights.open(directory).metadata());
