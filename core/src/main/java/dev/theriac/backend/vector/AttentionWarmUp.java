@@ -1,13 +1,11 @@
 package dev.theriac.backend.vector;
 
-import static dev.theriac.backend.vector.Lanes.ALL;
 import static dev.theriac.backend.vector.Lanes.BYTES;
-import static dev.theriac.backend.vector.Lanes.F32;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 
 import java.lang.foreign.Arena;
 
-/** The {@link WarmUp} of the tiles of attention, begun by the first call, and its stand-in. */
+/** The {@link WarmUp} of the tiles of attention, begun by the first call. */
 final class AttentionWarmUp {
 
   /** Rows of a tile. */
@@ -66,7 +64,8 @@ final class AttentionWarmUp {
     if (WARM_UP.has(vectors - 1)) {
       vectorTile(vectors, a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
     } else {
-      scalarTile(vectors * LENGTH, a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
+      ScalarTile.compute(
+          TALL, vectors * LENGTH, a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
     }
   }
 
@@ -88,39 +87,6 @@ final class AttentionWarmUp {
       case 3 -> AttentionTiles.tile4x3(a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
       case 4 -> AttentionTiles.tile4x4(a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
       default -> AttentionTiles.tile4x5(a, aRow, aStep, b, bStep, depth, init, initRow, c, cRow);
-    }
-  }
-
-  /** What {@code tileRxV} computes, bit for bit, without vectors. */
-  private static void scalarTile(
-      int columns,
-      long a,
-      long aRow,
-      long aStep,
-      long b,
-      long bStep,
-      int depth,
-      long init,
-      long initRow,
-      long c,
-      long cRow) {
-    for (int r = 0; r < TALL; r++) {
-      long to = c + r * cRow;
-      long from = init + r * initRow;
-      for (int j = 0; j < columns && from != to; j++) {
-        ALL.set(F32, to + 4L * j, ALL.get(F32, from + 4L * j));
-      }
-      for (int k = 0; k < depth; k++) {
-        float x = ALL.get(F32, a + r * aRow + k * aStep);
-        addScaled(x, b + k * bStep, to, columns);
-      }
-    }
-  }
-
-  private static void addScaled(float x, long from, long to, int count) {
-    for (int j = 0; j < count; j++) {
-      float sum = ALL.get(F32, to + 4L * j);
-      ALL.set(F32, to + 4L * j, Math.fma(x, ALL.get(F32, from + 4L * j), sum));
     }
   }
 

@@ -221,11 +221,7 @@ final class GemmF32 implements IntConsumer {
         g = task / each;
         block = task % each;
       } else {
-        int found = Arrays.binarySearch(firstTask, task);
-        g = found >= 0 ? found : -found - 2;
-        while (firstTask[g + 1] == task) {
-          g++; // products without rows have no task
-        }
+        g = productOf(firstTask, task);
         block = task - firstTask[g];
       }
       block(scratch, g, block / columnBlocks * rowBlock, block % columnBlocks * columnBlock);
@@ -233,6 +229,14 @@ final class GemmF32 implements IntConsumer {
       scratch.release();
       scratch.fence();
     }
+  }
+
+  /** The product to which a task belongs; those without rows have none. */
+  static int productOf(int[] firstTask, int task) {
+    int found = Arrays.binarySearch(firstTask, task);
+    int g = found >= 0 ? found : -found - 2;
+    while (firstTask[g + 1] == task) g++;
+    return g;
   }
 
   /** Length of the runs in which k is taken. */

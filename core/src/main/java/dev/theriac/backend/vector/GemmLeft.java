@@ -6,7 +6,6 @@ import dev.theriac.tensor.OutOfTensorMemoryException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
-import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.function.IntConsumer;
 
@@ -95,11 +94,7 @@ final class GemmLeft implements IntConsumer {
 
   @Override
   public void accept(int task) {
-    int found = Arrays.binarySearch(firstTask, task);
-    int g = found >= 0 ? found : -found - 2;
-    while (firstTask[g + 1] == task) {
-      g++; // products without rows have no task
-    }
+    int g = GemmF32.productOf(firstTask, task);
     int runs = call.runs(g);
     int at = task - firstTask[g];
     int row = at / runs * STRIP;

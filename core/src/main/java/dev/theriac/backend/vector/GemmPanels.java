@@ -134,7 +134,19 @@ final class GemmPanels {
     if (GemmWarmUp.ready()) {
       vectorTile(tall, vectors, a, b, depth, init, initStride, c, cStride);
     } else {
-      GemmWarmUp.scalarTile(tall, vectors * LENGTH, a, b, depth, init, initStride, c, cStride);
+      ScalarTile.compute(
+          tall,
+          vectors * LENGTH,
+          a,
+          4,
+          GemmTiles.A_STEP,
+          b,
+          vectors * BYTES,
+          depth,
+          init,
+          initStride,
+          c,
+          cStride);
     }
   }
 

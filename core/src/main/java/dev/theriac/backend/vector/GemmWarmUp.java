@@ -1,13 +1,11 @@
 package dev.theriac.backend.vector;
 
-import static dev.theriac.backend.vector.Lanes.ALL;
 import static dev.theriac.backend.vector.Lanes.BYTES;
-import static dev.theriac.backend.vector.Lanes.F32;
 import static dev.theriac.backend.vector.Lanes.LENGTH;
 
 import java.lang.foreign.Arena;
 
-/** The {@link WarmUp} of the matrix product, begun by the first one, and its stand-in. */
+/** The {@link WarmUp} of the matrix product, begun by the first one. */
 final class GemmWarmUp {
 
   /** Nanoseconds for one vector multiply-add: compiled code takes about a fifth, boxed code ten. */
@@ -91,38 +89,5 @@ final class GemmWarmUp {
             blocks,
             most)
         && pairs;
-  }
-
-  /** What {@code tileRxV} of {@link GemmTiles} computes, bit for bit, without vectors. */
-  static void scalarTile(
-      int rows,
-      int columns,
-      long a,
-      long b,
-      int depth,
-      long init,
-      long initStride,
-      long c,
-      long cStride) {
-    for (int r = 0; r < rows; r++) {
-      long to = c + r * cStride;
-      long from = init + r * initStride;
-      if (from != to) {
-        for (int j = 0; j < columns; j++) {
-          ALL.set(F32, to + 4L * j, ALL.get(F32, from + 4L * j));
-        }
-      }
-      for (int k = 0; k < depth; k++) {
-        float x = ALL.get(F32, a + k * GemmTiles.A_STEP + 4L * r);
-        addScaled(x, b + 4L * k * columns, to, columns);
-      }
-    }
-  }
-
-  private static void addScaled(float x, long from, long to, int count) {
-    for (int j = 0; j < count; j++) {
-      float sum = ALL.get(F32, to + 4L * j);
-      ALL.set(F32, to + 4L * j, Math.fma(x, ALL.get(F32, from + 4L * j), sum));
-    }
   }
 }

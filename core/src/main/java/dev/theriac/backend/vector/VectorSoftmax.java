@@ -108,6 +108,15 @@ final class VectorSoftmax implements SoftmaxKernels {
 
   @Override
   public void softmaxGradient(Strided y, Strided grad, Strided dx) {
+    gradient(y, grad, dx, VectorSoftmax::gradientRow);
+  }
+
+  /** The gradient of a row of n, by way of vectors of scratch at {@code tail}. */
+  private interface RowGradient {
+    void compute(long y, long g, long d, int n, long tail);
+  }
+
+  private static void gradient(Strided y, Strided grad, Strided dx, RowGradient row) {
     int columns = Math.toIntExact(y.size(1));
     long py = y.address();
     long pg = grad.address();
@@ -119,7 +128,7 @@ final class VectorSoftmax implements SoftmaxKernels {
           long tail = Tails.vectors(SCRATCH);
           for (long r = from; r < to; r++) {
             long o = 4 * r * columns;
-            gradientRow(py + o, pg + o, pd + o, columns, tail);
+            row.compute(py + o, pg + o, pd + o, columns, tail);
           }
         });
   }
@@ -200,20 +209,7 @@ final class VectorSoftmax implements SoftmaxKernels {
 
   @Override
   public void logSoftmaxGradient(Strided y, Strided grad, Strided dx) {
-    int columns = Math.toIntExact(y.size(1));
-    long py = y.address();
-    long pg = grad.address();
-    long pd = dx.address();
-    Workers.parallelRange(
-        y.size(0),
-        grain(columns),
-        (from, to) -> {
-          long tail = Tails.vectors(SCRATCH);
-          for (long r = from; r < to; r++) {
-            long o = 4 * r * columns;
-            logGradientRow(py + o, pg + o, pd + o, columns, tail);
-          }
-        });
+    gradient(y, grad, dx, VectorSoftmax::logGradientRow);
   }
 
   private static void logGradientRow(long y, long g, long d, int n, long tail) {
