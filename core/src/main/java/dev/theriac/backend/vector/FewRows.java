@@ -40,9 +40,6 @@ final class FewRows implements IntConsumer {
   /** For the parameter of that name of the kernels. */
   private static final int STOP = -1000;
 
-  /** Stride of the matrix from which the kernel for one row of F32 does not take it. */
-  private static final long FAR = 1 << 27;
-
   /** Most elements of the copied rows of a: as many as the kernels address. */
   private static final long COPIED = 1 << 24;
 
@@ -96,7 +93,6 @@ final class FewRows implements IntConsumer {
     }
     int block = block(shape.bType());
     boolean half = shape.bType() != Element.F32;
-    long step = shape.bColStride();
     int kernels = 0;
     long deepest = 0;
     long slot = 0;
@@ -106,7 +102,6 @@ final class FewRows implements IntConsumer {
       if (rows == 0) continue;
       int depth = groups.depth(g);
       if (rows > MOST || depth < block) return false;
-      if (rows == 1 && !half && LENGTH == PANEL && (step < 0 || step >= FAR)) return false;
       if (groups.bIndex(g) != 0 || groups.aColumnIndex(g) != 0) return false;
       slot = Math.max(slot, (long) FewRowsWarmUp.kernelRows(rows) * depth);
       kernels |= FewRowsWarmUp.bit(half, rows);
@@ -288,7 +283,7 @@ final class FewRows implements IntConsumer {
     return switch (LENGTH) {
       case 16 -> {
         yield switch (which) {
-          case 1 -> FewRows16.f32x1(w, s, x, first, n, i, c);
+          case 1 -> FewRows16.f32x1(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
           case 2 -> FewRows16.f32x2(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
           case 4 -> FewRows16.f32x4(w, s, next, x, first, xs, n, STOP, i, is, c, cs);
           case 9 -> FewRows16.bf16x1(w, s, next, x, first, xs, n, STOP, i, is, c, cs);

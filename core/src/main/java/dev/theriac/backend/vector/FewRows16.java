@@ -1,6 +1,5 @@
 package dev.theriac.backend.vector;
 
-import static dev.theriac.backend.vector.Lanes.ADDRESS;
 import static dev.theriac.backend.vector.Lanes.ALL;
 import static dev.theriac.backend.vector.Lanes.I64;
 import static dev.theriac.backend.vector.Lanes.LE;
@@ -66,8 +65,19 @@ final class FewRows16 {
     return VectorMask.fromArray(INTS, lanes, 0);
   }
 
-  /** As the others, for strides from 0 to 2^27 - 1; touches nothing ahead. */
-  static long f32x1(long w, long wStride, float[] x, int first, int blocks, long init, long c) {
+  static long f32x1(
+      long w,
+      long wStride,
+      long next,
+      float[] x,
+      int first,
+      int xStride,
+      int blocks,
+      int stop,
+      long init,
+      long initStride,
+      long c,
+      long cStride) {
     IntVector trade8 = IntVector.fromArray(INTS, TRADE_8, 0);
     VectorMask<Integer> odd8 = ODD_8;
     IntVector trade4 = IntVector.fromArray(INTS, TRADE_4, 0);
@@ -76,35 +86,27 @@ final class FewRows16 {
     VectorMask<Integer> odd2 = ODD_2;
     IntVector trade1 = IntVector.fromArray(INTS, TRADE_1, 0);
     VectorMask<Integer> odd1 = ODD_1;
-    long step = wStride & 0x7ffffff;
-    long step3 = 3 * step;
-    long w0 = w;
-    long w4 = w + 4 * step;
-    long w8 = w + 8 * step;
-    long w12 = w + 12 * step;
     FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);
+    long touched = 0;
     for (int i = 0; i < blocks; i++) {
       int y = first + 16 * i & 0xffffff;
-      long a0 = w0 & ADDRESS;
-      long a4 = w4 & ADDRESS;
-      long a8 = w8 & ADDRESS;
-      long a12 = w12 & ADDRESS;
-      IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, a0, LE);
-      IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, a0 + step, LE);
-      IntVector r2 = IntVector.fromMemorySegment(INTS, ALL, a0 + 2 * step, LE);
-      IntVector r3 = IntVector.fromMemorySegment(INTS, ALL, a0 + step3, LE);
-      IntVector r4 = IntVector.fromMemorySegment(INTS, ALL, a4, LE);
-      IntVector r5 = IntVector.fromMemorySegment(INTS, ALL, a4 + step, LE);
-      IntVector r6 = IntVector.fromMemorySegment(INTS, ALL, a4 + 2 * step, LE);
-      IntVector r7 = IntVector.fromMemorySegment(INTS, ALL, a4 + step3, LE);
-      IntVector r8 = IntVector.fromMemorySegment(INTS, ALL, a8, LE);
-      IntVector r9 = IntVector.fromMemorySegment(INTS, ALL, a8 + step, LE);
-      IntVector r10 = IntVector.fromMemorySegment(INTS, ALL, a8 + 2 * step, LE);
-      IntVector r11 = IntVector.fromMemorySegment(INTS, ALL, a8 + step3, LE);
-      IntVector r12 = IntVector.fromMemorySegment(INTS, ALL, a12, LE);
-      IntVector r13 = IntVector.fromMemorySegment(INTS, ALL, a12 + step, LE);
-      IntVector r14 = IntVector.fromMemorySegment(INTS, ALL, a12 + 2 * step, LE);
-      IntVector r15 = IntVector.fromMemorySegment(INTS, ALL, a12 + step3, LE);
+      long ahead = i + 1 < blocks ? w + 64 : next;
+      IntVector r0 = IntVector.fromMemorySegment(INTS, ALL, w, LE);
+      IntVector r1 = IntVector.fromMemorySegment(INTS, ALL, w + wStride, LE);
+      IntVector r2 = IntVector.fromMemorySegment(INTS, ALL, w + 2 * wStride, LE);
+      IntVector r3 = IntVector.fromMemorySegment(INTS, ALL, w + 3 * wStride, LE);
+      IntVector r4 = IntVector.fromMemorySegment(INTS, ALL, w + 4 * wStride, LE);
+      IntVector r5 = IntVector.fromMemorySegment(INTS, ALL, w + 5 * wStride, LE);
+      IntVector r6 = IntVector.fromMemorySegment(INTS, ALL, w + 6 * wStride, LE);
+      IntVector r7 = IntVector.fromMemorySegment(INTS, ALL, w + 7 * wStride, LE);
+      IntVector r8 = IntVector.fromMemorySegment(INTS, ALL, w + 8 * wStride, LE);
+      IntVector r9 = IntVector.fromMemorySegment(INTS, ALL, w + 9 * wStride, LE);
+      IntVector r10 = IntVector.fromMemorySegment(INTS, ALL, w + 10 * wStride, LE);
+      IntVector r11 = IntVector.fromMemorySegment(INTS, ALL, w + 11 * wStride, LE);
+      IntVector r12 = IntVector.fromMemorySegment(INTS, ALL, w + 12 * wStride, LE);
+      IntVector r13 = IntVector.fromMemorySegment(INTS, ALL, w + 13 * wStride, LE);
+      IntVector r14 = IntVector.fromMemorySegment(INTS, ALL, w + 14 * wStride, LE);
+      IntVector r15 = IntVector.fromMemorySegment(INTS, ALL, w + 15 * wStride, LE);
       IntVector s0m = trade8.selectFrom(r0, r8);
       IntVector s0 = r0.blend(s0m, odd8);
       IntVector s8 = s0m.blend(r8, odd8);
@@ -165,14 +167,20 @@ final class FewRows16 {
       IntVector z2m = trade1.selectFrom(y2, y3);
       IntVector z2 = y2.blend(z2m, odd1);
       IntVector z3 = z2m.blend(y3, odd1);
+      if (i == stop - 1) break;
       FloatVector z0f = z0.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y]).fma(z0f, c00);
+      touched ^= ALL.get(I64, ahead);
       FloatVector z1f = z1.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 1]).fma(z1f, c00);
+      touched ^= ALL.get(I64, ahead + wStride);
+      if (i == stop - 2) break;
       FloatVector z2f = z2.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 2]).fma(z2f, c00);
+      touched ^= ALL.get(I64, ahead + 2 * wStride);
       FloatVector z3f = z3.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 3]).fma(z3f, c00);
+      touched ^= ALL.get(I64, ahead + 3 * wStride);
       IntVector y4m = trade2.selectFrom(t4, t6);
       IntVector y4 = t4.blend(y4m, odd2);
       IntVector y6 = y4m.blend(t6, odd2);
@@ -185,14 +193,20 @@ final class FewRows16 {
       IntVector z6m = trade1.selectFrom(y6, y7);
       IntVector z6 = y6.blend(z6m, odd1);
       IntVector z7 = z6m.blend(y7, odd1);
+      if (i == stop - 3) break;
       FloatVector z4f = z4.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 4]).fma(z4f, c00);
+      touched ^= ALL.get(I64, ahead + 4 * wStride);
       FloatVector z5f = z5.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 5]).fma(z5f, c00);
+      touched ^= ALL.get(I64, ahead + 5 * wStride);
+      if (i == stop - 4) break;
       FloatVector z6f = z6.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 6]).fma(z6f, c00);
+      touched ^= ALL.get(I64, ahead + 6 * wStride);
       FloatVector z7f = z7.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 7]).fma(z7f, c00);
+      touched ^= ALL.get(I64, ahead + 7 * wStride);
       IntVector y8m = trade2.selectFrom(t8, t10);
       IntVector y8 = t8.blend(y8m, odd2);
       IntVector y10 = y8m.blend(t10, odd2);
@@ -205,14 +219,20 @@ final class FewRows16 {
       IntVector z10m = trade1.selectFrom(y10, y11);
       IntVector z10 = y10.blend(z10m, odd1);
       IntVector z11 = z10m.blend(y11, odd1);
+      if (i == stop - 5) break;
       FloatVector z8f = z8.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 8]).fma(z8f, c00);
+      touched ^= ALL.get(I64, ahead + 8 * wStride);
       FloatVector z9f = z9.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 9]).fma(z9f, c00);
+      touched ^= ALL.get(I64, ahead + 9 * wStride);
+      if (i == stop - 6) break;
       FloatVector z10f = z10.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 10]).fma(z10f, c00);
+      touched ^= ALL.get(I64, ahead + 10 * wStride);
       FloatVector z11f = z11.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 11]).fma(z11f, c00);
+      touched ^= ALL.get(I64, ahead + 11 * wStride);
       IntVector y12m = trade2.selectFrom(t12, t14);
       IntVector y12 = t12.blend(y12m, odd2);
       IntVector y14 = y12m.blend(t14, odd2);
@@ -225,21 +245,24 @@ final class FewRows16 {
       IntVector z14m = trade1.selectFrom(y14, y15);
       IntVector z14 = y14.blend(z14m, odd1);
       IntVector z15 = z14m.blend(y15, odd1);
+      if (i == stop - 7) break;
       FloatVector z12f = z12.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 12]).fma(z12f, c00);
+      touched ^= ALL.get(I64, ahead + 12 * wStride);
       FloatVector z13f = z13.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 13]).fma(z13f, c00);
+      touched ^= ALL.get(I64, ahead + 13 * wStride);
+      if (i == stop - 8) break;
       FloatVector z14f = z14.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 14]).fma(z14f, c00);
+      touched ^= ALL.get(I64, ahead + 14 * wStride);
       FloatVector z15f = z15.reinterpretAsFloats();
       c00 = FloatVector.broadcast(FLOATS, x[y + 15]).fma(z15f, c00);
-      w0 += 64;
-      w4 += 64;
-      w8 += 64;
-      w12 += 64;
+      touched ^= ALL.get(I64, ahead + 15 * wStride);
+      w += 64;
     }
     c00.intoMemorySegment(ALL, c, LE);
-    return 0;
+    return touched;
   }
 
   static long f32x2(

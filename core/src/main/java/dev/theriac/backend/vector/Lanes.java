@@ -32,13 +32,6 @@ final class Lanes {
   /** All of memory, addressed from zero. */
   static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
-  /**
-   * The bits that an address can have. After {@code address & ADDRESS} the compiler knows that it
-   * is not negative and leaves out the comparison with the size of {@link #ALL}, which otherwise
-   * stands before every access, together with the registers that it needs.
-   */
-  static final long ADDRESS = (1L << 62) - 1;
-
   /** The vector loads and stores name an order; tensors are little-endian on every platform. */
   static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
 

@@ -52,11 +52,7 @@ final class FewRowsSource {
     source.header();
     for (boolean half : new boolean[] {false, true}) {
       for (int rows : ROWS) {
-        if (lanes == PANEL && rows == 1 && !half) {
-          source.single();
-        } else {
-          source.kernel(half, rows);
-        }
+        source.kernel(half, rows);
       }
     }
     source.line(0, "}");
@@ -107,13 +103,8 @@ final class FewRowsSource {
           private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_BITS;
         """
             .replace("LANES", "" + lanes)
-            .replace("BITS", "" + 32 * lanes)
-            .replace(
-                "import static dev.theriac.backend.vector.Lanes.ALL;",
-                lanes == PANEL
-                    ? "import static dev.theriac.backend.vector.Lanes.ADDRESS;\n"
-                        + "import static dev.theriac.backend.vector.Lanes.ALL;"
-                    : "import static dev.theriac.backend.vector.Lanes.ALL;"));
+            .replace("BITS", "" + 32 * lanes));
+
     for (int half = lanes / 2; half >= 1; half /= 2) {
       line(1, "private static final int[] TRADE_%d = trade(%d);", half, half);
     }
@@ -143,59 +134,6 @@ final class FewRowsSource {
           }
         """
             .replace("LANES", "" + lanes));
-  }
-
-  /**
-   * One row of F32 needs so few instructions that the processor looks ahead by itself, if no
-   * address is compared with a bound: it is masked, and strides are of so few bits that multiples
-   * fit.
-   */
-  private void single() {
-    line(0, "");
-    line(1, "/** As the others, for strides from 0 to 2^27 - 1; touches nothing ahead. */");
-    line(
-        1,
-        "static long f32x1(long w, long wStride, float[] x, int first, int blocks, long init, long"
-            + " c) {");
-    for (int h = lanes / 2; h >= 1; h /= 2) {
-      line(2, "IntVector trade%d = IntVector.fromArray(INTS, TRADE_%d, 0);", h, h);
-      line(2, "VectorMask<Integer> odd%d = ODD_%d;", h, h);
-    }
-    line(2, "long step = wStride & 0x7ffffff;");
-    line(2, "long step3 = 3 * step;");
-    for (int q = 0; q < PANEL; q += 4) {
-      line(2, "long w%d = %s;", q, times("w", q, "step"));
-    }
-    line(2, "FloatVector c00 = FloatVector.fromMemorySegment(FLOATS, ALL, init, LE);");
-    line(2, "for (int i = 0; i < blocks; i++) {");
-    line(3, "int y = first + %d * i & 0xffffff;", lanes);
-    for (int q = 0; q < PANEL; q += 4) {
-      line(3, "long a%d = w%d & ADDRESS;", q, q);
-    }
-    String[] block = new String[lanes];
-    for (int r = 0; r < lanes; r++) {
-      block[r] = "r" + r;
-      String base = "a" + r / 4 * 4;
-      String from = r % 4 == 3 ? base + " + step3" : times(base, r % 4, "step");
-      line(3, "IntVector r%d = IntVector.fromMemorySegment(INTS, ALL, %s, LE);", r, from);
-    }
-    all = Integer.MAX_VALUE;
-    done = 0;
-    touches = 0;
-    columns(
-        block,
-        "",
-        (k, column) -> {
-          line(3, "FloatVector %sf = %s.reinterpretAsFloats();", column, column);
-          multiply(1, 0, k, column + "f");
-        });
-    for (int q = 0; q < PANEL; q += 4) {
-      line(3, "w%d += %d;", q, 4 * lanes);
-    }
-    line(2, "}");
-    line(2, "c00.intoMemorySegment(ALL, c, LE);");
-    line(2, "return 0;");
-    line(1, "}");
   }
 
   private void kernel(boolean half, int rows) {

@@ -93,10 +93,6 @@ class FewRowsTest {
       for (int rows = 1; rows <= FewRows.MOST; rows++) {
         Product product = new Product(rows, 21, 67, type, Order.ROWS);
         product.b = order.matrix(product.b);
-        if (Lanes.LENGTH == 16 && rows == 1 && type == DType.F32 && product.b.stride(1) < 0) {
-          assertThat(product.run()).isFalse();
-          continue;
-        }
         set(product.a, rows - 1, 5, 0f); // beside an infinity
         set(product.a, rows - 1, 12, 1e-40f);
         if (rows > 1) set(product.a, 0, 66, Float.NEGATIVE_INFINITY);
