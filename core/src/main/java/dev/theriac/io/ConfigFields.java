@@ -100,6 +100,18 @@ public final class ConfigFields {
     return has(name) ? integer(name) : other;
   }
 
+  /** The whole number in a field, no less than {@code least} and no more than {@code most}. */
+  public int integer(String name, int least, int most) {
+    int value = integer(name);
+    if (value >= least && value <= most) return value;
+    throw wrong(name, "a whole number from %d to %d".formatted(least, most));
+  }
+
+  /** The same, or {@code other} when the field is missing or null. */
+  public int integer(String name, int other, int least, int most) {
+    return has(name) ? integer(name, least, most) : other;
+  }
+
   /** The number in a field. */
   public double number(String name) {
     return number(name, value(name, "a number"));
@@ -113,6 +125,22 @@ public final class ConfigFields {
   /** The same, or {@code other} when the field is missing or null. */
   public double number(String name, double other) {
     return has(name) ? number(name) : other;
+  }
+
+  /** The number in a field, no less than {@code least} and no more than {@code most}. */
+  public double number(String name, double least, double most) {
+    double value = number(name);
+    if (value >= least && value <= most) return value;
+    throw wrong(name, "a number from %s to %s".formatted(shown(least), shown(most)));
+  }
+
+  /** The same, or {@code other} when the field is missing or null. */
+  public double number(String name, double other, double least, double most) {
+    return has(name) ? number(name, least, most) : other;
+  }
+
+  private static String shown(double number) {
+    return number == (long) number ? Long.toString((long) number) : Double.toString(number);
   }
 
   /** The text in a field. */

@@ -29,7 +29,9 @@ public final class DecoderFields {
 
   // Bounds of what a file may ask for before its weights are looked at.
   private static final int MAX_LAYERS = 1 << 12;
-  private static final int MAX_WIDTH = 1 << 24;
+
+  /** Of a model's width, that of a feed-forward, a vocabulary. */
+  public static final int MAX_WIDTH = 1 << 24;
 
   /** Of heads, or of experts, in all layers together; each may have a tensor of its own. */
   public static final int MAX_PARTS = 1 << 20;
@@ -107,13 +109,16 @@ public final class DecoderFields {
 
   /** A whole number from 1 to {@code most}. */
   public int positive(String name, int other, int most) {
-    int value = in.integer(name, other);
-    if (value < 1 || value > most) throw in.wrong(name, "a whole number from 1 to " + most);
-    return value;
+    return in.integer(name, other, 1, most);
   }
 
   /** A probability of dropout, from 0 to below 1; 0 when it is not said. */
   public double dropout(String name) {
+    return dropout(in, name);
+  }
+
+  /** The same of any fields. */
+  public static double dropout(ConfigFields in, String name) {
     double p = in.number(name, 0);
     if (!(p >= 0 && p < 1)) throw in.wrong(name, "a number from 0 to below 1");
     return p;
@@ -168,9 +173,7 @@ public final class DecoderFields {
   }
 
   private double share(String name, double other) {
-    double value = in.number(name, other);
-    if (!(value >= 0 && value <= 1)) throw in.wrong(name, "a number from 0 to 1");
-    return value;
+    return in.number(name, other, 0, 1);
   }
 
   /** The family's options with the file's activation and dropout of attention. */

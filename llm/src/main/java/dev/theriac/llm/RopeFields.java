@@ -17,7 +17,8 @@ import tools.jackson.databind.node.ObjectNode;
  * @param scaling how they are changed for long texts
  */
 public record RopeFields(double theta, double partial, RopeScaling scaling) {
-  private static final double LARGEST = 1e12;
+  /** Largest base of the frequencies. */
+  public static final double LARGEST = 1e12;
 
   /**
    * Reads the fields.

@@ -97,16 +97,14 @@ final class VisionConfigFile {
           projection,
           -1,
           Feature.PATCH,
-          in.number("initializer_range", 0.02));
+          in.number("initializer_range", 0.02, 0, 1));
     } catch (IllegalArgumentException | ArithmeticException e) {
       throw new FileException(in.file(), "sizes that do not fit: " + e.getMessage(), e);
     }
   }
 
   private static int positive(ConfigFields in, String name, int missing, int most) {
-    int value = in.integer(name, missing);
-    if (value < 1 || value > most) throw in.wrong(name, "a whole number from 1 to " + most);
-    return value;
+    return in.integer(name, missing, 1, most);
   }
 
   private static UnaryKind activation(ConfigFields in, String missing) {

@@ -7,6 +7,7 @@ import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.llm.DecoderFields;
 import dev.theriac.llm.Quantisation;
+import dev.theriac.llm.RopeFields;
 import dev.theriac.moe.Router;
 import dev.theriac.vision.VisionConfig;
 import dev.theriac.vision.VisionConfig.Feature;
@@ -28,6 +29,11 @@ import java.util.stream.IntStream;
 final class ModelConfigReader {
   /** Far above any model's: sizes are believed before the checkpoint is compared with them. */
   private static final int MOST = 4096;
+
+  private static final int LARGEST_IMAGE = 1 << 16;
+
+  /** That {@link Preprocessing} makes. */
+  private static final int LARGEST_PICTURE = 1 << 13;
 
   private static final String PHI = "phi";
   private static final String STABLELM = "stablelm";
@@ -92,6 +98,12 @@ final class ModelConfigReader {
         pictures = tower.preprocessing();
         directory = tower.directory();
       }
+      if (pictures.size() != vision.imageSize()) {
+        throw new FileException(
+            directory == null ? file : directory,
+            "pictures are prepared in %d pixels, the image encoder takes %d"
+                .formatted(pictures.size(), vision.imageSize()));
+      }
       MoeOptions moe = mixture ? moe(decoder, keys) : null;
       if (extra != null) extra.nothingBut("language");
       return new Found(new ModelConfig(new ModelShape(vision, decoder, moe), pictures), directory);
@@ -147,29 +159,34 @@ final class ModelConfigReader {
   }
 
   private VisionConfig vision(ConfigFields in) {
+    int size = in.integer("image_size", 1, LARGEST_IMAGE);
+    int dim = root.integer("mm_hidden_size", 1, DecoderFields.MAX_WIDTH);
+    int layers = in.integer("num_hidden_layers", 1, MOST);
+    int heads = in.integer("num_attention_heads", 1, dim);
+    if (dim % heads != 0) {
+      throw in.wrong("num_attention_heads", "a divisor of mm_hidden_size, which is " + dim + ",");
+    }
     VisionConfig out =
         new VisionConfig(
             choice(in, "family", VisionConfig.Family.CLIP),
-            in.integer("image_size"),
-            in.integer("patch_size"),
-            in.integer("num_channels", 3),
-            root.integer("mm_hidden_size"),
-            in.integer("num_hidden_layers"),
-            in.integer("num_attention_heads"),
-            in.integer("intermediate_size"),
+            size,
+            in.integer("patch_size", 1, size),
+            in.integer("num_channels", 3, 3, 3),
+            dim,
+            layers,
+            heads,
+            in.integer("intermediate_size", 1, DecoderFields.MAX_WIDTH),
             choice(in, "activation", UnaryKind.QUICK_GELU),
-            in.number("layer_norm_eps"),
+            in.number("layer_norm_eps", 0.0, 1),
             in.flag("pooling_head", false),
-            in.integer("projection_dim", 0),
-            root.integer("mm_vision_select_layer"),
+            in.integer("projection_dim", 0, 0, DecoderFields.MAX_WIDTH),
+            root.integer("mm_vision_select_layer", -layers - 1, layers),
             choice(root, "mm_vision_select_feature", Feature.PATCH),
-            in.number("initializer_range"));
+            in.number("initializer_range", 0.0, 1));
     in.nothingBut();
-    if (out.layers() > MOST) throw in.wrong("num_hidden_layers", "at most " + MOST);
     if (out.patches() > DecoderFields.MAX_PARTS) {
       throw in.wrong("image_size", "at most %d patches".formatted(DecoderFields.MAX_PARTS));
     }
-    if (out.channels() != 3) throw in.wrong("num_channels", "3, as pictures have");
     return out;
   }
 
@@ -187,45 +204,61 @@ final class ModelConfigReader {
   }
 
   private static Preprocessing preprocessing(ConfigFields in, boolean pad) {
-    Preprocessing out =
-        new Preprocessing(in.integer("size"), pad, in.floats("mean"), in.floats("std"));
-    in.nothingBut();
-    return out;
+    float[] mean = in.floats("mean");
+    float[] std = in.floats("std");
+    in.nothingBut("size");
+    if (mean.length != 3) throw in.wrong("mean", "a list of three numbers");
+    if (std.length != 3) throw in.wrong("std", "a list of three numbers");
+    for (int c = 0; c < 3; c++) {
+      if (!(mean[c] >= 0 && mean[c] <= 1)) throw in.wrong("mean", "numbers from 0 to 1");
+      boolean positive = std[c] > 0 && Float.isFinite(std[c]);
+      if (!positive) throw in.wrong("std", "finite numbers above 0");
+    }
+    return new Preprocessing(in.integer("size", 1, LARGEST_PICTURE), pad, mean, std);
   }
 
   /** Defaults are those of the classes that wrote such files. */
   private DecoderConfig decoder(Family family) {
     boolean phi = family == Family.PHI;
-    int dim = root.integer("hidden_size");
-    int heads = root.integer("num_attention_heads");
-    if (dim < 1 || heads < 1 || dim % heads != 0) {
+    int dim = root.integer("hidden_size", 1, DecoderFields.MAX_WIDTH);
+    int heads = root.integer("num_attention_heads", 1, dim);
+    int layers = root.integer("num_hidden_layers", 1, MOST);
+    if (dim % heads != 0) {
       throw root.wrong("num_attention_heads", "a divisor of hidden_size, which is " + dim + ",");
     }
-    if (root.integer("num_hidden_layers") > MOST) {
-      throw root.wrong("num_hidden_layers", "at most " + MOST);
+    int keys = root.integer("num_key_value_heads", heads, 1, heads);
+    if (heads % keys != 0) {
+      throw root.wrong(
+          "num_key_value_heads", "a divisor of num_attention_heads, which is " + heads + ",");
     }
     String usual = phi ? "gelu_new" : "silu";
     if (!root.text("hidden_act", usual).equals(usual)) {
       throw root.wrong("hidden_act", "\"" + usual + "\"");
     }
-    double share = root.number("partial_rotary_factor", phi ? 0.5 : 0.25);
-    double rotary = phi ? share : root.number("rope_pct", share);
-    double eps = root.number("layer_norm_eps", 1e-5);
+    String rotated = !phi && root.has("rope_pct") ? "rope_pct" : "partial_rotary_factor";
+    double share = root.number(rotated, phi ? 0.5 : 0.25, 0, 1);
+    int rotary = Math.toIntExact(Math.round(share * (dim / heads)));
+    if (rotary % 2 != 0) {
+      throw root.wrong(
+          rotated,
+          "a share by which an even number of the %d dimensions turns".formatted(dim / heads));
+    }
+    double eps = root.number("layer_norm_eps", 1e-5, 0, 1);
     DecoderConfig plain =
         new DecoderConfig(
             family,
-            root.integer("vocab_size"),
+            root.integer("vocab_size", 1, DecoderFields.MAX_WIDTH),
             dim,
-            root.integer("intermediate_size"),
-            root.integer("num_hidden_layers"),
+            root.integer("intermediate_size", 1, DecoderFields.MAX_WIDTH),
+            layers,
             heads,
-            root.integer("num_key_value_heads", heads),
-            Math.toIntExact(Math.round(rotary * (dim / heads))),
-            root.number("rope_theta", 10000),
-            root.integer("max_position_embeddings", phi ? 2048 : 4096),
-            phi ? eps : root.number("norm_eps", eps),
-            phi ? root.number("resid_pdrop", 0) : root.number("hidden_dropout", 0),
-            root.number("initializer_range", 0.02));
+            keys,
+            rotary,
+            root.number("rope_theta", 10000, 1, RopeFields.LARGEST),
+            root.integer("max_position_embeddings", phi ? 2048 : 4096, 1, Integer.MAX_VALUE),
+            phi ? eps : root.number("norm_eps", eps, 0, 1),
+            DecoderFields.dropout(root, phi ? "resid_pdrop" : "hidden_dropout"),
+            root.number("initializer_range", 0.02, 0, 1));
     boolean headBias = false;
     if (extra != null && extra.has("language")) {
       ConfigFields language = extra.object("language");
@@ -236,7 +269,7 @@ final class ModelConfigReader {
         plain
             .options()
             .withBiases(phi, phi, headBias)
-            .withEmbeddingDropout(phi ? root.number("embd_pdrop", 0) : 0));
+            .withEmbeddingDropout(phi ? DecoderFields.dropout(root, "embd_pdrop") : 0));
   }
 
   private MoeOptions moe(DecoderConfig decoder, Collection<String> keys) {
@@ -249,12 +282,21 @@ final class ModelConfigReader {
     if (!each || counts.stream().distinct().count() != 1) {
       throw in.wrong("num_experts", "one number of experts, the same for each MoE layer,");
     }
-    if (counts.getFirst() > MOST) throw in.wrong("num_experts", "at most " + MOST);
+    int experts = counts.getFirst();
+    if (experts < 1 || experts > MOST) throw in.wrong("num_experts", "1 to " + MOST);
+    for (int i = 0; i < layers.size(); i++) {
+      int least = i == 0 ? 0 : layers.get(i - 1) + 1;
+      if (layers.get(i) < least || layers.get(i) >= decoder.layers()) {
+        throw in.wrong(
+            "moe_layers_idx",
+            "a list of layers in order, each once, from 0 to " + (decoder.layers() - 1));
+      }
+    }
     boolean sparse = in.text("moe_mode").equals("sparse");
     List<Integer> even =
         IntStream.range(0, decoder.layers()).filter(i -> i % 2 == 0).boxed().toList();
     if (sparse && !layers.equals(even)) throw in.wrong("moe_layers_idx", even + " (\"sparse\")");
-    int topK = in.integer("top_k_experts");
+    int topK = in.integer("top_k_experts", 1, experts);
     Router.Weighting weighting =
         topK == 1 ? Router.Weighting.PROBABILITY : Router.Weighting.RENORMALISED;
     boolean meta = keys.stream().anyMatch(key -> key.contains(CheckpointKeys.META));
@@ -273,12 +315,12 @@ final class ModelConfigReader {
     }
     MoeOptions out =
         new MoeOptions(
-            counts.getFirst(),
+            experts,
             topK,
             weighting,
             meta,
             sparse ? null : layers,
-            in.number("router_aux_loss_coef", 0.01));
+            in.number("router_aux_loss_coef", 0.01, 0, 1e9));
     int moeLayers = out.layersOf(decoder.layers()).size();
     if ((long) out.experts() * moeLayers > DecoderFields.MAX_PARTS) {
       throw in.wrong("num_experts", "at most %d in all".formatted(DecoderFields.MAX_PARTS));

@@ -1,26 +1,75 @@
 package dev.theriac.moe.medmoe;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.theriac.fuzz.Fuzz;
 import dev.theriac.io.FileException;
 import dev.theriac.io.PartialWeights;
+import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.llm.tokenizer.TokenizerException;
+import dev.theriac.tensor.Scope;
 import java.io.IOException;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Damaged files of a published Med-MoE: it is read, or refused with an exception that names the
  * file or its directory, soon and within little memory.
  */
 class ModelFuzzTest {
+  private static final String CONFIG = "config.json";
+  private static final List<String> BAD =
+      List.of(
+          "null",
+          "1e999",
+          "-1",
+          "0",
+          "0.5",
+          "2147483647",
+          "4294967296",
+          "\"x\"",
+          "[]",
+          "[0, 0]",
+          "[1e999, 2, 3]",
+          "true");
+
+  /** Numbers that change what is computed. */
+  private static final List<String> READ =
+      List.of(
+          "vocab_size",
+          "hidden_size",
+          "intermediate_size",
+          "num_hidden_layers",
+          "num_attention_heads",
+          "num_key_value_heads",
+          "rope_pct",
+          "rope_theta",
+          "max_position_embeddings",
+          "norm_eps",
+          "initializer_range",
+          "hidden_dropout",
+          "attention_dropout",
+          "mm_hidden_size",
+          "mm_vision_select_layer",
+          "top_k_experts",
+          "router_aux_loss_coef",
+          "image_size",
+          "patch_size",
+          "size");
+
   @TempDir Path all;
 
   @BeforeEach
@@ -63,6 +112,85 @@ class ModelFuzzTest {
                   MedMoe.load(loaded).tokenizer();
                 });
     assertThat(report.refused()).as("some damage is seen").isGreaterThan(files / 10);
+  }
+
+  /** The object in which Theriac itself writes what published files do not say. */
+  @Test
+  void damageWithinTheriacsOwnFieldsIsReadOrRefused() throws IOException {
+    Path dir = saved();
+    String text = Files.readString(dir.resolve(CONFIG));
+    int from = text.indexOf("\"theriac\"");
+    String before = text.substring(0, from);
+    Fuzz.Report report =
+        Fuzz.expecting(FileException.class)
+            .files(400)
+            .words("null", "1e999", "-1", "0", "2000000000", "0.5", "true", "[", "{", "\"size\"")
+            .words("\"family\": \"siglip\",", "\"num_channels\": 1,", "\"pooling_head\": true,")
+            .wrap(bytes -> (before + new String(bytes, ISO_8859_1)).getBytes(ISO_8859_1))
+            .run(
+                dir,
+                CONFIG,
+                text.substring(from).getBytes(ISO_8859_1),
+                file -> {
+                  contents(dir);
+                  MedMoe.load(dir);
+                });
+    assertThat(report.refused()).isGreaterThan(200);
+  }
+
+  /** Each field of its own, {@code moe} and what lies at the top, with values out of any range. */
+  @Test
+  void valuesOutOfRangeAreRefusedByFileAndField() throws IOException {
+    Path dir = saved();
+    Path file = dir.resolve(CONFIG);
+    JsonMapper json = JsonMapper.shared();
+    byte[] good = Files.readAllBytes(file);
+    int cases = 0;
+    try (Scope _ = Scope.open()) {
+      for (List<String> path : leaves(json.readTree(good), List.of())) {
+        for (String value : BAD) {
+          ObjectNode root = (ObjectNode) json.readTree(good);
+          JsonNode at = root;
+          for (String name : path.subList(0, path.size() - 1)) at = at.get(name);
+          JsonNode old = ((ObjectNode) at).replace(path.getLast(), json.readTree("\"@\""));
+          Files.writeString(file, root.toString().replace("\"@\"", value));
+          cases++;
+          boolean infinite = value.equals("1e999") && old.isNumber();
+          String which = String.join(".", path) + " = " + value;
+          try {
+            MedMoe.load(dir);
+            assertThat(infinite && READ.contains(path.getLast())).as(which).isFalse();
+          } catch (FileException e) {
+            assertThat(e).as(which).hasMessageContaining(dir.toString());
+            if (infinite) assertThat(e).as(which).hasMessageContaining(path.getLast());
+          } catch (RuntimeException e) {
+            throw new AssertionError(which + ": " + e, e);
+          }
+        }
+      }
+    }
+    assertThat(cases).isGreaterThan(500);
+  }
+
+  private Path saved() {
+    Path dir = all.resolve("saved");
+    try (Scope _ = Scope.open()) {
+      TinyModels.mixture(Family.STABLELM).save(dir, Provenance.unknown());
+    }
+    return dir;
+  }
+
+  /** Paths of all fields that hold no object. */
+  private static List<List<String>> leaves(JsonNode node, List<String> path) {
+    List<List<String>> out = new ArrayList<>();
+    node.properties()
+        .forEach(field -> {
+          List<String> to = new ArrayList<>(path);
+          to.add(field.getKey());
+          if (field.getValue().isObject()) out.addAll(leaves(field.getValue(), to));
+          else out.add(to);
+        });
+    return out;
   }
 
   /** Looking into it fails only where its configuration does. */

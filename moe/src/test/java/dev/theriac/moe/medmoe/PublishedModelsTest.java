@@ -344,6 +344,32 @@ class PublishedModelsTest {
         .hasMessageContaining(said);
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"[2, 2]", "[2, 0]", "[0, 4]", "[-1, 2]"})
+  void layersOfExpertsComeInOrderAndOnce(String layers) throws IOException {
+    edit(
+        all.resolve(PHI).resolve("config.json"),
+        text ->
+            text.replace("\"sparse\"", "\"custom\"")
+                .replaceFirst(
+                    "(?s)\"moe_layers_idx\": \\[.*?\\]", "\"moe_layers_idx\": " + layers));
+    assertThatThrownBy(() -> load(PHI))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining("\"moe.moe_layers_idx\" is " + layers.replace(" ", ""))
+        .hasMessageContaining("each once, from 0 to 3");
+  }
+
+  /** Pictures of another size than the encoder takes. */
+  @Test
+  void aProcessorOfAnotherSizeIsRefused() throws IOException {
+    edit(
+        all.resolve("clip-vit-tiny-patch6-18").resolve("preprocessor_config.json"),
+        text -> text.replace("18", "24"));
+    assertThatThrownBy(() -> load(PHI))
+        .isInstanceOf(FileException.class)
+        .hasMessageContainingAll("clip-vit-tiny", "in 24 pixels, the image encoder takes 18");
+  }
+
   @Test
   void anotherProcessorIsRefused() throws IOException {
     Path file = all.resolve("siglip-tiny").resolve("preprocessor_config.json");
