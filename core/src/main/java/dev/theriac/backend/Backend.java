@@ -19,6 +19,13 @@ public interface Backend {
     return new LinkedHashMap<>();
   }
 
+  /**
+   * Begins to compile kernels that nearly every model needs, in the background, and returns at
+   * once. For whoever has a model to read first: operations begin it as well, but run slowly until
+   * it is done.
+   */
+  default void prepare() {}
+
   ElementwiseKernels elementwise();
 
   ReduceKernels reduce();

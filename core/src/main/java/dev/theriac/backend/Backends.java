@@ -2,7 +2,12 @@ package dev.theriac.backend;
 
 import dev.theriac.backend.scalar.ScalarBackend;
 import dev.theriac.tensor.Device;
+import java.io.IOException;
 import java.lang.reflect.InvocationTargetException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.function.Supplier;
 
 /**
@@ -14,6 +19,9 @@ public final class Backends {
   private static final System.Logger LOG = System.getLogger("dev.theriac.backend");
   private static final ScopedValue<Backend> OVERRIDE = ScopedValue.newInstance();
   private static final String VECTOR = "dev.theriac.backend.vector.VectorBackend";
+
+  /** Some three hundred million BF16 weights: a picture or a prompt takes seconds with those. */
+  private static final long PREPARED_BYTES = 600_000_000;
 
   private Backends() {}
 
@@ -51,6 +59,29 @@ public final class Backends {
   /** Runs {@code body} with another back end for its device on this thread. */
   public static <T> T with(Backend backend, Supplier<T> body) {
     return ScopedValue.where(OVERRIDE, backend).call(body::get);
+  }
+
+  /**
+   * Calls {@link Backend#prepare} of the CPU's where a directory holds weights so large that
+   * computing with them takes longer than the compiler needs: to be called by who reads a model,
+   * before anything else that takes time. A small one is done sooner if it does not have to share
+   * the processor.
+   *
+   * @param directory of the model; one that cannot be read holds nothing
+   */
+  public static void prepareFor(Path directory) {
+    if (bytes(directory) >= PREPARED_BYTES) of(Device.CPU).prepare();
+  }
+
+  private static long bytes(Path directory) {
+    long bytes = 0;
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
+      for (Path file : files) bytes += Files.size(file);
+    } catch (IOException | DirectoryIteratorException e) {
+      // The reader says what is the matter, and names the file.
+      return 0;
+    }
+    return bytes;
   }
 
   /** The scalar back end: plain loops, the oracle of every other. */

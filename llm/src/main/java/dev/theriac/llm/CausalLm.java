@@ -1,5 +1,6 @@
 package dev.theriac.llm;
 
+import dev.theriac.backend.Backends;
 import dev.theriac.io.FileException;
 import dev.theriac.io.Weights;
 import dev.theriac.llm.tokenizer.HuggingFaceTokenizerFile;
@@ -328,6 +329,7 @@ public final class CausalLm extends Module {
    */
   public static CausalLm load(Path directory) {
     CausalLmConfig config = CausalLmConfig.read(directory.resolve(ModelFiles.CONFIG));
+    Backends.prepareFor(directory);
     ModelWeights file = ModelWeights.open(directory);
     SequencedMap<String, String> keys = keys(config, file);
     CausalLm model = new CausalLm(config, Rng.placeholders(0));

@@ -1,5 +1,6 @@
 package dev.theriac.vision;
 
+import dev.theriac.backend.Backends;
 import dev.theriac.io.AtomicFile;
 import dev.theriac.io.FileException;
 import dev.theriac.io.SafeTensors;
@@ -56,6 +57,7 @@ public final class VisionDirectory {
    */
   public static VisionTransformer load(Path directory, int selectLayer, Feature feature) {
     Weights file = Weights.open(directory);
+    Backends.prepareFor(directory);
     SequencedMap<String, String> keys = keys(file);
     boolean projected = keys.containsKey(PROJECTION + "weight");
     VisionConfig read = VisionConfigFile.read(directory.resolve(CONFIG), projected);

@@ -31,7 +31,12 @@ record AttentionSingle(
 
   static void run(AttentionCall call, Heads out, long lse) {
     int width = Math.max(1, call.groups() * call.depth());
-    int chunk = roundUp(Math.clamp(CHUNK_FLOATS / width, 1, 1 << 12), LENGTH);
+    run(call, out, lse, roundUp(Math.clamp(CHUNK_FLOATS / width, 1, 1 << 12), LENGTH));
+  }
+
+  /** With that many keys in a chunk. */
+  static void run(AttentionCall call, Heads out, long lse, int chunk) {
+    int width = Math.max(1, call.groups() * call.depth());
     int chunks = Math.max(1, (call.keys() + chunk - 1) / chunk);
     long sequence =
         4L * call.heads() * (2L * roundUp(chunks, LENGTH) + (long) chunks * call.depth());

@@ -38,6 +38,7 @@ final class VectorAttention implements AttentionKernels {
       AttentionSingle.run(call, target, logs);
       return;
     }
+    if (causal) AttentionSingleWarmUp.after(call);
     int groups = call.groups();
     int heads = call.batch() * groups;
     int blocks = call.blocks() * (call.heads() / Math.max(1, groups));

@@ -70,6 +70,13 @@ public final class VectorBackend implements Backend {
   }
 
   @Override
+  public void prepare() {
+    // The first question begins it.
+    GemmWarmUp.ready();
+    AttentionWarmUp.ready(1);
+  }
+
+  @Override
   public Device device() {
     return Device.CPU;
   }

@@ -2,6 +2,10 @@ package dev.theriac.backend.vector;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.theriac.backend.Backends;
+import dev.theriac.op.Attention;
+import dev.theriac.tensor.Scope;
+import dev.theriac.tensor.Tensor;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
@@ -55,5 +59,33 @@ class WarmUpTest {
     assertThat(most).hasValue(7);
     assertThat(calls.get()).isGreaterThan(100);
     assertThat(WarmUp.atSpeed(_ -> {}, 7, 0)).isFalse();
+  }
+
+  @Test
+  void aBackEndCompilesItsTilesBeforeTheyAreAskedFor() throws InterruptedException {
+    new VectorBackend().prepare();
+    assertThat(GemmWarmUp.await(120)).isTrue();
+    assertThat(AttentionWarmUp.await(120)).isTrue();
+    Backends.scalar().prepare();
+  }
+
+  @Test
+  void longPromptsBringUpAttentionOfOneQuery() throws InterruptedException {
+    // Another test in this JVM may have had a long prompt.
+    boolean before = AttentionSingleWarmUp.begun();
+    after(63, true);
+    after(64, false);
+    assertThat(AttentionSingleWarmUp.begun()).isEqualTo(before);
+    after(64, true);
+    assertThat(AttentionSingleWarmUp.begun()).isTrue();
+    assertThat(AttentionSingleWarmUp.await(120)).isTrue();
+  }
+
+  /** Attention of so many positions with 64 heads of 64. */
+  private static void after(int positions, boolean causal) {
+    try (Scope _ = Scope.open()) {
+      Tensor x = Tensor.zeros(1, positions, 64, 64);
+      Backends.with(new VectorBackend(), () -> Attention.attention(x, x, x, null, causal));
+    }
   }
 }

@@ -1,5 +1,6 @@
 package dev.theriac.moe.lm;
 
+import dev.theriac.backend.Backends;
 import dev.theriac.io.FileException;
 import dev.theriac.llm.Decoder;
 import dev.theriac.llm.DecoderConfig;
@@ -248,6 +249,7 @@ public final class MoeLanguageModel extends Module {
    */
   public static MoeLanguageModel load(Path directory) {
     MoeModelConfig config = MoeModelConfig.read(directory.resolve(ModelFiles.CONFIG));
+    Backends.prepareFor(directory);
     ModelWeights file = ModelWeights.open(directory);
     SequencedMap<String, ExpertKeys.Place> places = places(config, file);
     MoeLanguageModel model = new MoeLanguageModel(config, Rng.placeholders(0));

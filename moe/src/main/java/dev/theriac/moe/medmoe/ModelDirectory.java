@@ -1,5 +1,6 @@
 package dev.theriac.moe.medmoe;
 
+import dev.theriac.backend.Backends;
 import dev.theriac.io.ConfigFields;
 import dev.theriac.io.FileException;
 import dev.theriac.io.PartialWeights;
@@ -142,6 +143,7 @@ public final class ModelDirectory {
   public static MedMoe load(Path directory, ModelParts parts) {
     ConfigFields.read(directory.resolve(ModelFiles.CONFIG));
     if (parts.language() == null) ModelTensors.requireMoreThanAProjector(directory);
+    Backends.prepareFor(ModelTensors.checkpoint(directory, parts));
     Path tokenizers = tokenizers(directory, parts);
     HuggingFaceTokenizerFile tokenizer = HuggingFaceTokenizerFile.open(tokenizers);
     ModelTensors tensors = ModelTensors.open(directory, parts);
