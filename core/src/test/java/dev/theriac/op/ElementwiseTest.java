@@ -295,71 +295,6 @@ class ElementwiseTest {
   }
 
   @ParameterizedTest
-  @EnumSource
-  void comparesEveryType(DType dtype) {
-    Tensor a = Samples.longs(i -> i % 3, 3, 17).to(dtype);
-    Tensor b = Samples.longs(i -> i % 2, 17).to(dtype);
-    for (Backend backend : backends()) {
-      for (CompareKind kind : CompareKind.values()) {
-        Tensor y = Backends.with(backend, () -> Elementwise.compare(kind, a, b));
-        assertThat(y.dtype()).isEqualTo(DType.BOOL);
-        for (int i = 0; i < 51; i++) {
-          double x = a.get(i / 17, i % 17);
-          double z = b.get(i % 17);
-          boolean want =
-              switch (kind) {
-                case EQ -> x == z;
-                case NE -> x != z;
-                case LT -> x < z;
-                case LE -> x <= z;
-                case GT -> x > z;
-                case GE -> x >= z;
-              };
-          assertThat(y.get(i / 17, i % 17)).as("%s %s %s", x, kind, z).isEqualTo(want ? 1 : 0);
-        }
-      }
-    }
-  }
-
-  @ParameterizedTest
-  @MethodSource("backends")
-  void comparesLongsThatNoDoubleHolds(Backend backend) {
-    Tensor a = Tensor.of(new long[] {(1L << 53) + 1, 5});
-    Tensor b = Tensor.of(new long[] {1L << 53, 5});
-    Tensor y = Backends.with(backend, () -> Elementwise.compare(CompareKind.EQ, a, b));
-    assertThat(y.toLongs()).containsExactly(0, 1);
-  }
-
-  @ParameterizedTest
-  @MethodSource("backends")
-  void notANumberComparesFalseButForUnequal(Backend backend) {
-    Tensor a = Tensor.of(new float[] {Float.NaN, Float.NaN});
-    Tensor b = Tensor.of(new float[] {Float.NaN, 1});
-    for (CompareKind kind : CompareKind.values()) {
-      long want = kind == CompareKind.NE ? 1 : 0;
-      assertThat(Backends.with(backend, () -> Elementwise.compare(kind, a, b)).toLongs())
-          .as("%s", kind)
-          .containsExactly(want, want);
-    }
-  }
-
-  @ParameterizedTest
-  @MethodSource("backends")
-  void whereChooses(Backend backend) {
-    for (View view : View.values()) {
-      Tensor c = view.of(Samples.ids(1, 2, 3, 17).to(DType.BOOL));
-      Tensor a = view.of(Samples.normal(2, 3, 17));
-      Tensor b = Samples.normal(3, 17);
-      Tensor y = Backends.with(backend, () -> Elementwise.where(c, a, b));
-      for (int i = 0; i < 3; i++) {
-        for (int j = 0; j < 17; j++) {
-          assertThat(y.get(i, j)).isEqualTo(c.get(i, j) != 0 ? a.get(i, j) : b.get(j));
-        }
-      }
-    }
-  }
-
-  @ParameterizedTest
   @MethodSource("backends")
   void affineRoundsOnce(Backend backend) {
     for (long[] shape : Samples.SHAPES) {
@@ -401,78 +336,6 @@ class ElementwiseTest {
   void dropoutOfNothingIsTheTensorItself() {
     Tensor x = Samples.normal(1, 3);
     assertThat(Elementwise.dropout(x, 0, new Rng(1))).isSameAs(x);
-  }
-
-  @ParameterizedTest
-  @EnumSource
-  void convertsToEveryType(DType from) {
-    for (Backend backend : backends()) {
-      for (DType to : DType.values()) {
-        for (View view : View.values()) {
-          Tensor x = view.of(Samples.longs(i -> i % 120, 3, 43).to(from));
-          Tensor y = Backends.with(backend, () -> x.to(to));
-          assertThat(y.dtype()).isEqualTo(to);
-          for (int i = 0; i < 3; i++) {
-            for (int j = 0; j < 43; j++) {
-              double value = x.get(i, j);
-              double want = to == DType.BOOL ? (value != 0 ? 1 : 0) : value;
-              assertThat(y.get(i, j)).as("%s to %s", from, to).isEqualTo(want);
-            }
-          }
-        }
-      }
-    }
-  }
-
-  @ParameterizedTest
-  @MethodSource("backends")
-  void conversionRoundsToNearestEvenAndTruncatesToIntegers(Backend backend) {
-    float[] values = {1.00390625f, 1.01171875f, -2.7f, 2.7f, 65519.9f, 1e-8f, Float.NaN};
-    Tensor x = Tensor.of(values);
-    Backends.with(
-        backend,
-        () -> {
-          assertThat(x.to(DType.BF16).toFloats()[0]).isEqualTo(1f);
-          assertThat(x.to(DType.BF16).toFloats()[1]).isEqualTo(1.015625f);
-          float[] halves = x.to(DType.F16).toFloats();
-          for (int i = 0; i < values.length; i++) {
-            Float want = Float.float16ToFloat(Float.floatToFloat16(values[i]));
-            assertThat((Float) halves[i]).isEqualTo(want);
-          }
-          assertThat(x.slice(0, 2, 4).to(DType.I32).toLongs()).containsExactly(-2, 2);
-          assertThat(x.to(DType.BF16).toFloats()[6]).isNaN();
-          return null;
-        });
-  }
-
-  @ParameterizedTest
-  @MethodSource("backends")
-  void longsKeepTheirBits(Backend backend) {
-    long big = (1L << 53) + 1;
-    Tensor x = Tensor.of(new long[] {big, -1, Long.MIN_VALUE});
-    Backends.with(
-        backend,
-        () -> {
-          assertThat(x.to(DType.I32).toLongs()).containsExactly((int) big, -1, 0);
-          assertThat(x.to(DType.F32).toFloats()).containsExactly((float) big, -1f, -0x1p63f);
-          assertThat(View.TRANSPOSED.of(x).toLongs()).containsExactly(big, -1, Long.MIN_VALUE);
-          return null;
-        });
-  }
-
-  @ParameterizedTest
-  @EnumSource
-  void fillsEveryType(DType dtype) {
-    for (Backend backend : backends()) {
-      for (long[] shape : Samples.SHAPES) {
-        Tensor t = Backends.with(backend, () -> Tensor.full(1, dtype, shape));
-        for (double v : Samples.doubles(t)) assertThat(v).isEqualTo(1);
-      }
-      Tensor base = Tensor.full(0, dtype, 3, 17);
-      Tensor column = base.slice(1, 2, 3);
-      backend.elementwise().fill(column.strided(), 1);
-      assertThat(base.to(DType.F32).sum().item()).isEqualTo(3);
-    }
   }
 
   @ParameterizedTest
@@ -587,28 +450,6 @@ class ElementwiseTest {
   @TestFactory
   Stream<DynamicTest> gradients() {
     return GradientCheck.tests(cases());
-  }
-
-  @Test
-  void castPassesTheGradient() {
-    for (DType dtype : Samples.FLOATING) {
-      Tensor x = Samples.normal(1, 17).requireGrad(true);
-      Tensor g = Samples.normal(2, 17);
-      Tensor dx = Elementwise.cast(Elementwise.cast(x, dtype), DType.F32).backward(g).get(x);
-      assertThat(dx.dtype()).isEqualTo(DType.F32);
-      assertThat(dx.toFloats()).isEqualTo(g.toFloats());
-    }
-  }
-
-  @Test
-  void gradientsOfHalfTypesArriveInF32() {
-    for (DType dtype : Samples.FLOATING) {
-      Tensor x = Samples.normal(1, dtype, 17).requireGrad(true);
-      Tensor dx = x.mul(x).sum().backward().get(x);
-      assertThat(dx.dtype()).isEqualTo(DType.F32);
-      Tensor twice = Autograd.noGrad(() -> x.to(DType.F32).mul(2));
-      assertThat(dx.toFloats()).isEqualTo(twice.toFloats());
-    }
   }
 
   @Test
