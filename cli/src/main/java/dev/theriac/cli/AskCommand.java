@@ -25,6 +25,7 @@ import picocli.CommandLine.Spec;
 final class AskCommand implements Callable<Integer> {
   @ParentCommand private TheriacCommand theriac;
   @Mixin private PartOptions parts;
+  @Mixin private AnswerOptions options;
   @Spec private CommandSpec spec;
 
   @Option(names = "--model", required = true, paramLabel = "DIR", description = "A model folder.")
@@ -36,24 +37,6 @@ final class AskCommand implements Callable<Integer> {
       paramLabel = "FILE",
       description = "A PNG, JPEG, TIFF or DICOM picture.")
   private Path image;
-
-  @Option(
-      names = "--max-tokens",
-      paramLabel = "N",
-      description = "Longest answer (default ${DEFAULT-VALUE}).")
-  private int maxTokens = 64;
-
-  @Option(
-      names = "--temperature",
-      paramLabel = "T",
-      description = "0 for the likeliest answer (default), more for a sampled one.")
-  private double temperature;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "N",
-      description = "Of the sampling (default ${DEFAULT-VALUE}).")
-  private long seed;
 
   @Option(
       names = "--times",
@@ -74,11 +57,7 @@ final class AskCommand implements Callable<Integer> {
     MedMoe answering = MedMoe.load(model, parts.parts());
     double loaded = AskTimes.sinceStart();
     theriac.startUp();
-    int end = answering.endId();
-    GenerationConfig how =
-        temperature == 0
-            ? GenerationConfig.greedy(maxTokens, end)
-            : GenerationConfig.sampling(maxTokens, temperature, 1, seed, end);
+    GenerationConfig how = options.of(answering.generation());
     PrintWriter out = theriac.out();
     boolean[] begun = {false};
     AskTimes seen = new AskTimes();

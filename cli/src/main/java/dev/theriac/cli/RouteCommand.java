@@ -3,7 +3,6 @@ package dev.theriac.cli;
 import dev.theriac.cli.report.RouteData;
 import dev.theriac.cli.report.RoutePage;
 import dev.theriac.cli.result.ResultTable;
-import dev.theriac.llm.GenerationConfig;
 import dev.theriac.moe.audit.Trail;
 import dev.theriac.moe.audit.TrailWriter;
 import dev.theriac.moe.medmoe.MedMoe;
@@ -36,6 +35,7 @@ import picocli.CommandLine.Spec;
 final class RouteCommand implements Callable<Integer> {
   @ParentCommand private TheriacCommand theriac;
   @Mixin private PartOptions parts;
+  @Mixin private AnswerOptions options;
   @Spec private CommandSpec spec;
 
   @Option(
@@ -73,18 +73,6 @@ final class RouteCommand implements Callable<Integer> {
   @Option(names = "--tokens", description = "Prints every token, not only the shares.")
   private boolean tokens;
 
-  @Option(names = "--max-tokens", paramLabel = "N", description = "Longest answer (default 64).")
-  private Integer maxTokens;
-
-  @Option(
-      names = "--temperature",
-      paramLabel = "T",
-      description = "0 for the likeliest answer (default), more for a sampled one.")
-  private Double temperature;
-
-  @Option(names = "--seed", paramLabel = "N", description = "Of the sampling (default 0).")
-  private Long seed;
-
   @Parameters(paramLabel = "QUESTION", description = "What is asked, in quotes.")
   private String question;
 
@@ -97,7 +85,8 @@ final class RouteCommand implements Callable<Integer> {
     Trail recorded = replay == null ? null : Trail.read(replay);
     RoutedAnswer answer =
         recorded == null
-            ? RoutedAnswer.ask(answering, picture, question, config(answering), names())
+            ? RoutedAnswer.ask(
+                answering, picture, question, options.of(answering.generation()), names())
             : RoutedAnswer.replay(answering, picture, question, recorded);
     PrintWriter to = theriac.out();
     to.println(answer.answer().isBlank() ? "(no answer)" : answer.answer());
@@ -120,7 +109,7 @@ final class RouteCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "Empty question: write what is asked about the image.");
     }
-    if (replay != null && (maxTokens != null || temperature != null || seed != null)) {
+    if (replay != null && options.given()) {
       throw new ParameterException(
           spec.commandLine(),
           "--replay takes the settings of the trail: leave --max-tokens, --temperature and --seed"
@@ -128,14 +117,6 @@ final class RouteCommand implements Callable<Integer> {
     }
     ResultTable.requireWritable(out);
     if (json != null) ResultTable.requireWritable(json);
-  }
-
-  private GenerationConfig config(MedMoe answering) {
-    int longest = maxTokens == null ? 64 : maxTokens;
-    int end = answering.endId();
-    return temperature == null || temperature == 0
-        ? GenerationConfig.greedy(longest, end)
-        : GenerationConfig.sampling(longest, temperature, 1, seed == null ? 0 : seed, end);
   }
 
   /** What the experts were made for, where the model's files say it. */

@@ -202,6 +202,34 @@ class CommandsTest {
     assertThat(answer.load() + answer.picture() + answer.prompt()).isPositive();
   }
 
+  /** The model's own settings, unless options say otherwise. */
+  @Test
+  void asksAsTheModelsFilesSay() throws IOException {
+    String image = picture("own.png", phantom());
+    Path own = folder.resolve("own");
+    Files.createDirectories(own);
+    try (var files = Files.list(model())) {
+      for (Path f : files.toList()) Files.copy(f, own.resolve(f.getFileName()));
+    }
+    Files.writeString(
+        own.resolve("generation_config.json"), "{\"min_new_tokens\": 4, \"max_new_tokens\": 4}");
+    String[][] options = {{}, {"--max-tokens", "2"}, {"--temperature", "3", "--seed", "5"}};
+    long[] steps = new long[3];
+    String[] texts = new String[3];
+    for (int i = 0; i < options.length; i++) {
+      List<String> args = new ArrayList<>(List.of("ask", "-q", "--times", "--model", "" + own));
+      args.addAll(List.of(options[i]));
+      args.addAll(List.of("--image", image, "Is this CT?"));
+      Ran ran = theriac(args.toArray(String[]::new));
+      assertThat(ran.status).as(ran.err).isZero();
+      Answer answer = Answer.of(ran.err, ran.out);
+      steps[i] = answer.steps();
+      texts[i] = ran.out;
+    }
+    assertThat(steps[0]).isEqualTo(steps[1] + 2).isEqualTo(steps[2]);
+    assertThat(texts[2]).isNotEqualTo(texts[0]);
+  }
+
   @Test
   void asksAboutDeepAndCmykPictures() throws IOException {
     short[] samples = new short[20 * 10];

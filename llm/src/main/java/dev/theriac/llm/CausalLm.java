@@ -13,8 +13,6 @@ import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -22,7 +20,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
-import java.util.Set;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 
@@ -40,19 +37,6 @@ import java.util.stream.IntStream;
  * <p>Forward passes may run on several threads; loading and training belong to one.
  */
 public final class CausalLm extends Module {
-  /** What a tokenizer may consist of. */
-  private static final List<String> TOKENIZER =
-      List.of(
-          "tokenizer.json",
-          "tokenizer_config.json",
-          "special_tokens_map.json",
-          "added_tokens.json",
-          "vocab.json",
-          "merges.txt",
-          "tokenizer.model",
-          "chat_template.jinja",
-          "chat_template.json");
-
   private static final String MODEL = "model.";
   private static final String HEAD = "lm_head.";
   // Tables of older files, computed here.
@@ -60,14 +44,12 @@ public final class CausalLm extends Module {
 
   private final CausalLmConfig config;
   private final Decoder decoder;
-  private GenerationConfig generation;
-  private HuggingFaceTokenizerFile tokenizer;
-  private Path source;
+  private BesideWeights beside;
 
   /** A model with fresh weights, to be trained. */
   public CausalLm(CausalLmConfig config, Rng rng) {
     this.config = config;
-    generation = GenerationConfig.greedy(20).withEndIds(Set.copyOf(config.endIds()));
+    beside = BesideWeights.none(config.endIds());
     decoder = part("decoder", new Decoder(config.decoder(), rng));
   }
 
@@ -229,12 +211,12 @@ public final class CausalLm extends Module {
    * How the model's files say it should generate; for one that was not read, greedily 20 tokens.
    */
   public GenerationConfig generation() {
-    return generation;
+    return beside.generation();
   }
 
   /** Sets what {@link #save} writes to {@code generation_config.json}. */
   public void setGeneration(GenerationConfig settings) {
-    generation = settings;
+    beside.setGeneration(settings);
   }
 
   /**
@@ -243,18 +225,13 @@ public final class CausalLm extends Module {
    * @throws dev.theriac.llm.tokenizer.TokenizerException when its files are missing or at fault
    * @throws IllegalStateException for a model that was not read and was given none
    */
-  public synchronized HuggingFaceTokenizerFile tokenizer() {
-    if (tokenizer != null) return tokenizer;
-    if (source == null) {
-      throw new IllegalStateException("causal lm: no tokenizer; give the model one");
-    }
-    tokenizer = HuggingFaceTokenizerFile.open(source);
-    return tokenizer;
+  public HuggingFaceTokenizerFile tokenizer() {
+    return beside.tokenizer();
   }
 
   /** Sets the tokenizer, whose files {@link #save} writes. */
-  public synchronized void setTokenizer(HuggingFaceTokenizerFile newTokenizer) {
-    tokenizer = newTokenizer;
+  public void setTokenizer(HuggingFaceTokenizerFile newTokenizer) {
+    beside.setTokenizer(newTokenizer);
   }
 
   /** The parameters by the names of checkpoints; nothing is copied. */
@@ -344,13 +321,7 @@ public final class CausalLm extends Module {
       model.decoder.load(weights, quantised);
     }
     model.train(false);
-    model.source = directory;
-    Path settings = directory.resolve(ModelFiles.GENERATION);
-    if (Files.exists(settings)) {
-      GenerationConfig read = GenerationConfig.read(settings);
-      model.generation =
-          read.endIds().isEmpty() ? read.withEndIds(model.generation.endIds()) : read;
-    }
+    model.beside = BesideWeights.read(directory, config.endIds());
     return model;
   }
 
@@ -391,24 +362,8 @@ public final class CausalLm extends Module {
       DType dtype = weights.firstEntry().getValue().dtype();
       SequencedMap<String, byte[]> small = new LinkedHashMap<>();
       small.put(ModelFiles.CONFIG, ModelFiles.utf8(config.json(dtype)));
-      small.put(ModelFiles.GENERATION, ModelFiles.utf8(generation.json()));
-      small.putAll(tokenizer == null ? tokenizerFiles() : tokenizer.files());
+      small.putAll(beside.files());
       ModelFiles.write(directory, small, weights, Map.of("format", "pt"), shardBytes);
     }
-  }
-
-  /** Files of a tokenizer that nobody asked for, unread. */
-  private SequencedMap<String, byte[]> tokenizerFiles() {
-    SequencedMap<String, byte[]> out = new LinkedHashMap<>();
-    if (source == null) return out;
-    for (String name : TOKENIZER) {
-      Path file = source.resolve(name);
-      try {
-        if (Files.exists(file)) out.put(name, Files.readAllBytes(file));
-      } catch (IOException e) {
-        throw new FileException(file, "cannot be read: " + e.getMessage(), e);
-      }
-    }
-    return out;
   }
 }

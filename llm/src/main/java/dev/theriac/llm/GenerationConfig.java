@@ -95,7 +95,16 @@ public record GenerationConfig(
    *     change the tokens and is not supported, such as {@code num_beams}
    */
   public static GenerationConfig read(Path file) {
-    return GenerationConfigFile.read(file);
+    return GenerationConfigFile.read(file, GenerationConfigFile.NEW_TOKENS);
+  }
+
+  /**
+   * The same with another number of new tokens where the file gives no limit.
+   *
+   * @throws FileException as there
+   */
+  public static GenerationConfig read(Path file, int newTokens) {
+    return GenerationConfigFile.read(file, newTokens);
   }
 
   /** The file's content, but for the seed, which it has no field for. */
@@ -107,6 +116,22 @@ public record GenerationConfig(
   public GenerationConfig withMaxNewTokens(int wanted) {
     int least = Math.min(minNewTokens, wanted);
     return copy(wanted, seed, endIds, least, stopStrings, 0);
+  }
+
+  /** A copy with another temperature; 0 for the likeliest token every time. */
+  public GenerationConfig withTemperature(double wanted) {
+    return new GenerationConfig(
+        maxNewTokens,
+        wanted,
+        topK,
+        topP,
+        repetitionPenalty,
+        seed,
+        endIds,
+        minNewTokens,
+        stopStrings,
+        maxLength,
+        minLength);
   }
 
   /** A copy with another least number of new tokens. */

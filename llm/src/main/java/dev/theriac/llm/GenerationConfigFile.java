@@ -12,7 +12,10 @@ import tools.jackson.databind.node.ObjectNode;
 /** {@link GenerationConfig} as {@code generation_config.json}. */
 final class GenerationConfigFile {
   private static final JsonMapper JSON = JsonMapper.builder().build();
-  private static final int NEW_TOKENS = 20;
+
+  /** What transformers generates where the file gives no limit. */
+  static final int NEW_TOKENS = 20;
+
   private static final int TOP_K = 50;
 
   /** Numbers that change the tokens, with the value at which they do not. */
@@ -51,7 +54,7 @@ final class GenerationConfigFile {
 
   private GenerationConfigFile() {}
 
-  static GenerationConfig read(Path file) {
+  static GenerationConfig read(Path file, int newTokens) {
     ConfigFields in = ConfigFields.read(file);
     NEUTRAL.forEach((name, value) -> {
       if (in.number(name, value) != value) throw in.wrong(name, "null or " + value);
@@ -60,7 +63,7 @@ final class GenerationConfigFile {
     if (in.flag("token_healing", false)) throw in.wrong("token_healing", "false");
     boolean sample = in.flag("do_sample", false);
     int maxLength = in.has("max_new_tokens") ? 0 : in.integer("max_length", 0);
-    int most = in.integer("max_new_tokens", maxLength == 0 ? NEW_TOKENS : maxLength);
+    int most = in.integer("max_new_tokens", maxLength == 0 ? newTokens : maxLength);
     List<String> stops = in.anyTexts("stop_strings");
     if (sample && in.number("temperature", 1) == 0) {
       throw in.wrong("temperature", "more than 0 (do_sample is true)");

@@ -1,12 +1,16 @@
 package dev.theriac.llm;
 
 import dev.theriac.io.AtomicFile;
+import dev.theriac.io.FileException;
 import dev.theriac.io.SafeTensors;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Tensor;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
@@ -24,6 +28,22 @@ public final class ModelFiles {
 
   /** How it is meant to generate. */
   public static final String GENERATION = "generation_config.json";
+
+  /** What a tokenizer may consist of, in new and older forms. */
+  public static final List<String> TOKENIZER =
+      List.of(
+          "tokenizer.json",
+          "tokenizer_config.json",
+          "special_tokens_map.json",
+          "added_tokens.json",
+          "vocab.json",
+          "merges.txt",
+          "tokenizer.model",
+          "chat_template.jinja",
+          "chat_template.json");
+
+  /** Larger ones are none of a model's small files. */
+  private static final long SMALL = 1 << 26;
 
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
@@ -46,6 +66,35 @@ public final class ModelFiles {
   /** Text as bytes of a file. */
   public static byte[] utf8(String text) {
     return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  /**
+   * Small files as they are, by name.
+   *
+   * @param directories in which they are looked for, the first that has one first
+   * @throws FileException when one cannot be read, or is larger than 64 MiB
+   */
+  public static SequencedMap<String, byte[]> read(Collection<String> names, Path... directories) {
+    SequencedMap<String, byte[]> out = new LinkedHashMap<>();
+    for (String name : names) {
+      for (Path directory : directories) {
+        Path file = directory.resolve(name);
+        if (!out.containsKey(name) && Files.isRegularFile(file)) out.put(name, read(file));
+      }
+    }
+    return out;
+  }
+
+  private static byte[] read(Path file) {
+    try {
+      if (Files.size(file) > SMALL) {
+        throw new FileException(
+            file, "%d bytes; at most %d are read".formatted(Files.size(file), SMALL));
+      }
+      return Files.readAllBytes(file);
+    } catch (IOException e) {
+      throw new FileException(file, "cannot be read: " + e.getMessage(), e);
+    }
   }
 
   /** The field {@code eos_token_id}: null, a number, or a list of several. */

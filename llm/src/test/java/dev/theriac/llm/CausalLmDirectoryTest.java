@@ -54,10 +54,7 @@ class CausalLmDirectoryTest {
 
   /** A directory as transformers writes it. */
   private Path published(String name, SequencedMap<String, Tensor> weights) throws IOException {
-    Path out = Files.createDirectories(dir.resolve("published"));
-    Files.copy(CausalReference.path(name + ".json"), out.resolve("config.json"));
-    SafeTensors.writeModel(out, weights, Map.of("format", "pt"), 20_000);
-    return out;
+    return CausalReference.publish(dir.resolve("published"), name, weights, 20_000);
   }
 
   private static Tensor logits(CausalLm model, CausalReference reference) {

@@ -7,11 +7,14 @@ import dev.theriac.nn.TokenMask;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
+import java.io.IOException;
 import java.net.URISyntaxException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
 
 /** A model that {@code causal/make_models.py} wrote, with what transformers makes of it. */
@@ -43,6 +46,21 @@ final class CausalReference {
   CausalReference(String name) {
     this.name = name;
     file = SafeTensors.open(path(name + ".safetensors"));
+  }
+
+  /**
+   * A model's directory as transformers writes it.
+   *
+   * @param name of {@link #NAMES}, whose configuration it gets
+   * @return {@code directory}, made if need be
+   */
+  static Path publish(
+      Path directory, String name, SequencedMap<String, Tensor> weights, long shardBytes)
+      throws IOException {
+    Files.createDirectories(directory);
+    Files.copy(path(name + ".json"), directory.resolve("config.json"));
+    SafeTensors.writeModel(directory, weights, Map.of("format", "pt"), shardBytes);
+    return directory;
   }
 
   static Path path(String name) {

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.theriac.fuzz.Fuzz;
 import dev.theriac.io.FileException;
-import dev.theriac.io.SafeTensors;
 import dev.theriac.llm.tokenizer.BuiltInTokenizer;
 import dev.theriac.llm.tokenizer.TokenizerException;
 import dev.theriac.tensor.Scope;
@@ -12,7 +11,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -34,11 +32,9 @@ class ModelFuzzTest {
   /** A directory as transformers writes it, in one file or in shards. */
   private Path model(String name, long shardBytes) throws IOException {
     try (Scope _ = Scope.open()) {
-      Files.copy(CausalReference.path(name + ".json"), dir.resolve("config.json"));
       var weights = new CausalReference(name).weights(false);
-      SafeTensors.writeModel(dir, weights, Map.of("format", "pt"), shardBytes);
+      return CausalReference.publish(dir, name, weights, shardBytes);
     }
-    return dir;
   }
 
   /** Loads and generates a little, as a user would. */

@@ -58,10 +58,7 @@ class QuantisedCausalLmTest {
   }
 
   private Path published(String name, SequencedMap<String, Tensor> weights) throws IOException {
-    Path out = Files.createDirectories(dir.resolve("published"));
-    Files.copy(CausalReference.path(name + ".json"), out.resolve("config.json"));
-    SafeTensors.writeModel(out, weights, Map.of("format", "pt"), 20_000);
-    return out;
+    return CausalReference.publish(dir.resolve("published"), name, weights, 20_000);
   }
 
   private Path published(String name) throws IOException {
@@ -175,10 +172,7 @@ class QuantisedCausalLmTest {
     for (DType type : List.of(DType.F32, DType.BF16, DType.F16)) {
       SequencedMap<String, Tensor> weights = new LinkedHashMap<>();
       reference.weights(true).forEach((key, t) -> weights.put(key, t.to(type)));
-      Path from = dir.resolve(type.name());
-      Files.createDirectories(from);
-      Files.copy(CausalReference.path("llama.json"), from.resolve("config.json"));
-      SafeTensors.writeModel(from, weights, Map.of("format", "pt"), 1 << 20);
+      Path from = CausalReference.publish(dir.resolve(type.name()), "llama", weights, 1 << 20);
       Path out = dir.resolve(type + "-int8");
       Quantiser.Result result = new Quantiser(from, out, to(QuantisedFormat.INT8, false)).run();
       assertThat(result.losses()).allSatisfy(l -> assertThat(l.dtype()).isEqualTo(type.name()));

@@ -3,7 +3,6 @@ package dev.theriac.llm;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.theriac.io.FileException;
-import dev.theriac.io.SafeTensors;
 import dev.theriac.llm.quantised.Quantiser;
 import dev.theriac.tensor.Memory;
 import dev.theriac.tensor.QuantisedFormat;
@@ -14,7 +13,6 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -27,12 +25,11 @@ class QuantisedFuzzTest {
 
   @Test
   void damagedFilesAreErrorsThatNameThem() throws IOException {
-    Path from = Files.createDirectories(dir.resolve("from"));
+    Path from = dir.resolve("from");
     Path out = dir.resolve("out");
     try (Scope _ = Scope.open()) {
-      Files.copy(CausalReference.path("llama.json"), from.resolve("config.json"));
-      SafeTensors.writeModel(
-          from, new CausalReference("llama").weights(false), Map.of("format", "pt"), 1 << 20);
+      var weights = new CausalReference("llama").weights(false);
+      CausalReference.publish(from, "llama", weights, 1 << 20);
       new Quantiser(from, out, new Quantisation(QuantisedFormat.INT4, false)).run();
     }
     Path config = out.resolve("config.json");

@@ -5,7 +5,6 @@ import dev.theriac.llm.CausalLm;
 import dev.theriac.llm.CausalLmConfig;
 import dev.theriac.llm.Decoder;
 import dev.theriac.llm.ModelFiles;
-import dev.theriac.llm.tokenizer.HuggingFaceTokenizerFile;
 import dev.theriac.llm.tokenizer.Tokenizer;
 import dev.theriac.moe.lm.MoeLanguageModel;
 import dev.theriac.moe.lm.MoeModelConfig;
@@ -43,8 +42,8 @@ public record LanguageModel(Decoder decoder, Supplier<Tokenizer> tokenizer) {
       CausalLm model = CausalLm.load(directory);
       return new LanguageModel(model.decoder(), model::tokenizer);
     }
-    return new LanguageModel(
-        MoeLanguageModel.load(directory).decoder(), () -> HuggingFaceTokenizerFile.open(directory));
+    MoeLanguageModel model = MoeLanguageModel.load(directory);
+    return new LanguageModel(model.decoder(), model::tokenizer);
   }
 
   /**

@@ -2,6 +2,7 @@ package dev.theriac.moe.lm;
 
 import dev.theriac.backend.Backends;
 import dev.theriac.io.FileException;
+import dev.theriac.llm.BesideWeights;
 import dev.theriac.llm.Decoder;
 import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderParameters;
@@ -12,6 +13,7 @@ import dev.theriac.llm.Generator;
 import dev.theriac.llm.ModelFiles;
 import dev.theriac.llm.ModelWeights;
 import dev.theriac.llm.NextTokenLoss;
+import dev.theriac.llm.tokenizer.HuggingFaceTokenizerFile;
 import dev.theriac.moe.Experts;
 import dev.theriac.moe.MoeLayer;
 import dev.theriac.moe.Router;
@@ -51,6 +53,7 @@ import java.util.SequencedMap;
 public final class MoeLanguageModel extends Module {
   private final MoeModelConfig config;
   private final Decoder decoder;
+  private BesideWeights beside;
 
   /**
    * A model with fresh weights, to be trained. With one expert for each token and renormalised
@@ -59,6 +62,7 @@ public final class MoeLanguageModel extends Module {
    */
   public MoeLanguageModel(MoeModelConfig config, Rng rng) {
     this.config = config;
+    beside = BesideWeights.none(config.endIds());
     if (single(config)) SingleRenormalised.warn(config.kind());
     decoder =
         part(
@@ -203,6 +207,33 @@ public final class MoeLanguageModel extends Module {
     return new Generator(decoder, generation).generate(prompts);
   }
 
+  /**
+   * How the model's files say it should generate; for one that was not read, greedily 20 tokens.
+   */
+  public GenerationConfig generation() {
+    return beside.generation();
+  }
+
+  /** Sets what {@link #save} writes to {@code generation_config.json}. */
+  public void setGeneration(GenerationConfig settings) {
+    beside.setGeneration(settings);
+  }
+
+  /**
+   * The tokenizer of the model's directory, opened when it is first asked for.
+   *
+   * @throws dev.theriac.llm.tokenizer.TokenizerException when its files are missing or at fault
+   * @throws IllegalStateException for a model that was not read and was given none
+   */
+  public HuggingFaceTokenizerFile tokenizer() {
+    return beside.tokenizer();
+  }
+
+  /** Sets the tokenizer, whose files {@link #save} writes. */
+  public void setTokenizer(HuggingFaceTokenizerFile tokenizer) {
+    beside.setTokenizer(tokenizer);
+  }
+
   /** The parameters by the names of checkpoints, experts one by one; views, nothing is copied. */
   public SequencedMap<String, Tensor> checkpoint() {
     return config.kind().keys().split(values());
@@ -226,22 +257,24 @@ public final class MoeLanguageModel extends Module {
   }
 
   /**
-   * Writes {@code config.json} and {@code model.safetensors} (several with an index above 5 GB), as
-   * Hugging Face's tools read them.
+   * Writes {@code config.json}, {@code generation_config.json}, {@code model.safetensors} (several
+   * with an index above 5 GB) and the tokenizer's files, as Hugging Face's tools read them.
    */
   public void save(Path directory) {
     SequencedMap<String, Tensor> weights = checkpoint();
     String dtype = ModelFiles.torchName(weights.firstEntry().getValue().dtype());
     SequencedMap<String, byte[]> small = new LinkedHashMap<>();
     small.put(ModelFiles.CONFIG, ModelFiles.utf8(config.json(dtype)));
+    small.putAll(beside.files());
     ModelFiles.write(directory, small, weights, Map.of("format", "pt"), ModelFiles.SHARD_BYTES);
   }
 
   /**
-   * Reads a model directory, ready to answer. Weights keep the type they are stored in; they stay
-   * in their files, mapped, but for those of experts, which are copied to be stacked unless they
-   * are {@link dev.theriac.llm.Quantisation quantised}. Nothing else of their size is made. A model
-   * with quantised weights is for inference, its parameters are frozen.
+   * Reads a model directory, ready to answer, with {@code generation_config.json} if there is one;
+   * the tokenizer is opened when it is asked for. Weights keep the type they are stored in; they
+   * stay in their files, mapped, but for those of experts, which are copied to be stacked unless
+   * they are {@link dev.theriac.llm.Quantisation quantised}. Nothing else of their size is made. A
+   * model with quantised weights is for inference, its parameters are frozen.
    *
    * @throws FileException naming the file and the field or key that is missing, unknown, of the
    *     wrong type or shape, or the file and both sizes when the experts' weights would not fit
@@ -260,6 +293,7 @@ public final class MoeLanguageModel extends Module {
       throw new FileException(file.path(), e.getMessage(), e);
     }
     model.train(false);
+    model.beside = BesideWeights.read(directory, config.endIds());
     return model;
   }
 

@@ -7,12 +7,23 @@ import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.function.Predicate;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** How tokens were chosen, as the settings of a trail. */
 final class GenerationSettings {
+  private static final String END = "eos_token_id";
+  private static final String STOP = "stop_strings";
+  private static final JsonMapper JSON = JsonMapper.builder().build();
+
   private GenerationSettings() {}
 
-  static SequencedMap<String, String> write(GenerationConfig config) {
+  /**
+   * @param endId token that ends a text unless others are written
+   */
+  static SequencedMap<String, String> write(GenerationConfig config, int endId) {
     SequencedMap<String, String> out = new LinkedHashMap<>();
     out.put("max_new_tokens", Integer.toString(config.maxNewTokens()));
     out.put("temperature", Double.toString(config.temperature()));
@@ -23,6 +34,12 @@ final class GenerationSettings {
     optional(out, "min_new_tokens", config.minNewTokens());
     optional(out, "max_length", config.maxLength());
     optional(out, "min_length", config.minLength());
+    if (!config.endIds().equals(Set.of(endId))) {
+      out.put(END, JSON.writeValueAsString(config.endIds().stream().sorted().toList()));
+    }
+    if (!config.stopStrings().isEmpty()) {
+      out.put(STOP, JSON.writeValueAsString(config.stopStrings()));
+    }
     return out;
   }
 
@@ -37,9 +54,9 @@ final class GenerationSettings {
         value(settings, "top_p", Double::valueOf),
         value(settings, "repetition_penalty", Double::valueOf),
         value(settings, "seed", Long::valueOf),
-        Set.of(endId),
+        Set.copyOf(list(settings, END, JsonNode::isInt, JsonNode::intValue, List.of(endId))),
         optional(settings, "min_new_tokens"),
-        List.of(),
+        list(settings, STOP, JsonNode::isString, JsonNode::asString, List.of()),
         optional(settings, "max_length"),
         optional(settings, "min_length"));
   }
@@ -50,6 +67,27 @@ final class GenerationSettings {
 
   private static int optional(Map<String, String> settings, String name) {
     return settings.containsKey(name) ? value(settings, name, Integer::valueOf) : 0;
+  }
+
+  private static <T> List<T> list(
+      Map<String, String> settings,
+      String name,
+      Predicate<JsonNode> is,
+      Function<JsonNode, T> value,
+      List<T> missing) {
+    String text = settings.get(name);
+    if (text == null) return missing;
+    try {
+      JsonNode root = JSON.readTree(text);
+      if (root.isArray() && root.valueStream().allMatch(is)) {
+        return root.valueStream().map(value).toList();
+      }
+    } catch (JacksonException e) {
+      // Reported below.
+    }
+    throw new IllegalArgumentException(
+        "replay: setting %s of the trail is %s, no such list; record it again with this library"
+            .formatted(name, text));
   }
 
   private static <T> T value(Map<String, String> settings, String name, Function<String, T> parse) {

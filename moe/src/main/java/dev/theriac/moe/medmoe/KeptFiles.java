@@ -1,10 +1,11 @@
 package dev.theriac.moe.medmoe;
 
 import dev.theriac.io.FileException;
-import java.io.IOException;
+import dev.theriac.llm.GenerationConfig;
+import dev.theriac.llm.ModelFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import tools.jackson.core.JacksonException;
@@ -17,61 +18,43 @@ import tools.jackson.databind.node.ObjectNode;
  * saves it.
  *
  * @param config the object in {@code config.json}; not to be changed
- * @param files other small files by name
+ * @param files other small files by name: those of the tokenizer too, as its older forms, of which
+ *     a tokenizer.json is made, are all that older tools read
+ * @param generation how the directory says the model should generate; null when it does not
  */
-record KeptFiles(ObjectNode config, Map<String, byte[]> files) {
+record KeptFiles(ObjectNode config, Map<String, byte[]> files, GenerationConfig generation) {
+  /** Tokens of an answer where nobody says how many. */
+  static final int NEW_TOKENS = 64;
+
   private static final JsonMapper JSON = JsonMapper.builder().build();
-  private static final long MAX_BYTES = 1 << 26;
 
   /** Nothing was read. */
-  static final KeptFiles NONE = new KeptFiles(JSON.createObjectNode(), Map.of());
+  static final KeptFiles NONE = new KeptFiles(JSON.createObjectNode(), Map.of(), null);
 
-  /**
-   * Those that Hugging Face's tools look for. The tokenizer's own are {@link
-   * dev.theriac.llm.tokenizer.HuggingFaceTokenizerFile#files}; its older forms, of which it makes a
-   * tokenizer.json, are here, since older tools read only them.
-   */
-  private static final List<String> NAMES =
-      List.of(
-          "generation_config.json",
-          "vocab.json",
-          "merges.txt",
-          "added_tokens.json",
-          "tokenizer.model",
-          "chat_template.json",
-          "preprocessor_config.json",
-          "processor_config.json");
+  /** Those of the image processor, and how to generate. */
+  private static final List<String> OTHERS =
+      List.of(ModelFiles.GENERATION, "preprocessor_config.json", "processor_config.json");
 
   /**
    * @param tokenizers directory of the tokenizer, as a rule the same
    */
   static KeptFiles read(Path directory, Path tokenizers) {
-    Path config = directory.resolve("config.json");
-    Map<String, byte[]> files = new LinkedHashMap<>();
-    for (String name : NAMES) {
-      for (Path at : new Path[] {directory, tokenizers}) {
-        Path file = at.resolve(name);
-        if (Files.isRegularFile(file)) files.putIfAbsent(name, bytes(file));
-      }
+    List<String> names = new ArrayList<>(OTHERS);
+    names.addAll(ModelFiles.TOKENIZER);
+    Map<String, byte[]> files = ModelFiles.read(names, directory, tokenizers);
+    GenerationConfig generation = null;
+    for (Path at : new Path[] {tokenizers, directory}) {
+      Path file = at.resolve(ModelFiles.GENERATION);
+      if (Files.isRegularFile(file)) generation = GenerationConfig.read(file, NEW_TOKENS);
     }
+    Path config = directory.resolve(ModelFiles.CONFIG);
     try {
-      JsonNode root = JSON.readTree(bytes(config));
-      if (root instanceof ObjectNode object) return new KeptFiles(object, files);
+      byte[] json = ModelFiles.read(List.of(ModelFiles.CONFIG), directory).get(ModelFiles.CONFIG);
+      JsonNode root = JSON.readTree(json);
+      if (root instanceof ObjectNode object) return new KeptFiles(object, files, generation);
     } catch (JacksonException e) {
       throw new FileException(config, "is not valid JSON: " + e.getOriginalMessage(), e);
     }
     throw new FileException(config, "is not a JSON object");
-  }
-
-  private static byte[] bytes(Path file) {
-    try {
-      if (Files.size(file) > MAX_BYTES) {
-        throw new FileException(
-            file, "%d bytes; at most %d are read".formatted(Files.size(file), MAX_BYTES));
-      }
-      return Files.readAllBytes(file);
-    } catch (IOException e) {
-      throw new FileException(file, "cannot be read: " + e.getMessage(), e);
-    }
   }
 }

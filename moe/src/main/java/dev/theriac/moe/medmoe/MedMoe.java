@@ -37,6 +37,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Consumer;
 
 /**
@@ -199,12 +200,12 @@ public final class MedMoe extends Module {
   }
 
   /**
-   * The answer to a question about a picture, greedily decoded, at most 64 tokens.
+   * The answer to a question about a picture, by the settings of {@link #generation}.
    *
    * @throws IllegalArgumentException for an empty question
    */
   public String ask(Image image, String question) {
-    return ask(List.of(image), List.of(question), GenerationConfig.greedy(64, endId())).getFirst();
+    return ask(List.of(image), List.of(question), generation()).getFirst();
   }
 
   /**
@@ -308,7 +309,18 @@ public final class MedMoe extends Module {
     return labels;
   }
 
-  /** The token that ends an answer. */
+  /**
+   * How the model's {@code generation_config.json} says it should answer; where there is none,
+   * greedily. At most 64 tokens where it gives no limit, to the tokenizer's end token where it
+   * names none.
+   */
+  public GenerationConfig generation() {
+    GenerationConfig read = kept.generation();
+    if (read == null) return GenerationConfig.greedy(KeptFiles.NEW_TOKENS, endId());
+    return read.endIds().isEmpty() ? read.withEndIds(Set.of(endId())) : read;
+  }
+
+  /** The token that ends an answer, by the tokenizer. */
   public int endId() {
     return tokenizer.eosId();
   }

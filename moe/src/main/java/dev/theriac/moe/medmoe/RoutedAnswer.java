@@ -143,7 +143,7 @@ public record RoutedAnswer(String answer, List<Position> positions, Trail trail)
               inputHash(),
               TrailHeader.layersOf(model.language()),
               expertNames,
-              GenerationSettings.write(config));
+              GenerationSettings.write(config, model.endId()));
       return run(header, new RoutingRecorder(records::add, this::label));
     }
 

@@ -14,6 +14,7 @@ import dev.theriac.llm.DecoderConfig.Family;
 import dev.theriac.llm.GenerationConfig;
 import dev.theriac.llm.Quantisation;
 import dev.theriac.llm.quantised.Quantiser;
+import dev.theriac.llm.tokenizer.BuiltInTokenizer;
 import dev.theriac.moe.Router.Weighting;
 import dev.theriac.moe.lm.MoeModelConfig.Kind;
 import dev.theriac.nn.Parameter;
@@ -36,6 +37,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -258,6 +260,32 @@ class MoeLanguageModelTest {
   }
 
   /** As models were published before safetensors. */
+  @Test
+  void tokenizerAndSettingsTravelAlong() throws IOException {
+    MoeLanguageModel fresh = new MoeLanguageModel(wide(), new Rng(5));
+    assertThat(fresh.generation()).isEqualTo(GenerationConfig.greedy(20, 2));
+    assertThatThrownBy(fresh::tokenizer).isInstanceOf(IllegalStateException.class);
+    Path from = dir.resolve("from");
+    fresh.save(from);
+    BuiltInTokenizer.load().save(from);
+    GenerationConfig settings = new GenerationConfig(9, 0.5, 3, 0.9, 1.1, 0, Set.of(7));
+    Files.writeString(from.resolve("generation_config.json"), settings.json());
+    MoeLanguageModel opened = MoeLanguageModel.load(from);
+    assertThat(opened.generation()).isEqualTo(settings);
+    int[] liver = BuiltInTokenizer.load().encode("liver");
+    assertThat(opened.tokenizer().encode("liver")).isEqualTo(liver);
+    // Once as files that nobody opened, once from the open tokenizer.
+    MoeLanguageModel.load(from).save(dir.resolve("unopened"));
+    opened.save(dir.resolve("opened"));
+    for (String name : List.of("unopened", "opened")) {
+      MoeLanguageModel again = MoeLanguageModel.load(dir.resolve(name));
+      assertThat(again.generation()).isEqualTo(settings);
+      assertThat(again.tokenizer().encode("liver")).isEqualTo(liver);
+      assertThat(dir.resolve(name).resolve("tokenizer.json"))
+          .hasSameBinaryContentAs(from.resolve("tokenizer.json"));
+    }
+  }
+
   @Test
   void shardsOfPyTorchAreReadToo() throws IOException {
     try (Stream<Path> files = Files.list(ReferenceFile.path("mixtral-torch"))) {

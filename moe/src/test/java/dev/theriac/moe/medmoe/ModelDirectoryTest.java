@@ -9,6 +9,7 @@ import dev.theriac.io.SafeTensors;
 import dev.theriac.llm.Decoder;
 import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.DecoderConfig.Family;
+import dev.theriac.llm.GenerationConfig;
 import dev.theriac.llm.tokenizer.TokenizerException;
 import dev.theriac.moe.Router;
 import dev.theriac.moe.medmoe.data.PhantomSets;
@@ -28,12 +29,14 @@ import dev.theriac.tensor.Tensor;
 import dev.theriac.vision.VisionConfig;
 import dev.theriac.vision.VisionConfig.Feature;
 import dev.theriac.vision.VisionTransformer;
+import dev.theriac.vision.image.Image;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
@@ -231,6 +234,37 @@ class ModelDirectoryTest {
     back.save(again, origin);
     contents(again)
         .forEach((name, bytes) -> assertThat(dir.resolve(name)).as(name).hasBinaryContent(bytes));
+  }
+
+  /** {@code generation_config.json}: honoured where nobody says otherwise, and kept as it is. */
+  @Test
+  void theDirectorySaysHowToAnswer() throws IOException {
+    MedMoe model = TinyModels.dense(Family.PHI);
+    assertThat(model.generation()).isEqualTo(GenerationConfig.greedy(64, model.endId()));
+    model.save(dir, Provenance.unknown());
+    assertThat(MedMoe.load(dir).generation()).isEqualTo(model.generation());
+    Path file = dir.resolve("generation_config.json");
+    Files.writeString(
+        file,
+        "{\"do_sample\": true, \"temperature\": 1.5, \"top_k\": 9, \"max_new_tokens\": 7,"
+            + " \"repetition_penalty\": 1.2, \"eos_token_id\": [3, 4], \"note\": \"kept\"}");
+    MedMoe sampling = MedMoe.load(dir);
+    GenerationConfig wanted = new GenerationConfig(7, 1.5, 9, 1, 1.2, 0, Set.of(3, 4));
+    assertThat(sampling.generation()).isEqualTo(wanted);
+    Image picture = Phantoms.test(1, 1).getFirst().image();
+    List<String> asked = List.of("Is there a nodule?");
+    assertThat(sampling.ask(picture, asked.getFirst()))
+        .isEqualTo(sampling.ask(List.of(picture), asked, wanted).getFirst())
+        .isNotEqualTo(sampling.ask(List.of(picture), asked, wanted.withTemperature(0)).getFirst());
+    Path again = dir.resolve("again");
+    MedMoe mixture = sampling.copy().upcycle(TinyModels.router(), MoeOptions.medMoe());
+    assertThat(mixture.generation()).isEqualTo(wanted);
+    mixture.save(again, Provenance.unknown());
+    assertThat(again.resolve(file.getFileName())).hasSameBinaryContentAs(file);
+    Files.writeString(file, "{\"num_beams\": 4}");
+    assertThatThrownBy(() -> MedMoe.load(dir))
+        .isInstanceOf(FileException.class)
+        .hasMessageContainingAll("generation_config.json", "num_beams");
   }
 
   @Test

@@ -13,7 +13,10 @@ import dev.theriac.moe.medmoe.data.Phantoms;
 import dev.theriac.moe.medmoe.prompt.Template;
 import dev.theriac.vision.image.Image;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -96,6 +99,30 @@ class RoutedAnswerTest {
     RoutedAnswer again = RoutedAnswer.replay(model, picture(2), QUESTION, first.trail());
     assertThat(first.trail().difference(again.trail())).isNull();
     assertThat(first.trail().output()).isNotEqualTo(ask().trail().output());
+  }
+
+  /** What ends an answer, too, where it is not the tokenizer's end token. */
+  @Test
+  void d05OtherEndsOfAnAnswerAreReplayedToo() {
+    String written = ask().answer();
+    GenerationConfig ended =
+        greedy().withEndIds(Set.of(5, 11)).withStopStrings(written.substring(0, 1), "\"é\"");
+    RoutedAnswer first = RoutedAnswer.ask(model, picture(1), QUESTION, ended, List.of());
+    assertThat(first.answer()).isNotEqualTo(written);
+    Path file = folder.resolve("ended.jsonl");
+    first.trail().write(file);
+    Trail read = Trail.read(file);
+    assertThat(read.header().settings()).containsEntry("eos_token_id", "[5,11]");
+    assertThat(GenerationSettings.read(read.header().settings(), model.endId())).isEqualTo(ended);
+    RoutedAnswer again = RoutedAnswer.replay(model, picture(1), QUESTION, read);
+    assertThat(first.trail().difference(again.trail())).isNull();
+    assertThat(again.answer()).isEqualTo(first.answer());
+    for (String bad : List.of("[", "[1.5]", "3", "[\"a\"]")) {
+      Map<String, String> settings = new LinkedHashMap<>(read.header().settings());
+      settings.put("eos_token_id", bad);
+      assertThatThrownBy(() -> GenerationSettings.read(settings, 0))
+          .hasMessageContaining("setting eos_token_id of the trail is " + bad);
+    }
   }
 
   @Test
