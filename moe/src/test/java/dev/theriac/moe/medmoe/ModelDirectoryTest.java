@@ -261,6 +261,16 @@ class ModelDirectoryTest {
     assertThat(mixture.generation()).isEqualTo(wanted);
     mixture.save(again, Provenance.unknown());
     assertThat(again.resolve(file.getFileName())).hasSameBinaryContentAs(file);
+    // Written for a model of more positions than the 512 of this one.
+    for (String limit : List.of("max_length", "max_new_tokens")) {
+      Files.writeString(file, "{\"%s\": 4096, \"eos_token_id\": 3}".formatted(limit));
+      MedMoe longer = MedMoe.load(dir);
+      assertThat(longer.generation().maxLength()).isEqualTo(512);
+      assertThat(longer.ask(picture, asked.getFirst())).isNotEmpty();
+    }
+    Files.writeString(file, "{\"max_length\": 400}");
+    assertThat(MedMoe.load(dir).generation().maxLength()).isEqualTo(400);
+    assertThat(MedMoe.load(dir).generation().endIds()).containsExactly(model.endId());
     Files.writeString(file, "{\"num_beams\": 4}");
     assertThatThrownBy(() -> MedMoe.load(dir))
         .isInstanceOf(FileException.class)
