@@ -183,7 +183,7 @@ class InspectCommandTest {
 
   @ParameterizedTest
   @EnumSource
-  void languageModelsWithExperts(MoeModelConfig.Kind kind) {
+  void languageModelsWithExperts(MoeModelConfig.Kind kind) throws IOException {
     boolean shared = kind == MoeModelConfig.Kind.QWEN2_MOE;
     DecoderConfig decoder =
         new DecoderConfig(
@@ -228,6 +228,18 @@ class InspectCommandTest {
             "45.0 KiB of them copied, to stack experts",
             "experts.{0..4}.",
             "whole; Theriac reads it");
+    assertDoublesAreCountedOnce(model);
+  }
+
+  /** All of them are copied, experts and others, and each is counted once. */
+  private void assertDoublesAreCountedOnce(MoeLanguageModel model) throws IOException {
+    Map<String, long[]> shapes = new LinkedHashMap<>();
+    model.checkpoint().forEach((key, t) -> shapes.put(key, t.shape()));
+    Files.delete(dir.resolve("model.safetensors"));
+    hollow(dir.resolve("model.safetensors"), "F64", 8, shapes);
+    String size = String.format(Locale.ROOT, "%.1f KiB", model.parameterCount() * 4 / 1024.0);
+    assertThat(inspect(0, dir).out)
+        .contains("weights            " + size, "(" + size + " of them copied, as F64 is rounded");
   }
 
   @Test
