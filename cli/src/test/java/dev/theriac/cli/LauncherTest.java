@@ -102,6 +102,18 @@ class LauncherTest {
   }
 
   @Test
+  void fewProcessorsGetASecondThreadOfTheSecondCompiler() throws Exception {
+    maven(0);
+    for (int processors : new int[] {1, 2, 3, 4, 16}) {
+      executable(tools.resolve("getconf"), "#!/bin/sh\necho %d\n".formatted(processors));
+      String command = run(home.resolve("theriac"), "--show-command", "x").out();
+      boolean few = processors == 2 || processors == 3;
+      assertThat(command.contains("/cli/jvm.args' '-XX:CICompilerCount=3' '-cp'")).isEqualTo(few);
+      assertThat(command.contains("CICompilerCount")).isEqualTo(few);
+    }
+  }
+
+  @Test
   void buildsAgainWhenASourceIsNewer() throws Exception {
     maven(0);
     run(home.resolve("theriac"));
