@@ -117,7 +117,8 @@ final class QuantizeCommand implements Callable<Integer> {
     // cannot be read, a token that the model has not.
     ModelParts named = parts.parts();
     boolean unseen = source.none && named.equals(ModelParts.none());
-    PartsOfCopy copied = unseen ? PartsOfCopy.none() : PartsOfCopy.of(from, type, named);
+    PartsOfCopy copied =
+        unseen ? PartsOfCopy.ifFound(from, type) : PartsOfCopy.of(from, type, named);
     copied.goAlong(quantiser, type);
     LanguageModel reference = source.none ? null : LanguageModel.load(from, named);
     List<int[]> rows = source.none ? null : rows(reference);
@@ -143,7 +144,7 @@ final class QuantizeCommand implements Callable<Integer> {
     }
     QuantizeText.print(theriac.out(), all, result.ragged());
     theriac.out().printf("%nmodel   %s%nreport  %s%n", to, report());
-    if (!source.none && !copied.isFoundFrom(to)) {
+    if (!copied.isFoundFrom(to)) {
       theriac.out().printf("note    name the image encoder: --vision %s%n", copied.vision());
     }
     if (failed == null) return 0;

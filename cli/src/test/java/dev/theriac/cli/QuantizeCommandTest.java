@@ -101,6 +101,60 @@ class QuantizeCommandTest {
         .doesNotContain("--vision");
   }
 
+  /** By that name the encoder's sizes are known without its directory, its weights are not. */
+  @Test
+  void anEncoderOfAKnownNameIsNamedInTheNoteToo() throws IOException {
+    Path from = published("llavaphi-2.7b-medmoe", "clip-vit-tiny-patch6-18");
+    String known = "clip-vit-base-patch32";
+    Path encoder =
+        Files.move(from.resolveSibling("clip-vit-tiny-patch6-18"), from.resolveSibling(known));
+    Path config = from.resolve("config.json");
+    Files.writeString(
+        config,
+        Files.readString(config)
+            .replaceAll("[^\"]*clip-vit-tiny-patch6-18", known)
+            .replaceAll("\"mm_hidden_size\": 12,", ""));
+    for (String compared : new String[] {"--seed=1", "--no-compare"}) {
+      Path out = dir.resolve("far/away/" + compared.length());
+      assertThat(quantize(0, from, out, compared).out)
+          .contains("name the image encoder: --vision " + encoder.toAbsolutePath());
+    }
+  }
+
+  /** Those of another run go; what somebody else put there stays. */
+  @Test
+  void quantisingAgainRemovesWhatItCopiedAlone() throws IOException {
+    Path from = llama(50, 64);
+    Path license = Files.writeString(from.resolve("LICENSE"), "of the weights");
+    Path out = dir.resolve("out");
+    quantize(0, from, out, "--no-compare");
+    assertThat(report(out).copied()).contains("LICENSE").doesNotContain("config.json");
+    Files.delete(license);
+    for (String own : List.of("notes.md", "results.json", "LICENSE.mine")) {
+      Files.writeString(out.resolve(own), "mine");
+    }
+    quantize(0, from, out, "--no-compare");
+    assertThat(out.resolve("LICENSE")).doesNotExist();
+    // Without a report: what loading would read.
+    Files.delete(out.resolve("quantization.json"));
+    Files.writeString(out.resolve("merges.txt"), "");
+    quantize(0, from, out, "--no-compare");
+    assertThat(out.resolve("merges.txt")).doesNotExist();
+    for (String own : List.of("notes.md", "results.json", "LICENSE.mine")) {
+      assertThat(out.resolve(own)).hasContent("mine");
+    }
+  }
+
+  @Test
+  void theRouterOfAnotherFamilyIsNoPart() throws IOException {
+    Path from = published("llavastablelm-1.6b-medmoe", "siglip-tiny");
+    Files.writeString(from.resolve("phi_router.pth"), "another family's");
+    Path out = from.resolveSibling("out");
+    quantize(0, from, out);
+    assertThat(out.resolve("stablelm_router.pth")).exists();
+    assertThat(out.resolve("phi_router.pth")).doesNotExist();
+  }
+
   @Test
   void partsMayBeNamedAndSmallOnesGoAlong() throws IOException {
     Path from = published("llavastablelm-1.6b-medmoe", "siglip-tiny");

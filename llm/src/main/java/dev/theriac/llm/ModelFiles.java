@@ -42,12 +42,30 @@ public final class ModelFiles {
           "chat_template.jinja",
           "chat_template.json");
 
+  /** The projector of a Med-MoE beside a checkpoint that has none. */
+  public static final String PROJECTOR = "mm_projector.bin";
+
+  /**
+   * Under which names a Med-MoE's routers lie beside a checkpoint that has none, by its decoder.
+   */
+  private static final Map<String, String> ROUTERS =
+      Map.of("phi", "phi_router.pth", "stablelm", "stablelm_router.pth");
+
   /** Larger ones are none of a model's small files. */
   private static final long SMALL = 1 << 26;
 
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
   private ModelFiles() {}
+
+  /**
+   * The name of the router beside the checkpoint of a Med-MoE.
+   *
+   * @param type its {@code model_type}
+   */
+  public static String router(String type) {
+    return ROUTERS.get(type.endsWith("stablelm") ? "stablelm" : "phi");
+  }
 
   /** PyTorch's name of a type. */
   public static String torchName(DType dtype) {

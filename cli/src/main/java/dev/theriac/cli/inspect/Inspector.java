@@ -138,10 +138,9 @@ public final class Inspector {
 
   /** Files whose tensors are counted, though no reader would find them. */
   private Stream<String> misnamed(String type) {
-    boolean parts = ModelDirectory.MODEL_TYPES.contains(type);
     return weights.misnamed().stream()
         .map(f -> f.getFileName().toString())
-        .filter(name -> !(parts && ModelDirectory.isPart(name)))
+        .filter(name -> !ModelDirectory.isPart(type, name))
         .map(name ->
             name
                 + ": unexpected, as nothing reads weights of this name; call it model.safetensors,"

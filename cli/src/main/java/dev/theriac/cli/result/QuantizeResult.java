@@ -26,6 +26,7 @@ import java.util.Map;
  * @param bytesAfter of all tensors
  * @param projections the weights by the name of their projection
  * @param weights each quantised weight
+ * @param copied names of the files that went along, which quantising again may remove
  * @param comparison of the logits; null when none was wanted, or it failed
  * @param comparisonFailure why there is none although it was wanted
  */
@@ -40,6 +41,7 @@ public record QuantizeResult(
     long bytesAfter,
     Map<String, Projection> projections,
     List<Weight> weights,
+    List<String> copied,
     Comparison comparison,
     String comparisonFailure) {
 
@@ -131,6 +133,7 @@ public record QuantizeResult(
         result.bytesAfter(),
         projections,
         weights,
+        result.copied(),
         null,
         null);
   }
@@ -156,6 +159,7 @@ public record QuantizeResult(
         bytesAfter,
         projections,
         weights,
+        copied,
         compared,
         why);
   }

@@ -35,9 +35,17 @@ public record PartsOfCopy(Path vision, Path projector, Path router) {
     }
     ModelDirectory.Contents found =
         ModelDirectory.contents(model, parts, PartialWeights.open(model));
-    if (!found.problems().isEmpty())
-      throw new IllegalArgumentException(found.problems().getFirst());
+    if (!found.problems().isEmpty()) throw new FileException(model, found.problems().getFirst());
     return new PartsOfCopy(found.vision(), parts.projector(), parts.router());
+  }
+
+  /** The same for a copy that is not read now: what is nowhere is not wanted. */
+  public static PartsOfCopy ifFound(Path model, String type) {
+    try {
+      return of(model, type, ModelParts.none());
+    } catch (FileException e) {
+      return none();
+    }
   }
 
   /** Has them written beside the quantised weights, under the names that loading looks for. */
@@ -51,12 +59,18 @@ public record PartsOfCopy(Path vision, Path projector, Path router) {
     return ModelParts.none().withVision(vision);
   }
 
-  /** Whether the copy is read without anyone saying where the image encoder is. */
+  /**
+   * Whether the copy is read without anyone saying where the image encoder is. Of a well-known name
+   * the configuration alone is not enough: its weights must be found too.
+   */
   public boolean isFoundFrom(Path copy) {
     if (vision == null) return true;
     try {
-      ModelDirectory.contents(copy, ModelParts.none(), PartialWeights.open(copy));
-      return true;
+      ModelDirectory.Contents found =
+          ModelDirectory.contents(copy, ModelParts.none(), PartialWeights.open(copy));
+      return found.problems().isEmpty()
+          && found.wanted().keySet().stream()
+              .allMatch(key -> found.found().containsKey(key) || found.derived().contains(key));
     } catch (FileException e) {
       return false;
     }

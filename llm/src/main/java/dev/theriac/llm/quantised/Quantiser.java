@@ -22,6 +22,7 @@ import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.function.IntConsumer;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -41,9 +42,12 @@ public final class Quantiser {
 
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
-  /** Parts of a Med-MoE that its authors publish beside the weights are taken along. */
-  private static final Set<String> PARTS =
-      Set.of("mm_projector.bin", "phi_router.pth", "stablelm_router.pth");
+  /** The field of {@link #REPORT} with {@link Result#copied}. */
+  public static final String COPIED = "copied";
+
+  /** What loading reads of an image processor. */
+  private static final Set<String> PROCESSOR =
+      Set.of("preprocessor_config.json", "processor_config.json");
 
   /** Above this a file beside the weights is none of a model's small ones. */
   private static final long SMALL = 256L << 20;
@@ -52,6 +56,7 @@ public final class Quantiser {
   private final Path to;
   private final Quantisation wanted;
   private final Weights file;
+  private final String type;
   private final SequencedMap<String, WeightLoss> losses = new LinkedHashMap<>();
   private final SequencedMap<String, Path> along = new LinkedHashMap<>();
   private IntConsumer progress = done -> {};
@@ -63,8 +68,11 @@ public final class Quantiser {
    * @param kept tensors that stayed as they were
    * @param bytesBefore of all tensors of the input
    * @param bytesAfter of all tensors of the output
+   * @param copied names of the files that went along; to be kept in {@link #REPORT} as {@value
+   *     #COPIED}, so that quantising into the directory again removes those and no others
    */
-  public record Result(List<WeightLoss> losses, int kept, long bytesBefore, long bytesAfter) {
+  public record Result(
+      List<WeightLoss> losses, int kept, long bytesBefore, long bytesAfter, List<String> copied) {
     /** Quantised weights, in values. */
     public long quantised() {
       return losses.stream().mapToLong(WeightLoss::size).sum();
@@ -93,6 +101,7 @@ public final class Quantiser {
       throw new FileException(from, "is not a directory; a model directory is wanted");
     }
     ConfigFields fields = ConfigFields.read(config);
+    type = fields.text("model_type", "");
     Quantisation before = Quantisation.read(fields);
     if (before != null) {
       throw new FileException(
@@ -222,10 +231,13 @@ public final class Quantiser {
       }
     }
     SequencedMap<String, byte[]> small = smallFiles();
+    Predicate<String> earlier = earlier();
     ModelFiles.writeSources(to, small, sources, file.metadata(), shardBytes);
-    removeFilesOfEarlier(small);
+    removeFilesOfEarlier(small, earlier);
     List<WeightLoss> all = new ArrayList<>(losses.values());
-    return new Result(all, file.keys().size() - all.size(), before, after);
+    List<String> copied =
+        small.keySet().stream().filter(n -> !n.equals(ModelFiles.CONFIG)).toList();
+    return new Result(all, file.keys().size() - all.size(), before, after, copied);
   }
 
   private static long bytes(DType dtype, long[] shape) {
@@ -259,7 +271,8 @@ public final class Quantiser {
       for (var e : along.entrySet()) out.put(e.getKey(), Files.readAllBytes(e.getValue()));
       for (Path f : files.sorted().toList()) {
         String name = f.getFileName().toString();
-        if (!isSmall(name) || !Files.isRegularFile(f) || Files.size(f) > SMALL) continue;
+        if (!isSmall(name) && !isPart(name) || !Files.isRegularFile(f) || Files.size(f) > SMALL)
+          continue;
         out.putIfAbsent(name, Files.readAllBytes(f));
       }
     } catch (IOException e) {
@@ -269,11 +282,12 @@ public final class Quantiser {
   }
 
   /** What an earlier model had and this one has not: it would be read with this one's weights. */
-  private void removeFilesOfEarlier(SequencedMap<String, byte[]> written) {
+  private void removeFilesOfEarlier(
+      SequencedMap<String, byte[]> written, Predicate<String> earlier) {
     try (Stream<Path> files = Files.list(to)) {
       for (Path f : files.toList()) {
         String name = f.getFileName().toString();
-        boolean stale = isSmall(name) && !written.containsKey(name) || name.equals(REPORT);
+        boolean stale = earlier.test(name) && !written.containsKey(name) || name.equals(REPORT);
         if (stale && Files.isRegularFile(f)) Files.delete(f);
       }
     } catch (IOException e) {
@@ -281,8 +295,42 @@ public final class Quantiser {
     }
   }
 
+  /**
+   * Files that the earlier run put there, by its report. Without a list, those that would be read
+   * with the new weights: others may be the user's.
+   */
+  private Predicate<String> earlier() {
+    Path report = to.resolve(REPORT);
+    try {
+      if (Files.isRegularFile(report)) {
+        ConfigFields fields = ConfigFields.read(report);
+        if (fields.has(COPIED)) {
+          Set<String> copied = Set.copyOf(fields.anyTexts(COPIED));
+          return name -> copied.contains(name) && (isSmall(name) || isAnyPart(name));
+        }
+      }
+    } catch (FileException e) {
+      // A report that cannot be read has no list.
+    }
+    return name ->
+        ModelFiles.TOKENIZER.contains(name)
+            || name.equals(ModelFiles.GENERATION)
+            || PROCESSOR.contains(name)
+            || isAnyPart(name);
+  }
+
+  /** Parts of a Med-MoE that its authors publish beside the weights are taken along. */
+  private boolean isPart(String name) {
+    return name.equals(ModelFiles.PROJECTOR) || name.equals(ModelFiles.router(type));
+  }
+
+  private static boolean isAnyPart(String name) {
+    return name.equals(ModelFiles.PROJECTOR)
+        || name.equals(ModelFiles.router("phi"))
+        || name.equals(ModelFiles.router("stablelm"));
+  }
+
   private static boolean isSmall(String name) {
-    if (PARTS.contains(name)) return true;
     if (name.endsWith(".index.json") || name.equals(REPORT)) return false;
     return name.matches("[^.].*\\.(json|jinja|txt|model|md)|(LICENSE|LICENCE|NOTICE).*");
   }

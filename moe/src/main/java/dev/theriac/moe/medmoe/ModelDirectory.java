@@ -34,7 +34,7 @@ public final class ModelDirectory {
       List.of("llava_phi", "llava_stablelm", "moe_llava_phi", "moe_llava_stablelm");
 
   /** The projector beside a checkpoint that has none. */
-  public static final String PROJECTOR = "mm_projector.bin";
+  public static final String PROJECTOR = ModelFiles.PROJECTOR;
 
   private static final String TOKENIZER_CONFIG = "tokenizer_config.json";
   private static final JsonMapper JSON = JsonMapper.builder().build();
@@ -130,11 +130,12 @@ public final class ModelDirectory {
    * directory of its last name inside the model's directory or beside it; else it is the CLIP of
    * that name, whose weights are then in the checkpoint. A checkpoint without projector gets {@link
    * ModelParts#projector} or the {@code mm_projector.bin} beside it; one of experts without routers
-   * gets {@link ModelParts#router} or the {@code phi_router.pth} or {@code stablelm_router.pth}
-   * beside it, in every layer. Routers of the first checkpoints have no bias; they get one of 0.
-   * With two experts for a token their weights are renormalised; the noise that the published code
-   * then adds to the second choice is left out. Of a language model that is named the tokenizer is
-   * taken where the directory has none. A part that the directory has is not to be named.
+   * gets {@link ModelParts#router} or the {@code phi_router.pth} beside it ({@code
+   * stablelm_router.pth} where the decoder is a StableLM), in every layer. Routers of the first
+   * checkpoints have no bias; they get one of 0. With two experts for a token their weights are
+   * renormalised; the noise that the published code then adds to the second choice is left out. Of
+   * a language model that is named the tokenizer is taken where the directory has none. A part that
+   * the directory has is not to be named.
    *
    * @throws FileException naming the file and the field or key when one is missing, unknown, not
    *     supported, or of the wrong type or shape
@@ -237,13 +238,16 @@ public final class ModelDirectory {
    * @param type of {@link #MODEL_TYPES}
    */
   public static String router(String type) {
-    return type.endsWith("stablelm") ? "stablelm_router.pth" : "phi_router.pth";
+    return ModelFiles.router(type);
   }
 
-  /** Whether a file of that name beside the checkpoint is read as a part of the model. */
-  public static boolean isPart(String name) {
-    return name.equals(PROJECTOR)
-        || MODEL_TYPES.stream().map(t -> router(t)).anyMatch(name::equals);
+  /**
+   * Whether a file of that name beside the checkpoint is read as a part of the model.
+   *
+   * @param type of the model; that of no Med-MoE has none
+   */
+  public static boolean isPart(String type, String name) {
+    return MODEL_TYPES.contains(type) && (name.equals(PROJECTOR) || name.equals(router(type)));
   }
 
   /** What the weights' metadata says of their origin. */

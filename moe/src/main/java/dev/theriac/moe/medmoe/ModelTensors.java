@@ -30,7 +30,6 @@ import java.util.stream.Stream;
  */
 final class ModelTensors {
   private static final String HEAD_BIAS = "lm_head.bias";
-  private static final List<String> ROUTERS = List.of("phi_router.pth", "stablelm_router.pth");
   private static final Set<String> FLOATING = Set.of("F32", "BF16", "F16", "F64");
 
   private final Path directory;
@@ -188,16 +187,21 @@ final class ModelTensors {
       return;
     }
     Path file = parts.router();
-    for (String name : ROUTERS) {
-      Path beside = directory.resolve(name);
-      if (file == null && Files.exists(beside)) file = beside;
+    if (file == null) {
+      file = besideRouter();
+      if (!Files.exists(file)) return;
     }
-    if (file == null) return;
     RouterFile.read(file);
     ModelWeights weights = ModelWeights.of(Weights.open(file));
     for (String key : routers) {
       found.put(key, new Source(weights, "fc1" + key.substring(key.lastIndexOf('.'))));
     }
+  }
+
+  /** Where the router lies: under the name of the model's own family. */
+  private Path besideRouter() {
+    ConfigFields config = ConfigFields.read(directory.resolve(ModelFiles.CONFIG));
+    return directory.resolve(ModelDirectory.router(config.text("model_type")));
   }
 
   /**

@@ -299,6 +299,13 @@ class PublishedModelsTest {
         .hasMessageContainingAll("my-router.bin", "not a projector", "image_spatial_proj");
   }
 
+  /** Beside the family's own router that of another is nothing to the model. */
+  @Test
+  void theRouterIsLookedForByTheNameOfTheFamily() throws IOException {
+    Files.writeString(all.resolve(STABLELM).resolve("phi_router.pth"), "another family's");
+    assertIsReference(STABLELM, load(STABLELM));
+  }
+
   /** Else users would believe that another part answers than does. */
   @Test
   void partsThatTheModelHasAreNotToBeNamed() throws IOException {
