@@ -80,8 +80,9 @@ final class VectorChoices {
 
   static String fewColumns(boolean compiled) {
     String tiles =
-        "from %d rows and up to %d columns in F32 the tiles of attention, which need no packed rows"
-            .formatted(2 * GemmDirect.FEWEST_ROWS, GemmDirect.MOST_COLUMNS);
+        ("from %d rows and up to %d columns in F32, a multiple of %d, the tiles of attention, which"
+                + " need no packed rows")
+            .formatted(2 * GemmDirect.FEWEST_ROWS, GemmDirect.MOST_COLUMNS, Lanes.LENGTH);
     return compiled ? tiles : tiles + LATE + "those of the matrix product, of the same bits";
   }
 

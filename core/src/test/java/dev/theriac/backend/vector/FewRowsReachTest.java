@@ -99,8 +99,7 @@ class FewRowsReachTest {
           }
           GemmGroups there = new FewRowsProduct.Elsewhere(product, far.address());
           GemmF32.Shape near = product.shape();
-          GemmF32.run(
-              there,
+          GemmF32.Shape distant =
               new GemmF32.Shape(
                   columns,
                   near.aRowStride(),
@@ -109,7 +108,8 @@ class FewRowsReachTest {
                   near.bRowStride(),
                   stride,
                   near.cRowStride(),
-                  false));
+                  false);
+          assertThat(FewRows.run(there, distant)).isTrue();
           for (int r = 0; r < rows; r++) {
             for (int j = 0; j < columns; j++) {
               assertSameBits(Matrices.get(product.c, r, j), product.chain(r, j, 0));

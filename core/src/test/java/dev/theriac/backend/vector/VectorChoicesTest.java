@@ -49,8 +49,9 @@ class VectorChoicesTest {
                 : "tiles of 1 row (those of more are large kernels, which are not in use)");
     assertThat(VectorChoices.fewColumns(true))
         .isEqualTo(
-            "from 64 rows and up to 128 columns in F32 the tiles of attention, which need no packed"
-                + " rows");
+            "from 64 rows and up to 128 columns in F32, a multiple of "
+                + Lanes.LENGTH
+                + ", the tiles of attention, which need no packed rows");
   }
 
   @Test
