@@ -239,7 +239,9 @@ class InspectCommandTest {
     hollow(dir.resolve("model.safetensors"), "F64", 8, shapes);
     String size = String.format(Locale.ROOT, "%.1f KiB", model.parameterCount() * 4 / 1024.0);
     assertThat(inspect(0, dir).out)
-        .contains("weights            " + size, "(" + size + " of them copied, as F64 is rounded");
+        .contains(
+            "weights            " + size,
+            "(" + size + " of them copied, as F64 is rounded to F32)");
   }
 
   @Test

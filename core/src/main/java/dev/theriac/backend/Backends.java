@@ -9,6 +9,7 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 
 /**
  * Chooses the back end, once: vector code where the JVM can run it well, scalar code otherwise with
@@ -22,6 +23,9 @@ public final class Backends {
 
   /** Some three hundred million BF16 weights: a picture or a prompt takes seconds with those. */
   private static final long PREPARED_BYTES = 600_000_000;
+
+  /** Names of files of weights. */
+  private static final Pattern WEIGHTS = Pattern.compile(".+\\.(safetensors|bin|pth|pt)");
 
   private Backends() {}
 
@@ -76,12 +80,22 @@ public final class Backends {
   private static long bytes(Path directory) {
     long bytes = 0;
     try (DirectoryStream<Path> files = Files.newDirectoryStream(directory)) {
-      for (Path file : files) bytes += Files.size(file);
+      for (Path file : files) {
+        if (WEIGHTS.matcher(file.getFileName().toString()).matches()) bytes += size(file);
+      }
     } catch (IOException | DirectoryIteratorException e) {
       // The reader says what is the matter, and names the file.
       return 0;
     }
     return bytes;
+  }
+
+  private static long size(Path file) {
+    try {
+      return Files.size(file);
+    } catch (IOException e) {
+      return 0; // a link to nothing; the others count
+    }
   }
 
   /** The scalar back end: plain loops, the oracle of every other. */

@@ -163,7 +163,8 @@ public final class PartialWeights extends Weights {
         Weights opened = Weights.open(file);
         out.files.add(file);
         // Of shards without an index that is what is missing.
-        if (!PART.matcher(name).matches()) out.misnamed.add(file);
+        boolean usual = name.equals(SafeTensorsWriter.SINGLE) || name.equals(PyTorchFile.SINGLE);
+        if (!usual && !PART.matcher(name).matches()) out.misnamed.add(file);
         Predicate<String> known = out.keys()::contains;
         List<String> twice = opened.keys().stream().filter(known).toList();
         out.take(opened, opened.keys().stream().filter(known.negate()).toList());

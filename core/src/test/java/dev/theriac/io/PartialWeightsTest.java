@@ -105,6 +105,16 @@ class PartialWeightsTest {
   }
 
   @Test
+  void besideADamagedIndexUsualNamesAreNotWrong() throws IOException {
+    model(1_000_000);
+    Files.writeString(dir.resolve(INDEX), "{");
+    Files.writeString(dir.resolve("pytorch_model.bin"), "x");
+    PartialWeights weights = PartialWeights.open(dir);
+    assertThat(weights.misnamed()).isEmpty();
+    assertThat(said(weights)).isNotEmpty();
+  }
+
+  @Test
   void damagedAndForeignFilesAreNamed() throws IOException {
     Files.writeString(dir.resolve("model.safetensors"), "damaged!");
     PartialWeights weights = PartialWeights.open(dir);

@@ -87,7 +87,7 @@ public final class InspectionText {
 
   private void memory(Needed m) {
     boolean doubles = found.dtypes().containsKey("F64");
-    String why = doubles ? "as F64 is rounded to F32 and experts are stacked" : "to stack experts";
+    String why = doubles ? "as F64 is rounded to F32" : "to stack experts";
     String copied =
         m.copied() == 0 ? "" : " (%s of them copied, %s)".formatted(size(m.copied()), why);
     row("weights", size(m.weights()) + " in memory, mapped as stored" + copied);

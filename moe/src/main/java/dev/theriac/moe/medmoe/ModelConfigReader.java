@@ -101,8 +101,12 @@ final class ModelConfigReader {
       if (pictures.size() != vision.imageSize()) {
         throw new FileException(
             directory == null ? file : directory,
-            "pictures are prepared in %d pixels, the image encoder takes %d"
-                .formatted(pictures.size(), vision.imageSize()));
+            ("%s: pictures are prepared in %d pixels, the image encoder takes %d (image_size); one"
+                    + " of the two is wrong")
+                .formatted(
+                    directory == null ? "preprocessing.size" : "preprocessor_config.json: size",
+                    pictures.size(),
+                    vision.imageSize()));
       }
       MoeOptions moe = mixture ? moe(decoder, keys) : null;
       if (extra != null) extra.nothingBut("language");
@@ -171,7 +175,7 @@ final class ModelConfigReader {
             choice(in, "family", VisionConfig.Family.CLIP),
             size,
             in.integer("patch_size", 1, size),
-            in.integer("num_channels", 3, 3, 3),
+            channels(in),
             dim,
             layers,
             heads,
@@ -272,6 +276,12 @@ final class ModelConfigReader {
             .withEmbeddingDropout(phi ? DecoderFields.dropout(root, "embd_pdrop") : 0));
   }
 
+  private static int channels(ConfigFields in) {
+    int channels = in.integer("num_channels", 3);
+    if (channels != 3) throw in.wrong("num_channels", "3, as pictures have,");
+    return channels;
+  }
+
   private MoeOptions moe(DecoderConfig decoder, Collection<String> keys) {
     ConfigFields in = root.object("moe");
     if (!in.flag("moe_enable", true)) return null;
@@ -284,13 +294,10 @@ final class ModelConfigReader {
     }
     int experts = counts.getFirst();
     if (experts < 1 || experts > MOST) throw in.wrong("num_experts", "1 to " + MOST);
-    for (int i = 0; i < layers.size(); i++) {
-      int least = i == 0 ? 0 : layers.get(i - 1) + 1;
-      if (layers.get(i) < least || layers.get(i) >= decoder.layers()) {
-        throw in.wrong(
-            "moe_layers_idx",
-            "a list of layers in order, each once, from 0 to " + (decoder.layers() - 1));
-      }
+    boolean known = layers.stream().allMatch(i -> i >= 0 && i < decoder.layers());
+    if (!known || layers.stream().distinct().count() < layers.size()) {
+      throw in.wrong(
+          "moe_layers_idx", "a list of layers, each once, from 0 to " + (decoder.layers() - 1));
     }
     boolean sparse = in.text("moe_mode").equals("sparse");
     List<Integer> even =

@@ -11,8 +11,8 @@ import java.util.stream.IntStream;
  * @param topK experts that each token passes
  * @param weighting what the experts' outputs are multiplied by
  * @param metaExpert whether the dense feed-forward stays as an always-active expert
- * @param layers 0-based decoder layers that get experts; null for every other one from 0 on
- *     ("sparse")
+ * @param layers 0-based decoder layers that get experts, in any order, each once; null for every
+ *     other one from 0 on ("sparse")
  * @param auxiliaryCoefficient factor of the load-balance loss; 0 leaves it out
  */
 public record MoeOptions(
@@ -32,7 +32,17 @@ public record MoeOptions(
           "MoE options: a single renormalised weight is always 1 and gives the router no gradient;"
               + " use PROBABILITY for top_k_experts 1");
     }
-    layers = layers == null ? null : List.copyOf(layers);
+    if (!(auxiliaryCoefficient >= 0 && auxiliaryCoefficient <= Float.MAX_VALUE)) {
+      throw new IllegalArgumentException(
+          "MoE options: auxiliary coefficient %s is not a number from 0 on"
+              .formatted(auxiliaryCoefficient));
+    }
+    if (layers != null) {
+      if (layers.stream().distinct().count() < layers.size()) {
+        throw new IllegalArgumentException("MoE options: a layer twice in " + layers);
+      }
+      layers = layers.stream().sorted().toList();
+    }
   }
 
   /**

@@ -278,9 +278,26 @@ class ModelDirectoryTest {
   }
 
   @Test
+  void optionsThatNoFileHoldsAreRefused() {
+    assertThatThrownBy(() -> options(List.of(1, 1), 0))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("a layer twice in [1, 1]");
+    for (double coefficient : new double[] {-1, Double.NaN, 1e300}) {
+      assertThatThrownBy(() -> options(null, coefficient))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("auxiliary coefficient " + coefficient);
+    }
+  }
+
+  private static MoeOptions options(List<Integer> layers, double coefficient) {
+    return new MoeOptions(3, 2, Router.Weighting.RENORMALISED, false, layers, coefficient);
+  }
+
+  @Test
   void otherOptionsComeBackToo() {
-    MoeOptions options =
-        new MoeOptions(3, 2, Router.Weighting.RENORMALISED, false, List.of(1), 0.01);
+    // Their order means nothing.
+    MoeOptions options = options(List.of(1, 0), 0.01);
+    assertThat(options.layers()).containsExactly(0, 1);
     Router router = new Router(16, 3, 2, Router.Weighting.RENORMALISED, new Rng(5));
     MedMoe model = TinyModels.dense(Family.STABLELM, 0.25).upcycle(router, options);
     model.train(false);

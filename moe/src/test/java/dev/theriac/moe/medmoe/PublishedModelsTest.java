@@ -352,8 +352,8 @@ class PublishedModelsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"[2, 2]", "[2, 0]", "[0, 4]", "[-1, 2]"})
-  void layersOfExpertsComeInOrderAndOnce(String layers) throws IOException {
+  @ValueSource(strings = {"[2, 2]", "[0, 4]", "[-1, 2]"})
+  void layersOfExpertsComeOnce(String layers) throws IOException {
     edit(
         all.resolve(PHI).resolve("config.json"),
         text ->
