@@ -161,7 +161,7 @@ final class QuantizeCommand implements Callable<Integer> {
     AccuracyLoss loss =
         AccuracyLoss.of(
             reference.decoder(),
-            LanguageModel.load(to, copied.elsewhere()).decoder(),
+            LanguageModel.load(to, copied.elsewhere(to)).decoder(),
             rows,
             done -> progress.step(done, Double.NaN, Double.NaN));
     return Comparison.of(loss, sourceName(), atOnce(reference));

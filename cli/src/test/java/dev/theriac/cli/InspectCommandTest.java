@@ -320,7 +320,20 @@ class InspectCommandTest {
         .contains("only of a Med-MoE");
     Path model = published("llavaphi-2.7b-medmoe");
     assertThat(inspect(3, model, "--language", language).out)
-        .contains("problem            " + language, "has its own language model; leave this one");
+        .contains("problem            " + language, "its own language model, in " + model);
+    Path first = model.resolveSibling("llavaphi-2.7b-stage1");
+    Path own = first.resolve("mm_projector.bin");
+    Path other = Files.copy(own, dir.resolve("other.bin"));
+    for (String[] whole : new String[][] {{}, {"--language", language}}) {
+      String[] named =
+          Stream.concat(Stream.of(whole), Stream.of("--projector", "" + other))
+              .toArray(String[]::new);
+      assertThat(inspect(3, first, named).out)
+          .contains("problem            " + other, "its own projector, in " + own);
+      named[named.length - 1] = own.toString();
+      assertThat(inspect(whole.length == 0 ? 3 : 0, first, named).out)
+          .doesNotContain("its own projector");
+    }
   }
 
   @Test

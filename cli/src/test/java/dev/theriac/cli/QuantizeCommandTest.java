@@ -96,6 +96,10 @@ class QuantizeCommandTest {
     assertThat(ran.out).contains("compared", "name the image encoder: --vision " + encoder);
     assertThat(report(out).comparison().tokens()).isEqualTo(8);
     MedMoe.load(out, ModelParts.none().withVision(encoder));
+    // And is found by itself where it is put into the copy.
+    Path inside = Files.createDirectory(out.resolve(encoder.getFileName()));
+    Files.copy(encoder.resolve("config.json"), inside.resolve("config.json"));
+    assertThat(quantize(0, from, out).out).contains("compared").doesNotContain("--vision");
     assertThat(quantize(0, from, from.resolveSibling("int8")).out)
         .contains("compared")
         .doesNotContain("--vision");
@@ -192,7 +196,12 @@ class QuantizeCommandTest {
     Path own = dir.resolve("own");
     model.save(own, Provenance.unknown());
     assertThat(quantize(1, own, out, "--vision", "" + tower).err)
-        .contains("siglip-tiny", "has its own image encoder; leave this one out");
+        .contains(
+            "siglip-tiny", "has its own image encoder, in " + own.resolve("model.safetensors"));
+    Path other = Files.copy(router, dir.resolve("router.pth"));
+    Path stablelm = published("llavastablelm-1.6b-medmoe", "siglip-tiny");
+    assertThat(quantize(1, stablelm, out, "--router", "" + other).err)
+        .contains("" + other, "its own router, in " + stablelm.resolve("stablelm_router.pth"));
     assertThat(out).doesNotExist();
   }
 

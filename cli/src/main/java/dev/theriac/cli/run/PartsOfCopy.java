@@ -54,9 +54,9 @@ public record PartsOfCopy(Path vision, Path projector, Path router) {
     if (router != null) quantiser.along(router, ModelDirectory.router(type));
   }
 
-  /** Where the parts of the copy lie that are not in its directory. */
-  public ModelParts elsewhere() {
-    return ModelParts.none().withVision(vision);
+  /** Where the parts of the copy lie that are not found from its directory. */
+  public ModelParts elsewhere(Path copy) {
+    return isFoundFrom(copy) ? ModelParts.none() : ModelParts.none().withVision(vision);
   }
 
   /**

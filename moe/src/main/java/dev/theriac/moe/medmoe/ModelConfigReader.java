@@ -50,8 +50,9 @@ final class ModelConfigReader {
    *
    * @param tower directory of the image encoder, or null when its weights can only be those of the
    *     checkpoint
+   * @param unnamed the encoder that the model has beside one that users name, or null
    */
-  record Found(ModelConfig config, Path tower) {}
+  record Found(ModelConfig config, Path tower, VisionTower.Unnamed unnamed) {}
 
   private ModelConfigReader(Path file, ModelParts parts) {
     this.file = file;
@@ -89,6 +90,7 @@ final class ModelConfigReader {
       VisionConfig vision;
       Preprocessing pictures;
       Path directory = null;
+      VisionTower.Unnamed unnamed = null;
       if (extra != null) {
         vision = vision(extra.object("vision"));
         pictures = preprocessing(extra.object("preprocessing"), pad);
@@ -97,6 +99,7 @@ final class ModelConfigReader {
         vision = tower.config();
         pictures = tower.preprocessing();
         directory = tower.directory();
+        unnamed = tower.unnamed();
       }
       if (pictures.size() != vision.imageSize()) {
         throw new FileException(
@@ -110,7 +113,8 @@ final class ModelConfigReader {
       }
       MoeOptions moe = mixture ? moe(decoder, keys) : null;
       if (extra != null) extra.nothingBut("language");
-      return new Found(new ModelConfig(new ModelShape(vision, decoder, moe), pictures), directory);
+      return new Found(
+          new ModelConfig(new ModelShape(vision, decoder, moe), pictures), directory, unnamed);
     } catch (IllegalArgumentException | ArithmeticException e) {
       throw new FileException(file, "sizes that do not fit: " + e.getMessage(), e);
     }

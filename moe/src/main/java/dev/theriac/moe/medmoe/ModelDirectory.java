@@ -135,7 +135,8 @@ public final class ModelDirectory {
    * checkpoints have no bias; they get one of 0. With two experts for a token their weights are
    * renormalised; the noise that the published code then adds to the second choice is left out. Of
    * a language model that is named the tokenizer is taken where the directory has none. A part that
-   * the directory has is not to be named.
+   * the directory has is not to be named: not the language model or the image encoder whose weights
+   * its checkpoint holds and whose sizes are found, nor a projector or router beside its own.
    *
    * @throws FileException naming the file and the field or key when one is missing, unknown, not
    *     supported, or of the wrong type or shape
@@ -157,7 +158,7 @@ public final class ModelDirectory {
               .formatted(tokenizer.vocabSize(), shape.language().vocabulary(), ModelFiles.CONFIG));
     }
     SequencedMap<String, CheckpointKeys.Place> places = CheckpointKeys.of(shape);
-    tensors.complete(places.keySet(), found.tower());
+    tensors.complete(places.keySet(), found);
     tensors.check(places);
     KeptFiles kept = KeptFiles.read(directory, tokenizers);
     MedMoe model = MedMoe.blank(shape, tokenizer, found.config().preprocessing(), kept);
@@ -219,7 +220,7 @@ public final class ModelDirectory {
     ModelTensors tensors = ModelTensors.of(directory, parts, own);
     List<String> problems = new ArrayList<>();
     try {
-      tensors.complete(wanted.keySet(), read.tower());
+      tensors.complete(wanted.keySet(), read);
     } catch (FileException e) {
       problems.add(e.getMessage());
     }

@@ -2,14 +2,17 @@ package dev.theriac.moe.medmoe;
 
 import dev.theriac.io.FileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * Where the parts of a published model lie that its directory does not hold. A directory that
  * Theriac wrote needs none. Each may be null, to be looked for as {@link ModelDirectory#load(Path,
- * ModelParts)} says.
+ * ModelParts)} says; one that is found there already is refused, but for the same file or
+ * directory.
  *
  * @param vision directory of the image encoder, with {@code config.json} and, if the checkpoint has
- *     not its weights, those
+ *     not its weights, those; where it has, they are taken
  * @param language directory of the language model, where the checkpoint has not its weights, as
  *     after the first stage, or not its tokenizer
  * @param projector file with the projector alone, such as {@code mm_projector.bin}
@@ -34,9 +37,19 @@ public record ModelParts(Path vision, Path language, Path projector, Path router
     if (equals(NONE)) return;
     throw new FileException(
         model,
-        "only of a Med-MoE do parts lie elsewhere, and this is %s; leave --vision, --language,"
-                .formatted(type.isEmpty() ? "none" : "a \"" + type + "\"")
-            + " --projector and --router (ModelParts) out");
+        "only of a Med-MoE do parts lie elsewhere, and this is %s; leave out %s (ModelParts)"
+            .formatted(type.isEmpty() ? "none" : "a \"" + type + "\"", named()));
+  }
+
+  /** The options that give what is given, with its place. */
+  private String named() {
+    List<String> out = new ArrayList<>();
+    if (vision != null) out.add("--vision " + vision);
+    if (language != null) out.add("--language " + language);
+    if (projector != null) out.add("--projector " + projector);
+    if (router != null) out.add("--router " + router);
+    String last = out.removeLast();
+    return out.isEmpty() ? last : String.join(", ", out) + " and " + last;
   }
 
   /** The same with a directory of the image encoder. */

@@ -10,6 +10,7 @@ import dev.theriac.llm.Quantisation;
 import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Tensor;
 import dev.theriac.vision.VisionDirectory;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -94,7 +95,7 @@ final class ModelTensors {
     }
   }
 
-  private static boolean hasCheckpoint(Path directory) {
+  static boolean hasCheckpoint(Path directory) {
     return Files.exists(directory.resolve("model.safetensors"))
         || Files.exists(directory.resolve("model.safetensors.index.json"))
         || Files.exists(directory.resolve("pytorch_model.bin"))
@@ -119,35 +120,96 @@ final class ModelTensors {
   /**
    * Adds what {@code places} want and the checkpoint does not hold.
    *
-   * @param tower directory of the image encoder, or null
+   * @param config that wants them
    * @throws FileException when a part was given that the directory has itself, or is no such part
    */
-  void complete(Collection<String> places, Path tower) {
+  void complete(Collection<String> places, ModelConfigReader.Found config) {
     boolean another = checkpoint(directory, parts).equals(directory) && hasTokenizer(directory);
-    if (another) refuse(parts.language(), "has its own language model; leave this one out");
-    if (tower == null) refuse(parts.vision(), "has its own image encoder; leave this one out");
+    if (another) {
+      refuse(parts.language(), "its own language model, in " + directory, "language");
+    }
+    boolean sees = holds(CheckpointKeys.VISION);
+    refuseVision(config, sees);
     projector(places);
-    if (tower != null && !holds(CheckpointKeys.VISION)) vision(places, tower);
+    if (config.tower() != null && !sees) vision(places, config.tower());
     router(places);
+  }
+
+  /** One is needed where the model has not the weights, or nothing else tells its sizes. */
+  private void refuseVision(ModelConfigReader.Found config, boolean sees) {
+    VisionTower.Unnamed found = config.unnamed();
+    if (config.tower() == null) {
+      refuse(parts.vision(), "its own image encoder, in " + where(CheckpointKeys.VISION), "vision");
+    } else if (found != null && sees) {
+      refuse(
+          parts.vision(),
+          "its own image encoder, in %s, with its sizes by %s"
+              .formatted(where(CheckpointKeys.VISION), found.place()),
+          "vision");
+    } else if (found != null && found.whole()) {
+      refuse(parts.vision(), "its own image encoder, in " + found.place(), "vision");
+    }
   }
 
   private boolean holds(String part) {
     return Stream.of(found.keySet(), lost).flatMap(Set::stream).anyMatch(key -> key.contains(part));
   }
 
-  private void refuse(Path given, String why) {
+  /** The file of the checkpoint in which a part lies, or begins. */
+  private Path where(String part) {
+    return found.keySet().stream()
+        .filter(key -> key.contains(part))
+        .findFirst()
+        .map(key -> entry(key).file())
+        .orElse(own.path());
+  }
+
+  /**
+   * @param given by the user, or null
+   * @param has what the model has instead, and where
+   * @param name of the option and of the part
+   */
+  private void refuse(Path given, String has, String name) {
     if (given != null) {
-      throw new FileException(given, "the model in %s %s".formatted(directory, why));
+      throw new FileException(
+          given,
+          "the model in %s has %s; leave this one out (--%s, ModelParts.%s)"
+              .formatted(directory, has, name, name));
+    }
+  }
+
+  /**
+   * The file of a part: the one that was given, or the one beside the checkpoint.
+   *
+   * @throws FileException when there are both
+   */
+  private Path oneOf(Path given, Path beside, String what, String name) {
+    if (given != null && Files.exists(beside) && !isSame(given, beside)) {
+      refuse(given, "%s, in %s".formatted(what, beside), name);
+    }
+    return given != null ? given : beside;
+  }
+
+  /** Whether two names are of one file; what is not there is none. */
+  static boolean isSame(Path one, Path other) {
+    try {
+      return Files.isSameFile(one, other);
+    } catch (IOException e) {
+      return false;
     }
   }
 
   private void projector(Collection<String> wanted) {
     if (holds(CheckpointKeys.PROJECTOR)) {
-      refuse(parts.projector(), "has its own projector; leave this one out");
+      Path there = where(CheckpointKeys.PROJECTOR);
+      // Looking into a first stage counts that of the projector as its checkpoint.
+      if (parts.projector() != null && !isSame(parts.projector(), there)) {
+        refuse(parts.projector(), "its own projector, in " + there, "projector");
+      }
       return;
     }
     Path beside = directory.resolve(ModelDirectory.PROJECTOR);
-    Path file = parts.projector() != null ? parts.projector() : beside;
+    Path file = oneOf(parts.projector(), beside, "its own projector", "projector");
     if (parts.projector() == null && !Files.exists(beside)) return;
     ModelWeights weights = ModelWeights.of(Weights.open(file));
     for (String key : wanted) {
@@ -175,22 +237,23 @@ final class ModelTensors {
   private void router(Collection<String> wanted) {
     List<String> routers = wanted.stream().filter(k -> k.contains(CheckpointKeys.ROUTER)).toList();
     if (routers.isEmpty()) {
-      refuse(parts.router(), "has no experts yet; give them to it with MedMoe.upcycle");
-      return;
+      if (parts.router() == null) return;
+      throw new FileException(
+          parts.router(),
+          "the model in %s has no experts yet; give them to it with MedMoe.upcycle"
+              .formatted(directory));
     }
     if (holds(CheckpointKeys.ROUTER)) {
-      refuse(parts.router(), "has its own routers; leave this one out");
+      refuse(parts.router(), "its own routers, in " + where(CheckpointKeys.ROUTER), "router");
       // Those of the first checkpoints had no bias.
       if (!holds(CheckpointKeys.ROUTER + "bias")) {
         routers.stream().filter(k -> k.endsWith(".bias")).forEach(zeros::add);
       }
       return;
     }
-    Path file = parts.router();
-    if (file == null) {
-      file = besideRouter();
-      if (!Files.exists(file)) return;
-    }
+    Path beside = besideRouter();
+    Path file = oneOf(parts.router(), beside, "its own router", "router");
+    if (parts.router() == null && !Files.exists(beside)) return;
     RouterFile.read(file);
     ModelWeights weights = ModelWeights.of(Weights.open(file));
     for (String key : routers) {

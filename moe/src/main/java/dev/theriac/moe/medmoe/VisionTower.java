@@ -20,14 +20,25 @@ import java.util.List;
  * the model's own {@code config.json}.
  *
  * @param directory where it lies; null for one of which only the name is known
+ * @param unnamed how it is found by those who name no other; null when it is not, or is this one
  */
-record VisionTower(Path directory, VisionConfig config, Preprocessing preprocessing) {
+record VisionTower(
+    Path directory, VisionConfig config, Preprocessing preprocessing, Unnamed unnamed) {
   private static final String CONFIG = "config.json";
+
+  /**
+   * An encoder that a model has without anyone naming one.
+   *
+   * @param place that describes it, for people
+   * @param whole whether it is a part of the model's own directory, weights included
+   */
+  record Unnamed(String place, boolean whole) {}
 
   /**
    * Finds it: in {@code given}; where the name leads, as a path; under the name, or its last part,
    * inside the model's directory or beside it; and by OpenAI's names of CLIP.
    *
+   * @param model its directory
    * @param given by the user, or null
    * @param name of the field {@code mm_image_tower}; may be empty
    * @param pad whether pictures are put on a square first
@@ -35,12 +46,16 @@ record VisionTower(Path directory, VisionConfig config, Preprocessing preprocess
    */
   static VisionTower find(
       Path model, Path given, String name, int layer, Feature feature, boolean pad) {
-    if (given != null) return read(given, layer, feature, pad);
     List<Path> places = places(model, name);
+    if (given != null) {
+      VisionTower out = read(given, layer, feature, pad);
+      return new VisionTower(
+          given, out.config, out.preprocessing, unnamed(model, places, name, out));
+    }
     for (Path place : places) {
       if (Files.isRegularFile(place.resolve(CONFIG))) return read(place, layer, feature, pad);
     }
-    VisionConfig known = known(name.substring(name.lastIndexOf('/') + 1));
+    VisionConfig known = known(last(name));
     if (known == null) {
       throw new FileException(
           model.resolve(CONFIG),
@@ -49,7 +64,29 @@ record VisionTower(Path directory, VisionConfig config, Preprocessing preprocess
               + " directory there, or name it (--vision, ModelParts.vision)");
     }
     return new VisionTower(
-        null, known.withFeature(layer, feature), Preprocessing.clip(known.imageSize(), pad));
+        null, known.withFeature(layer, feature), Preprocessing.clip(known.imageSize(), pad), null);
+  }
+
+  /** What {@link #find} would find, were the encoder {@code named} not given. */
+  private static Unnamed unnamed(Path model, List<Path> places, String name, VisionTower named) {
+    for (Path place : places) {
+      if (!Files.isRegularFile(place.resolve(CONFIG))) continue;
+      if (ModelTensors.isSame(place, named.directory)) return null;
+      boolean inside = place.startsWith(model.toAbsolutePath().normalize());
+      return new Unnamed(place.toString(), inside && ModelTensors.hasCheckpoint(place));
+    }
+    VisionConfig known = known(last(name));
+    if (known == null) return null;
+    // By such a name people call encoders of other sizes too; then the one that is named is needed.
+    return known
+            .withFeature(named.config.selectLayer(), named.config.feature())
+            .equals(named.config)
+        ? new Unnamed("its name, " + last(name), false)
+        : null;
+  }
+
+  private static String last(String name) {
+    return name.substring(name.lastIndexOf('/') + 1);
   }
 
   private static List<Path> places(Path model, String name) {
@@ -58,7 +95,7 @@ record VisionTower(Path directory, VisionConfig config, Preprocessing preprocess
     Path absolute = model.toAbsolutePath().normalize();
     try {
       if (Path.of(name).isAbsolute()) out.add(Path.of(name));
-      for (String part : new String[] {name, name.substring(name.lastIndexOf('/') + 1)}) {
+      for (String part : new String[] {name, last(name)}) {
         if (part.isEmpty() || Path.of(part).isAbsolute()) continue;
         for (Path at : new Path[] {absolute, absolute.getParent()}) {
           if (at == null) continue;
@@ -89,7 +126,7 @@ record VisionTower(Path directory, VisionConfig config, Preprocessing preprocess
         Files.exists(directory.resolve("preprocessor_config.json"))
             || Files.exists(directory.resolve("processor_config.json"));
     return new VisionTower(
-        directory, config, described ? preprocessing(directory, pad) : usual(config, pad));
+        directory, config, described ? preprocessing(directory, pad) : usual(config, pad), null);
   }
 
   private static Preprocessing usual(VisionConfig config, boolean pad) {

@@ -15,7 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -74,14 +73,7 @@ class ModelFuzzTest {
 
   @BeforeEach
   void copy() throws IOException, URISyntaxException {
-    Path from = Path.of(ModelFuzzTest.class.getResource("published").toURI());
-    try (Stream<Path> files = Files.walk(from)) {
-      for (Path file : files.toList()) {
-        Path to = all.resolve(from.relativize(file).toString());
-        if (Files.isDirectory(file)) Files.createDirectories(to);
-        else Files.copy(file, to);
-      }
-    }
+    PublishedModels.copy(all);
   }
 
   @ParameterizedTest

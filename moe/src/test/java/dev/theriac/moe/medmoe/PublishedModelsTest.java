@@ -1,23 +1,19 @@
 package dev.theriac.moe.medmoe;
 
+import static dev.theriac.moe.medmoe.PublishedModels.PHI;
+import static dev.theriac.moe.medmoe.PublishedModels.STABLELM;
+import static dev.theriac.moe.medmoe.PublishedModels.STAGE1;
+import static dev.theriac.moe.medmoe.PublishedModels.TINYMED;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.assertj.core.api.Assertions.within;
 
 import dev.theriac.io.FileException;
-import dev.theriac.io.SafeTensors;
 import dev.theriac.moe.Router;
-import dev.theriac.moe.medmoe.prompt.Conversation;
-import dev.theriac.moe.medmoe.prompt.Example;
-import dev.theriac.moe.medmoe.prompt.PromptEncoder;
-import dev.theriac.moe.medmoe.prompt.Template;
-import dev.theriac.op.Autograd;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import dev.theriac.vision.VisionConfig;
-import dev.theriac.vision.image.Images;
 import java.io.IOException;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
@@ -44,29 +40,18 @@ import tools.jackson.databind.node.ObjectNode;
  * transformers: {@code make_published.py} beside the fixtures made both.
  */
 class PublishedModelsTest {
-  private static final double TOLERANCE = 2e-5;
   private static final JsonMapper JSON = JsonMapper.builder().build();
-  private static final String PHI = "llavaphi-2.7b-medmoe";
-  private static final String STABLELM = "llavastablelm-1.6b-medmoe";
-  private static final String STAGE1 = "llavaphi-2.7b-stage1";
-  private static final String TINYMED = "tinymed-phi2";
 
   /** A copy of all the directories, to be changed. */
   @TempDir Path all;
 
+  private PublishedModels published;
   private Scope scope;
 
   @BeforeEach
   void open() throws IOException, URISyntaxException {
     scope = Scope.open();
-    Path from = Path.of(PublishedModelsTest.class.getResource("published").toURI());
-    try (Stream<Path> files = Files.walk(from)) {
-      for (Path file : files.toList()) {
-        Path to = all.resolve(from.relativize(file).toString());
-        if (Files.isDirectory(file)) Files.createDirectories(to);
-        else Files.copy(file, to);
-      }
-    }
+    published = PublishedModels.copy(all);
   }
 
   @AfterEach
@@ -74,77 +59,12 @@ class PublishedModelsTest {
     scope.close();
   }
 
-  private ModelParts parts(String name) {
-    return name.equals(STAGE1)
-        ? ModelParts.none().withLanguage(all.resolve("phi-2"))
-        : ModelParts.none();
-  }
-
-  private MedMoe load(String name) {
-    return MedMoe.load(all.resolve(name), parts(name));
-  }
-
-  private void assertIsReference(String name, MedMoe model) throws IOException {
-    SafeTensors reference = SafeTensors.open(all.resolve("reference.safetensors"));
-    String key =
-        switch (name) {
-          case PHI -> "phi";
-          case STABLELM -> "stablelm";
-          case STAGE1 -> "stage1";
-          default -> "tinymed";
-        };
-    int[] ids =
-        new PromptEncoder(model.tokenizer(), Template.PHI, 1000)
-            .inference(Conversation.ask("Is there a  nodule in the left lung?"));
-    assertThat(Arrays.stream(ids).asLongStream().toArray())
-        .isEqualTo(reference.get(key + ".ids").toLongs());
-    float[] pixels = model.preprocess(Images.read(all.resolve("picture.png")));
-    float[] wantedPixels = reference.get(key + ".pixels").toFloats();
-    for (int i = 0; i < pixels.length; i++) {
-      assertThat(pixels[i]).as("pixel %d", i).isCloseTo(wantedPixels[i], within(2e-6f));
-    }
-    Tensor logits = logits(model, ids, pixels);
-    long[] positions = reference.get(key + ".positions").toLongs();
-    assertThat(logits.size(1)).isEqualTo(ids.length - 1 + 9);
-    Tensor wanted = reference.get(key + ".logits");
-    for (int i = 0; i < positions.length; i++) {
-      assertClose(
-          name + ", position " + positions[i],
-          logits.select(0, 0).select(0, positions[i]).toFloats(),
-          wanted.select(0, i).toFloats());
-    }
-  }
-
-  private static Tensor logits(MedMoe model, int[] ids, float[] pixels) {
-    return Autograd.noGrad(() -> {
-      ModelInput in =
-          model.input(List.of(new Example(ids, new int[ids.length])), new float[][] {pixels});
-      Tensor hidden =
-          model
-              .language()
-              .forward(model.embed(in), in.positions(), in.lengths(), null, false)
-              .hidden();
-      return model.language().logits(hidden);
-    });
-  }
-
-  private static void assertClose(String what, float[] got, float[] wanted) {
-    assertThat(got).as(what).hasSameSizeAs(wanted);
-    double largest = 0;
-    for (float w : wanted) largest = Math.max(largest, Math.abs(w));
-    for (int i = 0; i < got.length; i++) {
-      assertThat((double) got[i])
-          .as("%s, value %d", what, i)
-          .isCloseTo(wanted[i], within(TOLERANCE * largest));
-    }
-  }
-
   @ParameterizedTest
   @ValueSource(strings = {PHI, STABLELM, STAGE1, TINYMED})
   void logitsAreTheReferences(String name) throws IOException {
-    MedMoe model = load(name);
+    MedMoe model = published.load(name);
     assertThat(model.isTraining()).isFalse();
-    assertIsReference(name, model);
+    published.assertIsReference(name, model);
     boolean padded = name.equals(PHI) || name.equals(STABLELM);
     assertThat(model.preprocessing().pad()).isEqualTo(padded);
     assertThat(model.tokenizer().token(model.tokenizer().padId()))
@@ -164,13 +84,13 @@ class PublishedModelsTest {
   @ParameterizedTest
   @ValueSource(strings = {PHI, STABLELM, STAGE1, TINYMED})
   void loadedSavedAndLoadedItIsTheSame(String name) throws IOException {
-    MedMoe model = load(name);
+    MedMoe model = published.load(name);
     Path saved = all.resolve("elsewhere/saved");
     model.save(saved, Provenance.unknown());
     MedMoe back = MedMoe.load(saved);
     assertThat(ModelShape.of(back)).isEqualTo(ModelShape.of(model));
     assertThat(back.preprocessing()).isEqualTo(model.preprocessing());
-    assertIsReference(name, back);
+    published.assertIsReference(name, back);
     back.parameters()
         .forEach((path, p) -> {
           Tensor before = model.parameters().get(path).value();
@@ -228,7 +148,7 @@ class PublishedModelsTest {
   /** The dense model of the second stage and a router become the third stage's first model. */
   @Test
   void whatWasReadStaysThroughUpcycling() throws IOException {
-    MedMoe dense = load(STAGE1);
+    MedMoe dense = published.load(STAGE1);
     Router router = new Router(16, 4, 1, Router.Weighting.PROBABILITY, new Rng(1));
     MedMoe mixture = dense.upcycle(router, MoeOptions.medMoe());
     Path saved = all.resolve("saved");
@@ -243,85 +163,12 @@ class PublishedModelsTest {
   /** Saving over the directory that was read leaves one model in it. */
   @Test
   void savedOverWhatItWasReadFromThereIsOneModel() throws IOException {
-    MedMoe model = load(TINYMED);
+    MedMoe model = published.load(TINYMED);
     model.save(all.resolve(TINYMED), Provenance.unknown());
     assertThat(contents(all.resolve(TINYMED)).keySet())
         .contains("model.safetensors")
         .doesNotContain("pytorch_model.bin");
-    assertIsReference(TINYMED, MedMoe.load(all.resolve(TINYMED)));
-  }
-
-  @Test
-  void theEncoderMayBeNamedOrLieInside() throws IOException {
-    Path encoder = all.resolve("clip-vit-tiny-patch6-18");
-    Path other = all.resolve("other");
-    Files.move(encoder, other);
-    assertThatThrownBy(() -> load(PHI))
-        .isInstanceOf(FileException.class)
-        .hasMessageContainingAll(
-            "config.json",
-            "mm_image_tower",
-            "/data/models/clip-vit-tiny-patch6-18",
-            all.resolve(PHI).resolve("clip-vit-tiny-patch6-18").toString(),
-            "ModelParts.vision");
-    assertIsReference(PHI, MedMoe.load(all.resolve(PHI), ModelParts.none().withVision(other)));
-    // The checkpoint has the weights.
-    Files.delete(other.resolve("model.safetensors"));
-    Files.move(other, all.resolve(PHI).resolve("clip-vit-tiny-patch6-18"));
-    assertIsReference(PHI, load(PHI));
-  }
-
-  @Test
-  void partsMayBeNamed() throws IOException {
-    Path router = all.resolve("my-router.bin");
-    Files.move(all.resolve(STABLELM).resolve("stablelm_router.pth"), router);
-    assertThatThrownBy(() -> load(STABLELM))
-        .isInstanceOf(FileException.class)
-        .hasMessageContainingAll("4 missing", "deepspeed_moe.gate.wg.", "ModelParts.router");
-    ModelParts given = ModelParts.none().withRouter(router);
-    assertIsReference(STABLELM, MedMoe.load(all.resolve(STABLELM), given));
-    assertThatThrownBy(() -> MedMoe.load(all.resolve(PHI), given))
-        .isInstanceOf(FileException.class)
-        .hasMessageContainingAll("my-router.bin", "has its own routers");
-    assertThatThrownBy(() -> MedMoe.load(all.resolve(STAGE1), parts(STAGE1).withRouter(router)))
-        .hasMessageContainingAll("my-router.bin", "MedMoe.upcycle");
-
-    Path projector = all.resolve("my-projector.bin");
-    assertThatThrownBy(() -> MedMoe.load(all.resolve(STAGE1)))
-        .isInstanceOf(FileException.class)
-        .hasMessageContainingAll(all.resolve(STAGE1).toString(), "ModelParts.language");
-    Files.move(all.resolve(STAGE1).resolve("mm_projector.bin"), projector);
-    assertThatThrownBy(() -> load(STAGE1))
-        .hasMessageContainingAll("4 missing", "image_spatial_proj", "ModelParts.projector");
-    assertIsReference(
-        STAGE1, MedMoe.load(all.resolve(STAGE1), parts(STAGE1).withProjector(projector)));
-    assertThatThrownBy(() -> MedMoe.load(all.resolve(STAGE1), parts(STAGE1).withProjector(router)))
-        .hasMessageContainingAll("my-router.bin", "not a projector", "image_spatial_proj");
-  }
-
-  /** Beside the family's own router that of another is nothing to the model. */
-  @Test
-  void theRouterIsLookedForByTheNameOfTheFamily() throws IOException {
-    Files.writeString(all.resolve(STABLELM).resolve("phi_router.pth"), "another family's");
-    assertIsReference(STABLELM, load(STABLELM));
-  }
-
-  /** Else users would believe that another part answers than does. */
-  @Test
-  void partsThatTheModelHasAreNotToBeNamed() throws IOException {
-    ModelParts language = ModelParts.none().withLanguage(all.resolve("phi-2"));
-    assertThatThrownBy(() -> MedMoe.load(all.resolve(PHI), language))
-        .isInstanceOf(FileException.class)
-        .hasMessageContainingAll("phi-2", PHI, "has its own language model; leave this one out");
-    Path bare = all.resolve(PHI);
-    for (String name : List.of("vocab.json", "merges.txt")) Files.delete(bare.resolve(name));
-    assertIsReference(PHI, MedMoe.load(bare, language));
-    Path saved = all.resolve("saved");
-    load(STAGE1).save(saved, Provenance.unknown());
-    ModelParts vision = ModelParts.none().withVision(all.resolve("clip-vit-tiny-patch6-18"));
-    assertThatThrownBy(() -> MedMoe.load(saved, vision))
-        .isInstanceOf(FileException.class)
-        .hasMessageContainingAll("patch6-18", "has its own image encoder; leave this one out");
+    published.assertIsReference(TINYMED, MedMoe.load(all.resolve(TINYMED)));
   }
 
   @ParameterizedTest
@@ -345,7 +192,7 @@ class PublishedModelsTest {
   void whatWouldChangeTheNumbersIsRefusedByField(String from, String to, String said)
       throws IOException {
     edit(all.resolve(PHI).resolve("config.json"), text -> text.replace(from, to));
-    assertThatThrownBy(() -> load(PHI))
+    assertThatThrownBy(() -> published.load(PHI))
         .isInstanceOf(FileException.class)
         .hasMessageContaining(all.resolve(PHI).resolve("config.json").toString())
         .hasMessageContaining(said);
@@ -360,7 +207,7 @@ class PublishedModelsTest {
             text.replace("\"sparse\"", "\"custom\"")
                 .replaceFirst(
                     "(?s)\"moe_layers_idx\": \\[.*?\\]", "\"moe_layers_idx\": " + layers));
-    assertThatThrownBy(() -> load(PHI))
+    assertThatThrownBy(() -> published.load(PHI))
         .isInstanceOf(FileException.class)
         .hasMessageContaining("\"moe.moe_layers_idx\" is " + layers.replace(" ", ""))
         .hasMessageContaining("each once, from 0 to 3");
@@ -372,7 +219,7 @@ class PublishedModelsTest {
     edit(
         all.resolve("clip-vit-tiny-patch6-18").resolve("preprocessor_config.json"),
         text -> text.replace("18", "24"));
-    assertThatThrownBy(() -> load(PHI))
+    assertThatThrownBy(() -> published.load(PHI))
         .isInstanceOf(FileException.class)
         .hasMessageContainingAll("clip-vit-tiny", "in 24 pixels, the image encoder takes 18");
   }
@@ -381,7 +228,7 @@ class PublishedModelsTest {
   void anotherProcessorIsRefused() throws IOException {
     Path file = all.resolve("siglip-tiny").resolve("preprocessor_config.json");
     edit(file, text -> text.replaceFirst("\"resample\": 3", "\"resample\": 2"));
-    assertThatThrownBy(() -> load(STABLELM))
+    assertThatThrownBy(() -> published.load(STABLELM))
         .isInstanceOf(FileException.class)
         .hasMessageContainingAll("siglip-tiny", "bicubic");
   }
@@ -395,7 +242,7 @@ class PublishedModelsTest {
 
   @Test
   void bf16WeightsStayAsTheyAre() {
-    MedMoe model = load(PHI);
+    MedMoe model = published.load(PHI);
     assertThat(model.parameters().get("language.lm_head.weight").value().dtype())
         .isEqualTo(DType.BF16);
     assertThat(model.parameters().get("language.layers.0.mlp.gate.wg.weight").value().dtype())
