@@ -15,17 +15,19 @@ import dev.theriac.nn.QueryKeyNorm;
  * @param headDim width of a head; dim / heads but for some of the Llama family
  * @param rotaryDims rotated dimensions of a head (Phi-2: 32 of 80, StableLM-2: 16 of 64, Llama:
  *     all)
- * @param ropeTheta base of the rotary frequencies
- * @param maxPositions longest sequence
- * @param normEps epsilon of the norms
- * @param residualDropout dropout on the output of attention and feed-forward while training
- * @param initStd standard deviation of fresh weights
+ * @param ropeTheta base of the rotary frequencies, from 1 to {@link RopeFields#LARGEST}
+ * @param maxPositions longest sequence, 1 or more
+ * @param normEps epsilon of the norms, from 0 to 1
+ * @param residualDropout dropout on the output of attention and feed-forward while training, from 0
+ *     to below 1
+ * @param initStd standard deviation of fresh weights, from 0 to 1
  * @param qkvBias whether the projections to queries, keys and values have a bias
  * @param qkNorm whether queries and keys are normalised: in the Llama family by an RMSNorm before
  *     they are cut into heads (OLMoE), in Phi by a LayerNorm that all heads share, in StableLM by
  *     one for each head without bias
  * @param tiedHead whether the head's weight is the embedding table
  * @param options what else published configurations say
+ * @throws IllegalArgumentException naming what does not fit
  */
 public record DecoderConfig(
     Family family,
@@ -74,6 +76,19 @@ public record DecoderConfig(
           "decoder: %d rotary dimensions of a head of %d, %d layers, %d tokens"
               .formatted(rotaryDims, headDim, layers, vocabulary));
     }
+    requireRange("base of the rotary frequencies", ropeTheta, 1, RopeFields.LARGEST);
+    requireRange("epsilon of the norms", normEps, 0, 1);
+    requireRange("standard deviation of fresh weights", initStd, 0, 1);
+    if (!(residualDropout >= 0 && residualDropout < 1)) {
+      throw new IllegalArgumentException(
+          "decoder: dropout %s after attention and feed-forward; from 0 to below 1 is wanted"
+              .formatted(residualDropout));
+    }
+    if (intermediate < 1 || maxPositions < 1) {
+      throw new IllegalArgumentException(
+          "decoder: a feed-forward of width %d, %d positions; 1 or more of each is wanted"
+              .formatted(intermediate, maxPositions));
+    }
     if (family == Family.PHI
         && !(qkvBias && options.outputBias() && options.mlpBias() && options.parallelResidual())) {
       throw new IllegalArgumentException(
@@ -82,6 +97,14 @@ public record DecoderConfig(
     if (family == Family.LLAMA && options.parallelResidual()) {
       throw new IllegalArgumentException(
           "decoder: LLAMA has attention and feed-forward one after the other");
+    }
+  }
+
+  /** What files may say too: a configuration that is saved is read again. */
+  private static void requireRange(String what, double value, double least, double most) {
+    if (!(value >= least && value <= most)) {
+      throw new IllegalArgumentException(
+          "decoder: %s %s; from %s to %s is wanted".formatted(what, value, least, most));
     }
   }
 

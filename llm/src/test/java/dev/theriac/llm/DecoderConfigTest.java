@@ -90,4 +90,43 @@ class DecoderConfigTest {
         .hasMessageContaining("32 heads of 80");
     assertThatThrownBy(() -> llama().withHeadDim(3)).hasMessageContaining("head of 3");
   }
+
+  private static DecoderConfig numbers(
+      int inner, double theta, int positions, double eps, double dropout, double std) {
+    return new DecoderConfig(
+        Family.LLAMA, 11, 12, inner, 2, 3, 1, 4, theta, positions, eps, dropout, std);
+  }
+
+  /** What is made in code knows the bounds of what is read from files. */
+  @Test
+  void refusesNumbersThatMakeNoSense() {
+    for (double theta : new double[] {0, -1e4, 0.5, 1e13, Double.NaN, Double.POSITIVE_INFINITY}) {
+      assertThatThrownBy(() -> numbers(20, theta, 16, 1e-5, 0, 0.3))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "decoder: base of the rotary frequencies %s; from 1.0 to 1.0E12 is wanted", theta);
+    }
+    for (double p : new double[] {-0.1, 1, 2, Double.NaN}) {
+      assertThatThrownBy(() -> numbers(20, 1e4, 16, 1e-5, p, 0.3))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "decoder: dropout %s after attention and feed-forward; from 0 to below 1 is wanted",
+              p);
+      DecoderOptions options = llama().options();
+      assertThatThrownBy(() -> options.withEmbeddingDropout(p))
+          .hasMessageContaining("dropout " + p);
+      assertThatThrownBy(() -> options.withAttentionDropout(p))
+          .hasMessageContaining("dropout " + p);
+    }
+    for (double share : new double[] {-1e-9, 1.5, Double.NaN}) {
+      assertThatThrownBy(() -> numbers(20, 1e4, 16, share, 0, 0.3))
+          .hasMessageContaining("epsilon of the norms " + share);
+      assertThatThrownBy(() -> numbers(20, 1e4, 16, 1e-5, 0, share))
+          .hasMessageContaining("standard deviation of fresh weights " + share);
+    }
+    assertThatThrownBy(() -> numbers(20, 1e4, 0, 1e-5, 0, 0.3)).hasMessageContaining("0 positions");
+    assertThatThrownBy(() -> numbers(0, 1e4, 16, 1e-5, 0, 0.3)).hasMessageContaining("width 0");
+    numbers(1, 1, 1, 0, 0.99, 0);
+    numbers(1, 1e12, Integer.MAX_VALUE, 1, 0, 1);
+  }
 }

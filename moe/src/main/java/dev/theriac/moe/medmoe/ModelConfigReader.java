@@ -291,6 +291,11 @@ final class ModelConfigReader {
     if (!in.flag("moe_enable", true)) return null;
     if (in.flag("use_residual", false)) throw in.wrong("use_residual", "false");
     List<Integer> layers = in.integers("moe_layers_idx");
+    if (layers.isEmpty()) {
+      throw in.wrong(
+          "moe_layers_idx",
+          "at least one layer (a model without experts has \"moe_enable\" false)");
+    }
     List<Integer> counts = in.anyIntegers("num_experts");
     boolean each = counts.size() == layers.size() || counts.size() == 1;
     if (!each || counts.stream().distinct().count() != 1) {

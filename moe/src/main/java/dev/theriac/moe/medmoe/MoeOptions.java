@@ -11,8 +11,8 @@ import java.util.stream.IntStream;
  * @param topK experts that each token passes
  * @param weighting what the experts' outputs are multiplied by
  * @param metaExpert whether the dense feed-forward stays as an always-active expert
- * @param layers 0-based decoder layers that get experts, in any order, each once; null for every
- *     other one from 0 on ("sparse")
+ * @param layers 0-based decoder layers that get experts, one or more in any order, each once; null
+ *     for every other one from 0 on ("sparse")
  * @param auxiliaryCoefficient factor of the load-balance loss; 0 leaves it out
  */
 public record MoeOptions(
@@ -38,6 +38,10 @@ public record MoeOptions(
               .formatted(auxiliaryCoefficient));
     }
     if (layers != null) {
+      if (layers.isEmpty()) {
+        throw new IllegalArgumentException(
+            "MoE options: no layer gets experts; name some, or null for every other one");
+      }
       if (layers.stream().distinct().count() < layers.size()) {
         throw new IllegalArgumentException("MoE options: a layer twice in " + layers);
       }

@@ -282,6 +282,9 @@ class ModelDirectoryTest {
     assertThatThrownBy(() -> options(List.of(1, 1), 0))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("a layer twice in [1, 1]");
+    assertThatThrownBy(() -> options(List.of(), 0))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("no layer gets experts");
     for (double coefficient : new double[] {-1, Double.NaN, 1e300}) {
       assertThatThrownBy(() -> options(null, coefficient))
           .isInstanceOf(IllegalArgumentException.class)

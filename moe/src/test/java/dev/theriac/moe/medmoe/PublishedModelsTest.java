@@ -213,6 +213,23 @@ class PublishedModelsTest {
         .hasMessageContaining("each once, from 0 to 3");
   }
 
+  /** A mixture without any is a dense model, of which configurations say so. */
+  @ParameterizedTest
+  @ValueSource(strings = {"sparse", "custom"})
+  void someLayerHasExperts(String mode) throws IOException {
+    edit(
+        all.resolve(PHI).resolve("config.json"),
+        text ->
+            text.replace("\"sparse\"", "\"" + mode + "\"")
+                    .replaceFirst("(?s)\"moe_layers_idx\": \\[.*?\\]", "\"moe_layers_idx\": []")
+                + " ");
+    assertThatThrownBy(() -> published.load(PHI))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining(all.resolve(PHI).resolve("config.json").toString())
+        .hasMessageContaining(
+            "\"moe.moe_layers_idx\" is []; at least one layer (a model without experts has");
+  }
+
   /** Pictures of another size than the encoder takes. */
   @Test
   void aProcessorOfAnotherSizeIsRefused() throws IOException {
