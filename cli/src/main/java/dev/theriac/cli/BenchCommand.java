@@ -91,8 +91,18 @@ final class BenchCommand implements Callable<Integer> {
       names = "--dir",
       paramLabel = "DIR",
       description =
-          "Where models of full size are, or are to be written: 10 GB for both (full-size).")
+          "Where models of full size are, or are to be written: 10 GB for both, 7 GB more for their"
+              + " copies in int8, 5 GB in int4 (full-size).")
   private Path models;
+
+  @Option(
+      names = "--weights",
+      split = ",",
+      paramLabel = "bf16|int8|int4",
+      description =
+          "In what the weights of models of full size are (default: bf16, which alone has a rival);"
+              + " quantised copies are made in --dir (full-size).")
+  private List<String> weights = List.of();
 
   @Option(names = "--rounds", defaultValue = "0", description = "Rounds (default: by benchmark).")
   private int rounds;
@@ -127,6 +137,7 @@ final class BenchCommand implements Callable<Integer> {
               seconds,
               quickstart,
               models,
+              weights,
               line -> {
                 if (!theriac.quiet()) theriac.err().println(line);
               });
@@ -142,6 +153,9 @@ final class BenchCommand implements Callable<Integer> {
       List<String> words = spec.root().commandLine().getParseResult().originalArgs();
       report.writeMarkdown(markdown, "./theriac " + String.join(" ", words));
     }
-    return 0;
+    if (report.failures().isEmpty()) return 0;
+    theriac.err().println("theriac: bench " + name + " did not finish:");
+    report.failures().forEach(theriac.err()::println);
+    return 1;
   }
 }

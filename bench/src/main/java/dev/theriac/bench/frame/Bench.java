@@ -23,6 +23,8 @@ public interface Bench {
   /**
    * Checks every engine's results against float64 sums, then times them.
    *
+   * @return what was measured; where the benchmark can go on without what failed, or keep what it
+   *     has, {@link BenchReport#failures} says what that is
    * @throws IllegalStateException when a result is wrong
    */
   BenchReport run(BenchOptions options) throws IOException;

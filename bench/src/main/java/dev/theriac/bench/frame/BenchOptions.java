@@ -20,6 +20,8 @@ import java.util.function.Consumer;
  * @param quickstart a folder that {@code theriac quickstart} wrote, or null; only {@code
  *     performance}
  * @param models a folder for models of full size, or null; only {@code full-size}
+ * @param weights in what types the weights of models of full size are to be, or empty for the
+ *     benchmark's own choice; only {@code full-size}
  * @param note takes a line that tells how far things are
  */
 public record BenchOptions(
@@ -34,6 +36,7 @@ public record BenchOptions(
     double seconds,
     Path quickstart,
     Path models,
+    List<String> weights,
     Consumer<String> note) {
   /** Without a folder for models. */
   public BenchOptions(
@@ -60,6 +63,7 @@ public record BenchOptions(
         seconds,
         quickstart,
         null,
+        List.of(),
         note);
   }
 
@@ -96,6 +100,7 @@ public record BenchOptions(
     threads = List.copyOf(threads);
     only = List.copyOf(only);
     cases = List.copyOf(cases);
+    weights = List.copyOf(weights);
     for (int t : threads) {
       if (t < 1) throw new IllegalArgumentException("bench: " + t + " threads");
     }

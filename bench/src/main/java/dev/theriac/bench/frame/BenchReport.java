@@ -21,6 +21,7 @@ public final class BenchReport {
   private final Map<Integer, Ceiling> ceilings = new TreeMap<>();
   private final List<Row> rows = new ArrayList<>();
   private final List<Finding> findings = new ArrayList<>();
+  private final List<String> failures = new ArrayList<>();
   private final Map<String, String> shapes = new LinkedHashMap<>();
 
   public BenchReport(Bench bench, BenchOptions options) {
@@ -35,6 +36,20 @@ public final class BenchReport {
 
   public void add(Finding finding) {
     findings.add(finding);
+  }
+
+  /**
+   * Says what could not be done; what was measured before stays in the report.
+   *
+   * @param what where it failed, and why
+   */
+  public void fail(String what) {
+    failures.add(what);
+  }
+
+  /** Empty where everything that was asked for is in the report. */
+  public List<String> failures() {
+    return List.copyOf(failures);
   }
 
   /** Says what a shape's short name stands for. */
@@ -108,6 +123,7 @@ public final class BenchReport {
     root.put("shapes", shapes);
     root.put("rows", rows.stream().map(BenchReport::json).toList());
     root.put("findings", findings.stream().map(BenchReport::json).toList());
+    root.put("failures", failures);
     if (file.toAbsolutePath().getParent() != null) {
       Files.createDirectories(file.toAbsolutePath().getParent());
     }

@@ -55,6 +55,9 @@ final class HtmlPage {
         .ceilings()
         .forEach((threads, c) ->
             add("<p class=\"faint\">%s: %s</p>", TextTable.threads(threads), TextTable.rates(c)));
+    for (String failure : report.failures()) {
+      add("<p class=\"missed\">Not finished: %s</p>", escape(failure).replace("\n", "<br/>"));
+    }
     groups(report.rows())
         .forEach((key, rows) -> {
           String shape = rows.getFirst().shape();

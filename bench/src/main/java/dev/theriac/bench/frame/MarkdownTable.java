@@ -32,6 +32,9 @@ final class MarkdownTable {
         reached,
         reached + count(report, Row.Standing.MISSED),
         open == 0 ? "" : "; %d more were not compared".formatted(open));
+    for (String failure : report.failures()) {
+      line("- **Not finished**: %s", failure.strip().replaceAll("\\s*\n\\s*", "; "));
+    }
     List<String> shapes = report.rows().stream().map(Row::shape).distinct().toList();
     for (String shape : shapes) {
       line("");

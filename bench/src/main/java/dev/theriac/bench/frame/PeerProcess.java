@@ -13,6 +13,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 
 /** A running {@link Peer}, or another program that speaks its language. */
 public final class PeerProcess implements AutoCloseable {
@@ -40,6 +43,13 @@ public final class PeerProcess implements AutoCloseable {
     }
   }
 
+  /**
+   * Until the first answer: loading a large library from a slow disk, making a problem's inputs.
+   */
+  private static final Duration START_LIMIT = Duration.ofMinutes(5);
+
+  private static final int SHOWN = 200;
+
   private final List<String> command;
   private final int threads;
   private final Pages pages;
@@ -48,6 +58,8 @@ public final class PeerProcess implements AutoCloseable {
   private final BufferedWriter commands;
   private final Path errors;
   private final String name;
+  private volatile boolean overdue;
+  private String skipped = "";
 
   /**
    * Starts a JVM with one of our engines.
@@ -136,12 +148,23 @@ public final class PeerProcess implements AutoCloseable {
     return new PeerProcess(command, threads, pages);
   }
 
-  /** Starts any program that answers with its name and then as {@link Peer} does. */
+  /**
+   * Starts any program that answers with its name and then as {@link Peer} does.
+   *
+   * @throws IOException when there is no such program
+   * @throws IllegalStateException with what it printed when it ends, or says nothing that is an
+   *     answer for five minutes; nothing of it is left then
+   */
   public PeerProcess(List<String> command, int threads) throws IOException {
     this(command, threads, Pages.USUAL);
   }
 
   PeerProcess(List<String> command, int threads, Pages pages) throws IOException {
+    this(command, threads, pages, START_LIMIT);
+  }
+
+  PeerProcess(List<String> command, int threads, Pages pages, Duration startLimit)
+      throws IOException {
     this.command = command;
     this.threads = threads;
     this.pages = pages;
@@ -152,14 +175,42 @@ public final class PeerProcess implements AutoCloseable {
     builder.environment().putAll(pages.environment);
     errors = Files.createTempFile("bench", ".err");
     builder.redirectError(errors.toFile());
-    process = builder.start();
+    try {
+      process = builder.start();
+    } catch (IOException e) {
+      Files.deleteIfExists(errors);
+      throw e;
+    }
     answers = process.inputReader(StandardCharsets.UTF_8);
     commands = process.outputWriter(StandardCharsets.UTF_8);
+    boolean started = false;
     try {
-      name = answer();
-    } catch (IllegalStateException e) {
-      close();
-      throw e;
+      name = first(startLimit);
+      started = true;
+    } finally {
+      if (!started) close();
+    }
+  }
+
+  private String first(Duration limit) throws IOException {
+    CompletableFuture<Void> answered = new CompletableFuture<>();
+    answered
+        .orTimeout(limit.toMillis(), TimeUnit.MILLISECONDS)
+        .whenCompleteAsync((_, late) -> {
+          if (late == null) return;
+          overdue = true;
+          Processes.end(process);
+        });
+    try {
+      return answer();
+    } catch (IOException | IllegalStateException e) {
+      if (!overdue) throw e;
+      throw new IllegalStateException(
+          "a benchmark's process did not answer within %d s%s"
+              .formatted(limit.toSeconds(), printed()),
+          e);
+    } finally {
+      answered.complete(null);
     }
   }
 
@@ -179,18 +230,25 @@ public final class PeerProcess implements AutoCloseable {
 
   /** Repeats a stage for some seconds, once at least. */
   public Timing run(String stage, double seconds) throws IOException {
-    String[] words = ask("run\t" + stage + "\t" + seconds).split(" ");
-    return new Timing(
-        Double.parseDouble(words[0]), Double.parseDouble(words[1]), Integer.parseInt(words[2]));
+    return ask(
+        "run\t" + stage + "\t" + seconds,
+        answer -> {
+          String[] words = answer.split(" ");
+          return new Timing(
+              Double.parseDouble(words[0]),
+              Double.parseDouble(words[1]),
+              Integer.parseInt(words[2]));
+        });
   }
 
   /** See {@link Engine#values}. */
   public double[] values(String tensor, long[] indices) throws IOException {
     StringBuilder command = new StringBuilder("values\t").append(tensor);
     for (long i : indices) command.append('\t').append(i);
-    return Arrays.stream(ask(command.toString()).strip().split(" "))
-        .mapToDouble(Double::parseDouble)
-        .toArray();
+    return ask(
+        command.toString(),
+        answer ->
+            Arrays.stream(answer.strip().split(" ")).mapToDouble(Double::parseDouble).toArray());
   }
 
   /** See {@link Engine#restart}. */
@@ -200,20 +258,20 @@ public final class PeerProcess implements AutoCloseable {
 
   /** See {@link Engine#peakBytes}. */
   public long peakBytes(String stage) throws IOException {
-    return Long.parseLong(ask("bytes\t" + stage));
+    return ask("bytes\t" + stage, Long::parseLong);
   }
 
   /** The most memory that the process has had resident, in bytes; -1 where that is not known. */
   public long residentPeak() throws IOException {
-    return Long.parseLong(ask("resident"));
+    return ask("resident", Long::parseLong);
   }
 
   /** What the machine can do with this process's threads. */
   public Work.Ceiling ceiling(int millis) throws IOException {
     return new Work.Ceiling(
-        Double.parseDouble(ask("peak\t" + millis)),
-        Double.parseDouble(ask("bandwidth\t" + millis)),
-        Double.parseDouble(ask("copy\t" + millis)));
+        ask("peak\t" + millis, Double::parseDouble),
+        ask("bandwidth\t" + millis, Double::parseDouble),
+        ask("copy\t" + millis, Double::parseDouble));
   }
 
   /** The processor time that the process has used so far, of all its threads, where known. */
@@ -231,22 +289,48 @@ public final class PeerProcess implements AutoCloseable {
     return answer();
   }
 
+  /** What is no number is the program's fault, not the caller's. */
+  private <T> T ask(String command, Function<String, T> read) throws IOException {
+    String answer = ask(command);
+    try {
+      return read.apply(answer);
+    } catch (NumberFormatException | IndexOutOfBoundsException e) {
+      throw new IllegalStateException(
+          "%s answered \"%s\" with \"%s\""
+              .formatted(name, command.replace('\t', ' '), shortened(answer)),
+          e);
+    }
+  }
+
   private String answer() throws IOException {
-    String line;
-    do {
-      line = answers.readLine();
-    } while (line != null && !line.startsWith("= "));
-    if (line == null) throw ended();
-    return line.substring(2);
+    while (true) {
+      String line = answers.readLine();
+      if (line == null) throw ended();
+      if (line.startsWith("= ")) return line.substring(2);
+      if (!line.isBlank()) skipped = line;
+    }
   }
 
   private IllegalStateException ended() throws IOException {
-    List<String> lines = Files.readAllLines(errors);
-    String last = String.join("\n", lines.subList(Math.max(0, lines.size() - 15), lines.size()));
-    return new IllegalStateException(
-        "a benchmark's process ended early" + (last.isBlank() ? "" : "; it printed\n" + last));
+    return new IllegalStateException("a benchmark's process ended early" + printed());
   }
 
+  /** What it said on standard error, and last instead of an answer. */
+  private String printed() throws IOException {
+    String text = new String(Files.readAllBytes(errors), StandardCharsets.UTF_8);
+    return Processes.printed(skipped.isEmpty() ? text : text + "\n" + shortened(skipped));
+  }
+
+  private static String shortened(String line) {
+    return line.length() <= SHOWN ? line : line.substring(0, SHOWN) + " ...";
+  }
+
+  /** Whether the process, or one that it started, still runs. */
+  boolean isAlive() {
+    return process.isAlive() || process.descendants().findAny().isPresent();
+  }
+
+  /** Ends the process and what it started, closes its streams and removes what it printed. */
   @Override
   public void close() throws IOException {
     try {
@@ -254,7 +338,11 @@ public final class PeerProcess implements AutoCloseable {
     } catch (IOException e) {
       // It has ended already.
     }
-    process.destroy();
-    Files.deleteIfExists(errors);
+    Processes.end(process);
+    try {
+      answers.close();
+    } finally {
+      Files.deleteIfExists(errors);
+    }
   }
 }

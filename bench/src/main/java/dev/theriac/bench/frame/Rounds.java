@@ -71,21 +71,36 @@ public final class Rounds implements AutoCloseable {
   public void addRival(String bench, String engine, String problem) throws IOException {
     if (!options.rivals()) return;
     boolean both = engine.equals("libtorch");
-    try {
-      for (Pages pages : both ? List.of(Pages.values()) : List.of(Pages.LARGE)) {
-        add(new PeerProcess(bench, engine, problem, threads, options.rivalClassPath(), pages));
-      }
-    } catch (IllegalStateException e) {
-      options.note().accept(engine + " is left out: " + lastLine(e.getMessage()));
+    List<Start> starts = new ArrayList<>();
+    for (Pages pages : both ? List.of(Pages.values()) : List.of(Pages.LARGE)) {
+      starts.add(
+          () -> new PeerProcess(bench, engine, problem, threads, options.rivalClassPath(), pages));
     }
+    addRival(engine, starts);
   }
 
   /** As {@link #addRival(String, String, String)}, for another program. */
   public void addRival(List<String> command) throws IOException {
+    addRival(command.getFirst(), List.of(() -> new PeerProcess(command, threads)));
+  }
+
+  /** Starts a process. */
+  interface Start {
+    PeerProcess start() throws IOException;
+  }
+
+  /** All of an engine's processes, or none: what has started when another does not is ended. */
+  void addRival(String name, List<Start> starts) throws IOException {
+    List<PeerProcess> started = new ArrayList<>();
+    boolean all = false;
     try {
-      add(new PeerProcess(command, threads));
+      for (Start start : starts) started.add(start.start());
+      peers.addAll(started);
+      all = true;
     } catch (IllegalStateException e) {
-      options.note().accept(command.getFirst() + " is left out: " + e.getMessage());
+      options.note().accept(name + " is left out: " + lastLine(e.getMessage()));
+    } finally {
+      if (!all) closeAll(started);
     }
   }
 
@@ -276,6 +291,20 @@ public final class Rounds implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    for (PeerProcess peer : peers) peer.close();
+    closeAll(peers);
+  }
+
+  /** One that cannot be closed does not keep the others. */
+  private static void closeAll(List<PeerProcess> processes) throws IOException {
+    IOException first = null;
+    for (PeerProcess process : processes) {
+      try {
+        process.close();
+      } catch (IOException e) {
+        if (first == null) first = e;
+        else first.addSuppressed(e);
+      }
+    }
+    if (first != null) throw first;
   }
 }

@@ -8,7 +8,7 @@ import java.nio.file.Path;
 /** The source tree that this program was built in: its launcher, and the options that it passes. */
 public final class SourceTree {
   /** The launcher's JVM options, from the tree's folder. */
-  static final Path OPTIONS = Path.of("cli", "jvm.args");
+  public static final Path OPTIONS = Path.of("cli", "jvm.args");
 
   private SourceTree() {}
 

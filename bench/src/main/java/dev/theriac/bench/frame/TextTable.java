@@ -57,6 +57,8 @@ final class TextTable {
               : " of at most " + f.most() + (Boolean.FALSE.equals(f.met()) ? ": missed" : ""),
           f.text());
     }
+    if (!report.failures().isEmpty()) line("");
+    for (String failure : report.failures()) line("not finished: %s", failure);
   }
 
   /** The ceilings in words. */

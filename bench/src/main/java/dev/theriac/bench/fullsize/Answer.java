@@ -1,5 +1,6 @@
 package dev.theriac.bench.fullsize;
 
+import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -15,6 +16,7 @@ import java.util.regex.Pattern;
  * @param steps how many these are
  * @param resident the most memory that was resident, in bytes; NaN where not known
  * @param text of the answer
+ * @param tokens of the answer; empty where the program prints its text alone
  */
 public record Answer(
     String name,
@@ -25,7 +27,8 @@ public record Answer(
     double decode,
     int steps,
     double resident,
-    String text) {
+    String text,
+    List<Integer> tokens) {
   private static final String NUMBER = "([0-9.]+)";
   private static final Pattern LOADED = Pattern.compile("model loaded " + NUMBER + " s");
   private static final Pattern PARTS =
@@ -33,6 +36,10 @@ public record Answer(
           "picture N s; prompt of ([0-9]+) positions N s, N a second; ([0-9]+) more tokens N s"
               .replace("N", NUMBER));
   private static final Pattern RESIDENT = Pattern.compile("at most " + NUMBER + " GiB resident");
+
+  public Answer {
+    tokens = List.copyOf(tokens);
+  }
 
   /**
    * Reads what {@code theriac ask --times} prints.
@@ -56,7 +63,8 @@ public record Answer(
         number(parts, 6),
         Integer.parseInt(parts.group(5)),
         resident.find() ? number(resident, 1) * (1L << 30) : Double.NaN,
-        text.strip());
+        text.strip(),
+        List.of());
   }
 
   private static double number(Matcher found, int group) {

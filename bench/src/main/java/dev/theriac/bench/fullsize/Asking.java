@@ -1,6 +1,6 @@
 package dev.theriac.bench.fullsize;
 
-import dev.theriac.bench.frame.SourceTree;
+import dev.theriac.bench.frame.Processes;
 import dev.theriac.llm.tokenizer.HuggingFaceTokenizerFile;
 import dev.theriac.llm.tokenizer.Tokenizer;
 import dev.theriac.moe.medmoe.prompt.Conversation;
@@ -14,18 +14,18 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.stream.IntStream;
 import javax.imageio.ImageIO;
+import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** One question about one picture, put to a model by either program. */
+/** One question about one picture, put to a model's copies by either program. */
 final class Asking {
   /** Forty tokens with the template around it, not counting the picture. */
   static final String QUESTION =
@@ -33,21 +33,43 @@ final class Asking {
           + " this chest image?";
 
   static final int NEW_TOKENS = 32;
+  private static final int SHOWN = 300;
   private static final JsonMapper JSON = JsonMapper.builder().build();
+
+  /** An answer takes half a minute, one of PyTorch in F32 some minutes. */
+  private static final Duration LIMIT = Duration.ofMinutes(20);
 
   private final Path folder;
   private final Path input;
   private final Path image;
   private final int threads;
+  private final int end;
+  private final List<String> launcher;
+  private final Duration limit;
 
   /**
-   * @param folder of the model
+   * @param folder of the model, or one with its tokenizer
    * @param input a folder for the picture, and for the prompt as PyTorch's script reads it
+   * @param launcher of theriac
    */
-  Asking(FullSizeModel model, Path folder, Path input, int threads) throws IOException {
+  Asking(FullSizeModel model, Path folder, Path input, int threads, List<String> launcher)
+      throws IOException {
+    this(model, folder, input, threads, launcher, LIMIT);
+  }
+
+  Asking(
+      FullSizeModel model,
+      Path folder,
+      Path input,
+      int threads,
+      List<String> launcher,
+      Duration limit)
+      throws IOException {
     this.folder = folder;
     this.input = input;
     this.threads = threads;
+    this.launcher = launcher;
+    this.limit = limit;
     image = input.resolve("picture.png");
     int size = model.vision().imageSize();
     ImageIO.write(picture(size), "png", image.toFile());
@@ -56,6 +78,7 @@ final class Asking {
     bytes.asFloatBuffer().put(pixels);
     Files.write(input.resolve("pixels.f32"), bytes.array());
     try (HuggingFaceTokenizerFile tokenizer = HuggingFaceTokenizerFile.open(folder)) {
+      end = tokenizer.eosId();
       Files.writeString(input.resolve("ids.json"), Arrays.toString(prompt(tokenizer)));
     }
   }
@@ -76,33 +99,52 @@ final class Asking {
     return picture;
   }
 
-  /** As a user asks: by the launcher, with what was built last. */
-  Answer theriac() throws IOException {
-    ProcessBuilder builder =
-        new ProcessBuilder(
-            SourceTree.folder().resolve("theriac").toString(),
+  /**
+   * As a user asks: by the launcher, with what was built last.
+   *
+   * @param model its folder
+   */
+  Answer theriac(Path model) throws IOException {
+    List<String> command = new ArrayList<>(launcher);
+    command.addAll(
+        List.of(
             "ask",
             "--times",
             "--model",
-            folder.toAbsolutePath().toString(),
+            model.toAbsolutePath().toString(),
             "--image",
             image.toString(),
             "--max-tokens",
             Integer.toString(NEW_TOKENS),
-            QUESTION);
+            QUESTION));
+    ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().put("THERIAC_NO_BUILD", "1");
     builder.environment().put("THERIAC_JAVA_HOME", System.getProperty("java.home"));
     builder.environment().put("THERIAC_JAVA_OPTS", "-Dtheriac.threads=" + threads);
-    String[] said = run(builder);
-    return Answer.of(said[1], said[0]);
+    Processes.Output said = Processes.run(builder, limit);
+    return Answer.of(said.errors(), said.text());
+  }
+
+  /** The tokens of the same answer. */
+  List<Integer> tokens(Path model) throws IOException {
+    return ModelProcess.ids(model, image, NEW_TOKENS, threads);
+  }
+
+  /** As an answer is printed. */
+  String text(List<Integer> tokens) {
+    try (HuggingFaceTokenizerFile tokenizer = HuggingFaceTokenizerFile.open(folder)) {
+      int[] ids = tokens.stream().mapToInt(Integer::intValue).toArray();
+      return tokenizer.decode(ids, true).strip();
+    }
   }
 
   /**
    * The same by transformers.
    *
+   * @param tokens how many
    * @param more arguments of the script after its fourth
    */
-  Answer pytorch(Path python, int tokens, String... more) throws IOException {
+  Answer pytorch(Path python, Path model, int tokens, String... more) throws IOException {
     Path script = input.resolve("pytorch_ask.py");
     if (!Files.exists(script)) {
       try (InputStream in = Asking.class.getResourceAsStream("pytorch_ask.py")) {
@@ -115,55 +157,41 @@ final class Asking {
             List.of(
                 python.toString(),
                 script.toString(),
-                folder.toAbsolutePath().toString(),
+                model.toAbsolutePath().toString(),
                 input.toString(),
                 Integer.toString(threads),
                 Integer.toString(tokens)));
     command.addAll(List.of(more));
     ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().put("OMP_NUM_THREADS", Integer.toString(threads));
-    JsonNode said = JSON.readTree(run(builder)[0]);
-    int[] ids =
-        IntStream.range(0, said.path("tokens").size())
-            .map(i -> said.path("tokens").path(i).asInt())
-            .toArray();
-    try (HuggingFaceTokenizerFile tokenizer = HuggingFaceTokenizerFile.open(folder)) {
-      return new Answer(
-          said.path("name").asString(),
-          said.path("start").asDouble() + said.path("load").asDouble(),
-          said.path("picture").asDouble(),
-          said.path("prompt").asDouble(),
-          said.path("positions").asInt(),
-          said.path("decode").asDouble(),
-          said.path("steps").asInt(),
-          said.path("resident").asDouble(),
-          tokenizer.decode(ids, true).strip());
+    String said = Processes.run(builder, limit).text();
+    try {
+      return answer(JSON.readTree(said));
+    } catch (JacksonException e) {
+      String shown = said.strip();
+      if (shown.length() > SHOWN) shown = shown.substring(0, SHOWN) + " ...";
+      throw new IllegalStateException(
+          "%s printed no answer but \"%s\"".formatted(python, shown), e);
     }
   }
 
-  /** What it wrote to standard output and to standard error. */
-  private static String[] run(ProcessBuilder builder) throws IOException {
-    Path out = Files.createTempFile("bench", ".out");
-    Path err = Files.createTempFile("bench", ".err");
-    Process process = null;
-    try {
-      process = builder.redirectOutput(out.toFile()).redirectError(err.toFile()).start();
-      int status = process.waitFor();
-      String text = new String(Files.readAllBytes(out), StandardCharsets.UTF_8);
-      String errors = new String(Files.readAllBytes(err), StandardCharsets.UTF_8);
-      if (status != 0) {
-        throw new IllegalStateException(
-            "%s ended with status %d: %s"
-                .formatted(builder.command().getFirst(), status, errors.strip()));
-      }
-      return new String[] {text, errors};
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IOException(e);
-    } finally {
-      if (process != null) process.destroy();
-      Files.delete(out);
-      Files.delete(err);
+  private Answer answer(JsonNode said) {
+    // Each of them must be there, and a number where it is one.
+    List<Integer> tokens = new ArrayList<>();
+    for (JsonNode token : said.required("tokens")) {
+      if (token.intValue() == end) break; // where ours stops
+      tokens.add(token.intValue());
     }
+    return new Answer(
+        said.required("name").stringValue(),
+        said.required("start").doubleValue() + said.required("load").doubleValue(),
+        said.required("picture").doubleValue(),
+        said.required("prompt").doubleValue(),
+        said.required("positions").intValue(),
+        said.required("decode").doubleValue(),
+        said.required("steps").intValue(),
+        said.required("resident").doubleValue(),
+        text(tokens),
+        tokens);
   }
 }

@@ -4,37 +4,48 @@ import dev.theriac.bench.frame.Bench;
 import dev.theriac.bench.frame.BenchOptions;
 import dev.theriac.bench.frame.BenchReport;
 import dev.theriac.bench.frame.Ceilings;
-import dev.theriac.bench.frame.Finding;
-import dev.theriac.bench.frame.Row;
-import dev.theriac.bench.frame.Row.Wanted;
-import dev.theriac.bench.frame.Stats;
+import dev.theriac.bench.frame.SourceTree;
 import dev.theriac.bench.frame.Work.Ceiling;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
-import java.util.function.ToDoubleFunction;
+import java.util.SequencedMap;
 
 /**
- * {@code theriac ask} with models of the published sizes and random BF16 weights, beside PyTorch
- * and transformers on the same files. Every round has each program in a fresh process.
+ * {@code theriac ask} with models of the published sizes and random weights, beside PyTorch and
+ * transformers on the same BF16 files. Every round has each program in a fresh process. Before
+ * anything is timed, the first tokens must be those of PyTorch in F32; what fails later leaves the
+ * figures of the rounds before it in the report, which then says what failed.
  */
 public final class FullSizeBench implements Bench {
   private static final int ROUNDS = 2;
   private static final int FULL_ROUNDS = 4;
-  private static final double GIBI = 1L << 30;
-  private static final double MOST_GIBI = 10;
-  private static final double MOST_LOAD_MICROS = 5e6;
-  private static final double WANTED_RATIO = 1.8;
 
-  /** Of an answer in F32, which takes PyTorch minutes. */
-  private static final int COMPARED = 8;
+  /** Of an answer in F32, of which each takes PyTorch some seconds. */
+  private static final int COMPARED = 4;
+
+  private static final int FULL_COMPARED = 8;
+
+  private final List<FullSizeModel> models;
+  private final List<String> launcher;
+
+  public FullSizeBench() {
+    this(FullSizeModel.published(), null);
+  }
+
+  /**
+   * @param launcher what asks a model, or null for the source tree's
+   */
+  FullSizeBench(List<FullSizeModel> models, List<String> launcher) {
+    this.models = models;
+    this.launcher = launcher;
+  }
 
   @Override
   public String name() {
@@ -49,7 +60,19 @@ public final class FullSizeBench implements Bench {
 
   @Override
   public List<String> shapes() {
-    return FullSizeModel.published().stream().map(FullSizeModel::id).toList();
+    return models.stream().map(FullSizeModel::id).toList();
+  }
+
+  /** A model with what it is asked. */
+  private record Subject(
+      FullSizeModel model, SequencedMap<Precision, Path> copies, Asking asking, Checked checked) {}
+
+  /**
+   * Our answer and its text, and how many of its tokens PyTorch in F32 gave too; without a rival
+   * nothing is known before.
+   */
+  private record Checked(List<Integer> tokens, String text, int compared) {
+    static final Checked NOTHING = new Checked(List.of(), null, 0);
   }
 
   @Override
@@ -58,69 +81,128 @@ public final class FullSizeBench implements Bench {
       throw new IllegalArgumentException(
           "full-size: --dir DIR is needed, a folder for two models of 10 GB together");
     }
+    List<Precision> precisions = Precision.of(options.weights());
+    List<String> chosen = chosen(options, shapes());
     BenchReport report = new BenchReport(this, options);
     int threads = Collections.max(options.threads());
-    for (String id : chosen(options, shapes())) {
-      FullSizeModel model = FullSizeModel.of(id);
-      Path folder = model.in(options.models(), options.note());
-      Path input = Files.createTempDirectory("bench");
-      try {
-        measure(options, report, model, new Asking(model, folder, input, threads), threads);
-      } finally {
-        try (var files = Files.walk(input)) {
-          for (Path file : files.sorted(Comparator.reverseOrder()).toList()) Files.delete(file);
+    Path input = Files.createTempDirectory("bench");
+    try {
+      List<Subject> subjects = new ArrayList<>();
+      for (String id : chosen) {
+        FullSizeModel model =
+            models.stream().filter(m -> m.id().equals(id)).findFirst().orElseThrow();
+        try {
+          subjects.add(prepare(options, model, precisions, input.resolve(id), threads));
+        } catch (IOException | RuntimeException e) {
+          report.fail("%s, before anything was timed: %s".formatted(id, why(e)));
+          return report;
         }
+      }
+      for (Subject subject : subjects) {
+        if (!Thread.currentThread().isInterrupted()) measure(options, report, subject, threads);
+      }
+    } finally {
+      try (var files = Files.walk(input)) {
+        for (Path file : files.sorted(Comparator.reverseOrder()).toList()) Files.delete(file);
       }
     }
     return report;
   }
 
-  /** Both programs' answers of each round. */
-  private record Answers(List<Answer> ours, List<Answer> theirs) {
-    double micros(ToDoubleFunction<Answer> part) {
-      return median(ours.stream().mapToDouble(part).toArray());
-    }
-
-    Double rivalMicros(ToDoubleFunction<Answer> part) {
-      if (theirs.isEmpty()) return null;
-      return median(theirs.stream().mapToDouble(part).toArray());
-    }
-
-    /** Theirs over ours within each round, ascending. */
-    double[] ratios(ToDoubleFunction<Answer> part) {
-      double[] out = new double[theirs.size()];
-      for (int i = 0; i < out.length; i++) {
-        out[i] = part.applyAsDouble(theirs.get(i)) / part.applyAsDouble(ours.get(i));
-      }
-      Arrays.sort(out);
-      return out;
-    }
-
-    private static double median(double[] values) {
-      Arrays.sort(values);
-      return Stats.median(values);
-    }
+  private Subject prepare(
+      BenchOptions options,
+      FullSizeModel model,
+      List<Precision> precisions,
+      Path input,
+      int threads)
+      throws IOException {
+    SequencedMap<Precision, Path> copies = new LinkedHashMap<>();
+    for (Precision p : precisions) copies.put(p, model.in(options.models(), p, options.note()));
+    Path any = copies.firstEntry().getValue();
+    Files.createDirectories(input);
+    List<String> ask =
+        launcher != null ? launcher : List.of(SourceTree.folder().resolve("theriac").toString());
+    Asking asking = new Asking(model, any, input, threads, ask);
+    return new Subject(model, copies, asking, check(options, model, copies, asking));
   }
 
-  private void measure(
-      BenchOptions options, BenchReport report, FullSizeModel model, Asking asking, int threads)
+  /** PyTorch reads BF16 alone. */
+  private static boolean hasRival(BenchOptions options, SequencedMap<Precision, Path> copies) {
+    return options.python() != null && options.rivals() && copies.containsKey(Precision.BF16);
+  }
+
+  /** BF16 changes an answer after some tokens; PyTorch's F32 is to give ours. */
+  private static Checked check(
+      BenchOptions options,
+      FullSizeModel model,
+      SequencedMap<Precision, Path> copies,
+      Asking asking)
       throws IOException {
+    if (!hasRival(options, copies)) return Checked.NOTHING;
+    Path folder = copies.get(Precision.BF16);
+    options.note().accept("%s: comparing answers".formatted(model.id()));
+    int wanted = options.full() ? FULL_COMPARED : COMPARED;
+    List<Integer> ours = asking.tokens(folder);
+    Answer exact = asking.pytorch(options.python(), folder, wanted, "float32");
+    List<Integer> theirs = exact.tokens();
+    int count = Math.min(wanted, ours.size());
+    if (!ours.subList(0, count).equals(theirs)) {
+      throw new IllegalStateException(
+          "theriac's answer is not PyTorch's in F32\n  theriac  %s\n  PyTorch  %s (%s)"
+              .formatted(ours, theirs, exact.name()));
+    }
+    options.note().accept("  the first %d tokens are PyTorch's in F32".formatted(count));
+    return new Checked(ours, asking.text(ours), count);
+  }
+
+  private void measure(BenchOptions options, BenchReport report, Subject subject, int threads) {
     int rounds = options.rounds() > 0 ? options.rounds() : options.full() ? FULL_ROUNDS : ROUNDS;
-    boolean rival = options.python() != null && options.rivals();
-    Answers answers = new Answers(new ArrayList<>(), new ArrayList<>());
-    for (int round = 0; round < rounds; round++) {
+    FullSizeModel model = subject.model;
+    Asking asking = subject.asking;
+    Answers answers = new Answers(subject.copies.sequencedKeySet());
+    options.note().accept(model.id() + ":");
+    for (int round = 1; round <= rounds; round++) {
+      String doing = "the machine's rates";
+      try {
+        ceiling(report, threads);
+        for (Precision p : subject.copies.keySet()) {
+          doing = "theriac, " + p.id();
+          Answer answer = asking.theriac(subject.copies.get(p));
+          same(answer, p == Precision.BF16 ? subject.checked.text : null, answers.ours(p));
+          answers.ours(p).add(answer);
+          note(options, answer, p);
+        }
+        if (!hasRival(options, subject.copies)) continue;
+        doing = "PyTorch";
+        Path folder = subject.copies.get(Precision.BF16);
+        answers.theirs().add(asking.pytorch(options.python(), folder, Asking.NEW_TOKENS));
+        note(options, answers.theirs().getLast(), Precision.BF16);
+      } catch (IOException | RuntimeException e) {
+        report.fail(
+            "%s, round %d of %d, %s: %s".formatted(model.id(), round, rounds, doing, why(e)));
+        break;
+      }
+    }
+    try {
       ceiling(report, threads);
-      answers.ours.add(asking.theriac());
-      note(options, answers.ours.getLast());
-      if (!rival) continue;
-      answers.theirs.add(asking.pytorch(options.python(), Asking.NEW_TOKENS));
-      note(options, answers.theirs.getLast());
+    } catch (IOException e) {
+      report.fail("%s, the machine's rates: %s".formatted(model.id(), why(e)));
     }
-    ceiling(report, threads);
-    rows(report, model, answers, threads);
-    if (rival && options.full()) {
-      compare(model, answers, asking.pytorch(options.python(), COMPARED, "float32"));
-    }
+    FullSizeRows rows = new FullSizeRows(report, model, answers, threads);
+    subject.copies.keySet().forEach(rows::add);
+    rows.alike(subject.checked.tokens, subject.checked.compared);
+  }
+
+  /** What was timed is what was compared, and the same in every round. */
+  private static void same(Answer answer, String checked, List<Answer> before) {
+    String expected = checked != null || before.isEmpty() ? checked : before.getFirst().text();
+    if (expected == null || answer.text().equals(expected)) return;
+    throw new IllegalStateException(
+        "the answer is \"%s\", and was \"%s\" before".formatted(answer.text(), expected));
+  }
+
+  private static String why(Exception e) {
+    return e.getMessage() == null ? e.toString() : e.getMessage();
   }
 
   private static void ceiling(BenchReport report, int threads) throws IOException {
@@ -128,157 +210,24 @@ public final class FullSizeBench implements Bench {
       report.ceiling(threads, new Ceiling(Ceilings.fma(threads, 200), Ceilings.read(threads, 300)));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new IOException(e);
+      throw new IOException("interrupted", e);
     }
   }
 
-  private static void note(BenchOptions options, Answer a) {
+  private static void note(BenchOptions options, Answer a, Precision precision) {
     options
         .note()
         .accept(
             String.format(
                 Locale.ROOT,
-                "  %s: loaded %.2f s, picture %.2f s, %d positions %.2f s, %d steps %.2f s",
+                "  %s, %s: loaded %.2f s, picture %.2f s, %d positions %.2f s, %d steps %.2f s",
                 a.name(),
+                precision.id(),
                 a.load(),
                 a.picture(),
                 a.positions(),
                 a.prompt(),
                 a.steps(),
                 a.decode()));
-  }
-
-  private void rows(BenchReport report, FullSizeModel model, Answers answers, int threads) {
-    Ceiling ceiling = report.ceiling(threads);
-    Answer one = answers.ours.getFirst();
-    Wanted soon = new Wanted(null, null, MOST_LOAD_MICROS);
-    report.add(row("load", model, answers, a -> 1e6 * a.load(), threads, soon, null, null));
-    report.add(
-        row(
-            "picture",
-            model,
-            answers,
-            a -> 1e6 * a.picture(),
-            threads,
-            Wanted.NOTHING,
-            null,
-            null));
-    double flops = model.promptFlops(one.positions());
-    report.add(
-        row(
-            "prompt-of-" + one.positions(),
-            model,
-            answers,
-            a -> 1e6 * a.prompt(),
-            threads,
-            Wanted.NOTHING,
-            flops / ceiling.gflops() / 1e3,
-            flops / 1e3));
-    double bound = model.bytesPerToken() / ceiling.gigabytes() / 1e3;
-    Row step =
-        row(
-            "token",
-            model,
-            answers,
-            Answer::stepMicros,
-            threads,
-            new Wanted(WANTED_RATIO, null, null),
-            bound,
-            null);
-    report.add(
-        step.against(
-            "token",
-            null,
-            model.bytesPerToken() / step.medianUs() / 1e3,
-            bound / step.medianUs(),
-            "memory",
-            step.wanted()));
-    rates(report, model, answers, threads, 1e6 / bound);
-    double most = answers.ours.stream().mapToDouble(Answer::resident).max().orElseThrow() / GIBI;
-    String theirs =
-        answers.theirs.isEmpty()
-            ? ""
-            : String.format(
-                Locale.ROOT,
-                "; PyTorch %.2f",
-                answers.theirs.stream().mapToDouble(Answer::resident).max().orElseThrow() / GIBI);
-    report.add(
-        new Finding(
-            "peak resident GiB",
-            model.id(),
-            threads,
-            most,
-            MOST_GIBI,
-            String.format(Locale.ROOT, "%.2f GiB of it weights%s", model.bytes() / GIBI, theirs)));
-  }
-
-  private static void rates(
-      BenchReport report, FullSizeModel model, Answers answers, int threads, double bound) {
-    double ours = 1e6 / answers.micros(Answer::stepMicros);
-    double prompt = 1 / answers.micros(a -> a.prompt() / a.positions());
-    Double theirs = answers.rivalMicros(Answer::stepMicros);
-    Double theirPrompt = answers.rivalMicros(a -> a.prompt() / a.positions());
-    report.add(
-        new Finding(
-            "prompt tokens a second",
-            model.id(),
-            threads,
-            prompt,
-            null,
-            theirPrompt == null
-                ? "not compared"
-                : String.format(Locale.ROOT, "PyTorch %.1f", 1 / theirPrompt)));
-    report.add(
-        new Finding(
-            "new tokens a second",
-            model.id(),
-            threads,
-            ours,
-            null,
-            String.format(
-                Locale.ROOT,
-                "%s; at most %.2f, as %.2f GB of weights are read for each",
-                theirs == null ? "not compared" : "PyTorch %.2f".formatted(1e6 / theirs),
-                bound,
-                model.bytesPerToken() / 1e9)));
-  }
-
-  private static Row row(
-      String name,
-      FullSizeModel model,
-      Answers answers,
-      ToDoubleFunction<Answer> micros,
-      int threads,
-      Wanted wanted,
-      Double bound,
-      Double operations) {
-    double ours = answers.micros(micros);
-    double[] ratios = answers.ratios(micros);
-    boolean alone = ratios.length == 0;
-    return new Row(
-        name,
-        model.id(),
-        threads,
-        ours,
-        alone ? null : answers.theirs.getFirst().name(),
-        answers.rivalMicros(micros),
-        alone ? null : Stats.median(ratios),
-        alone ? null : ratios[0],
-        alone ? null : ratios[ratios.length - 1],
-        operations == null ? null : operations / ours,
-        bound == null ? null : bound / ours,
-        "compute",
-        Map.of(),
-        null,
-        wanted);
-  }
-
-  /** BF16 changes an answer after some tokens; PyTorch's F32 is to give ours. */
-  private static void compare(FullSizeModel model, Answers answers, Answer exact) {
-    String ours = answers.ours.getFirst().text();
-    if (ours.startsWith(exact.text())) return;
-    throw new IllegalStateException(
-        "%s: the answer is \"%s\", PyTorch's in F32 begins \"%s\""
-            .formatted(model.id(), ours, exact.text()));
   }
 }

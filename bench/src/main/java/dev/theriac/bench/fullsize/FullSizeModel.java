@@ -1,7 +1,9 @@
 package dev.theriac.bench.fullsize;
 
+import dev.theriac.io.FileException;
 import dev.theriac.llm.Decoder;
 import dev.theriac.llm.DecoderConfig;
+import dev.theriac.llm.ModelFiles;
 import dev.theriac.llm.tokenizer.HuggingFaceTokenizerFile;
 import dev.theriac.moe.medmoe.MedMoe;
 import dev.theriac.moe.medmoe.ModelDirectory;
@@ -12,11 +14,16 @@ import dev.theriac.tensor.Rng;
 import dev.theriac.vision.Projector;
 import dev.theriac.vision.VisionConfig;
 import dev.theriac.vision.VisionTransformer;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.SequencedMap;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
 
 /**
  * A dense Med-MoE with random weights.
@@ -28,6 +35,7 @@ record FullSizeModel(String id, VisionConfig vision, DecoderConfig language, int
   private static final long SHARD_BYTES = 2_000_000_000L;
   private static final double STD = 0.02;
   private static final long SEED = 1;
+  private static final String DECODER = "language.";
 
   /**
    * Those that Med-MoE starts from, in their published sizes: microsoft/phi-2 and
@@ -41,21 +49,42 @@ record FullSizeModel(String id, VisionConfig vision, DecoderConfig language, int
         new FullSizeModel("stablelm-2", clip, DecoderConfig.stableLm2(), 100_289));
   }
 
+  /** A small one for tests, which no {@code --shape} names. */
+  static final FullSizeModel TINY =
+      new FullSizeModel("tiny", VisionConfig.small(32), DecoderConfig.small(700), 650);
+
   static FullSizeModel of(String id) {
-    return published().stream().filter(m -> m.id.equals(id)).findFirst().orElseThrow();
+    return Stream.concat(published().stream(), Stream.of(TINY))
+        .filter(m -> m.id.equals(id))
+        .findFirst()
+        .orElseThrow();
   }
 
-  /** In BF16. */
-  long bytes() {
-    return 2 * new ModelShape(vision, language, null).count(_ -> true);
+  /** The name of the copy in that precision: that of its folder, and its shape in tables. */
+  String id(Precision precision) {
+    return precision == Precision.BF16 ? id : id + "-" + precision.id();
+  }
+
+  /** Of all weights. */
+  long bytes(Precision precision) {
+    return bytes(precision, _ -> true);
   }
 
   /**
    * Bytes of weights that a decoding step reads: everything in the decoder but the embedding table,
    * of which it reads a row.
    */
-  long bytesPerToken() {
-    return 2 * (decoderParameters() - (long) (language.vocabulary() - 1) * language.dim());
+  long bytesPerToken(Precision precision) {
+    long others = 2L * (language.vocabulary() - 1) * language.dim();
+    return bytes(precision, path -> path.startsWith(DECODER)) - others;
+  }
+
+  private long bytes(Precision precision, Predicate<String> wanted) {
+    return new ModelShape(vision, language, null)
+        .parameters().entrySet().stream()
+            .filter(e -> wanted.test(e.getKey()))
+            .mapToLong(e -> precision.bytes(e.getKey().replaceFirst(DECODER, ""), e.getValue()))
+            .sum();
   }
 
   /** Multiply-adds of {@code positions} in the decoder's matrices, the head for one, doubled. */
@@ -67,17 +96,56 @@ record FullSizeModel(String id, VisionConfig vision, DecoderConfig language, int
   }
 
   private long decoderParameters() {
-    return new ModelShape(vision, language, null).count(path -> path.startsWith("language."));
+    return new ModelShape(vision, language, null).count(path -> path.startsWith(DECODER));
   }
 
-  /** The folder under {@code models}, written unless it is there. */
-  Path in(Path models, Consumer<String> note) {
-    Path folder = models.resolve(id);
-    if (Files.exists(folder.resolve("config.json"))) return folder;
+  /**
+   * The folder under {@code models}, written by a process of its own unless it is there. It has its
+   * name only when it is whole.
+   *
+   * @throws FileException when a folder of that name holds something else
+   */
+  Path in(Path models, Precision precision, Consumer<String> note) throws IOException {
+    Path folder = models.resolve(id(precision));
+    if (Files.exists(folder.resolve(ModelFiles.CONFIG))) return folder;
+    if (Files.exists(folder) && !(Files.isDirectory(folder) && isEmpty(folder))) {
+      throw new FileException(folder, "is no model; name another folder with --dir, or remove it");
+    }
+    Path source = precision == Precision.BF16 ? null : in(models, Precision.BF16, note);
+    String what = source == null ? "with random weights" : "quantised from " + source;
     note.accept(
-        "writing %s with random weights, %.1f GB, to %s".formatted(id, bytes() / 1e9, folder));
-    write(folder);
+        String.format(
+            Locale.ROOT,
+            "writing %s %s, %.1f GB, to %s",
+            id,
+            what,
+            bytes(precision) / 1e9,
+            folder));
+    Path unfinished = models.resolve(id(precision) + ".unfinished");
+    remove(unfinished);
+    try {
+      Files.createDirectories(unfinished);
+      if (source == null) ModelProcess.write(this, unfinished);
+      else ModelProcess.quantise(source, precision, unfinished);
+      Files.deleteIfExists(folder);
+      Files.move(unfinished, folder);
+    } finally {
+      remove(unfinished);
+    }
     return folder;
+  }
+
+  private static boolean isEmpty(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.findAny().isEmpty();
+    }
+  }
+
+  private static void remove(Path folder) throws IOException {
+    if (!Files.exists(folder)) return;
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) Files.delete(file);
+    }
   }
 
   /** Takes as much memory as the weights. */

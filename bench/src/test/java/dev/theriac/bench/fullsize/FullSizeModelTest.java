@@ -6,13 +6,12 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.theriac.bench.frame.Bench;
 import dev.theriac.bench.frame.BenchOptions;
+import dev.theriac.io.FileException;
 import dev.theriac.io.Weights;
-import dev.theriac.llm.DecoderConfig;
 import dev.theriac.llm.tokenizer.HuggingFaceTokenizerFile;
 import dev.theriac.moe.medmoe.MedMoe;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Tensor;
-import dev.theriac.vision.VisionConfig;
 import dev.theriac.vision.image.Image;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,31 +21,31 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class FullSizeModelTest {
-  private static final FullSizeModel SMALL =
-      new FullSizeModel("small", VisionConfig.small(32), DecoderConfig.small(700), 650);
+  private static final FullSizeModel TINY = FullSizeModel.TINY;
 
   @TempDir private Path temp;
 
   @Test
   void isWrittenOnceAndAnswers() throws Exception {
     List<String> notes = new ArrayList<>();
-    Path folder = SMALL.in(temp, notes::add);
+    Path folder = TINY.in(temp, Precision.BF16, notes::add);
     byte[] weights = Files.readAllBytes(folder.resolve("model.safetensors"));
-    assertThat(notes).singleElement().asString().contains("small", folder.toString());
-    assertThat(SMALL.in(temp, notes::add)).isEqualTo(folder);
+    assertThat(notes).singleElement().asString().contains("tiny", folder.toString());
+    assertThat(TINY.in(temp, Precision.BF16, notes::add)).isEqualTo(folder);
     assertThat(notes).hasSize(1);
-    SMALL.write(folder);
+    TINY.write(folder);
     assertThat(Files.readAllBytes(folder.resolve("model.safetensors"))).isEqualTo(weights);
     MedMoe model = MedMoe.load(folder);
-    assertThat(2 * model.parameterCount()).isEqualTo(SMALL.bytes());
-    assertThat(model.language().parameterCount() - 699 * 64).isEqualTo(SMALL.bytesPerToken() / 2);
+    assertThat(2 * model.parameterCount()).isEqualTo(TINY.bytes(Precision.BF16));
+    assertThat(model.language().parameterCount() - 699 * 64)
+        .isEqualTo(TINY.bytesPerToken(Precision.BF16) / 2);
     Image image = Image.of16(4, 4, 1, new short[16]);
     assertThat(model.ask(image, Asking.QUESTION)).isNotNull();
   }
 
   @Test
-  void weightsAreNormalAndEveryTensorHasItsOwn() {
-    Weights file = Weights.open(SMALL.in(temp, _ -> {}));
+  void weightsAreNormalAndEveryTensorHasItsOwn() throws Exception {
+    Weights file = Weights.open(TINY.in(temp, Precision.BF16, _ -> {}));
     Tensor first = file.get("model.layers.0.mlp.fc1.weight");
     Tensor second = file.get("model.layers.1.mlp.fc1.weight");
     assertThat(first.dtype()).isEqualTo(DType.BF16);
@@ -77,10 +76,63 @@ class FullSizeModelTest {
   @Test
   void countsAsTheArchitecturesSay() {
     FullSizeModel phi = FullSizeModel.of("phi-2");
-    assertThat(phi.bytes()).isEqualTo(2 * 3_092_320_256L);
-    assertThat(phi.bytesPerToken()).isEqualTo(2 * (2_779_632_640L - 51_199L * 2560));
-    assertThat(FullSizeModel.of("stablelm-2").bytes()).isEqualTo(2 * 1_954_318_336L);
+    assertThat(phi.bytes(Precision.BF16)).isEqualTo(2 * 3_092_320_256L);
+    assertThat(phi.bytesPerToken(Precision.BF16)).isEqualTo(2 * (2_779_632_640L - 51_199L * 2560));
+    assertThat(FullSizeModel.of("stablelm-2").bytes(Precision.BF16)).isEqualTo(2 * 1_954_318_336L);
     assertThat(phi.promptFlops(616)).isEqualTo(3.2e12, within(0.2e12));
+  }
+
+  @Test
+  void aQuantisedCopyHasTheBytesThatAreCounted() throws Exception {
+    List<String> notes = new ArrayList<>();
+    for (Precision p : List.of(Precision.INT8, Precision.INT4)) {
+      Path folder = TINY.in(temp, p, notes::add);
+      assertThat(folder).isEqualTo(temp.resolve("tiny-" + p.id()));
+      Weights file = Weights.open(folder);
+      long bytes = 0;
+      long vision = 0;
+      for (String key : file.keys()) {
+        long size = file.dtype(key).bytes();
+        for (long n : file.entry(key).shape()) size *= n;
+        bytes += size;
+        if (key.contains("image_tower") || key.contains("mm_projector")) vision += size;
+      }
+      assertThat(bytes).isEqualTo(TINY.bytes(p)).isLessThan(TINY.bytes(Precision.BF16));
+      assertThat(bytes - vision - 2 * 699 * 64).isEqualTo(TINY.bytesPerToken(p));
+      assertThat(MedMoe.load(folder).ask(Image.of16(4, 4, 1, new short[16]), Asking.QUESTION))
+          .isNotNull();
+    }
+    assertThat(notes).hasSize(3);
+    assertThat(notes.get(1)).contains("quantised from " + temp.resolve("tiny"));
+    assertThat(TINY.in(temp, Precision.INT4, notes::add)).exists();
+    assertThat(notes).hasSize(3);
+  }
+
+  @Test
+  void aFolderThatHoldsSomethingElseIsLeftAsItIs() throws Exception {
+    Path folder = Files.createDirectories(temp.resolve("tiny"));
+    Path unfinished = Files.createDirectories(temp.resolve("tiny.unfinished"));
+    Files.writeString(unfinished.resolve("config.json"), "{");
+    Path other = Files.writeString(folder.resolve("notes.txt"), "mine");
+    assertThatThrownBy(() -> TINY.in(temp, Precision.BF16, _ -> {}))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining(folder.toString())
+        .hasMessageContaining("is no model");
+    assertThat(other).hasContent("mine");
+    Files.delete(other);
+    assertThat(TINY.in(temp, Precision.BF16, _ -> {}).resolve("config.json")).exists();
+    assertThat(unfinished).doesNotExist();
+  }
+
+  @Test
+  void refusesWeightsThatThereAreNot() {
+    assertThat(Precision.of(List.of())).containsExactly(Precision.BF16);
+    assertThat(Precision.of(List.of("int4", "bf16", "int4")))
+        .containsExactly(Precision.INT4, Precision.BF16);
+    assertThatThrownBy(() -> Precision.of(List.of("int3")))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("no weights \"int3\"")
+        .hasMessageContaining("[bf16, int8, int4]");
   }
 
   @Test
