@@ -176,7 +176,7 @@ public final class PeerProcess implements AutoCloseable {
     errors = Files.createTempFile("bench", ".err");
     builder.redirectError(errors.toFile());
     try {
-      process = builder.start();
+      process = Processes.start(builder);
     } catch (IOException e) {
       Files.deleteIfExists(errors);
       throw e;

@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 
 /** Runs programs to their end, and ends those that are not wanted any longer. */
@@ -18,7 +19,25 @@ public final class Processes {
   /** 128 and the number of a signal. */
   private static final int KILLED = 137;
 
+  private static final Set<Process> RUNNING = ConcurrentHashMap.newKeySet();
+
+  static {
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> RUNNING.forEach(Processes::kill)));
+  }
+
   private Processes() {}
+
+  /** Starts a program that ends with this one at the latest, unless this one is killed. */
+  static Process start(ProcessBuilder builder) throws IOException {
+    Process process = builder.start();
+    RUNNING.add(process);
+    return process;
+  }
+
+  private static void kill(Process process) {
+    process.descendants().forEach(ProcessHandle::destroyForcibly);
+    process.destroyForcibly();
+  }
 
   /** What a program wrote to standard output and to standard error. */
   public record Output(String text, String errors) {}
@@ -37,7 +56,7 @@ public final class Processes {
     Path err = Files.createTempFile("bench", ".err");
     Process process = null;
     try {
-      process = builder.redirectOutput(out.toFile()).redirectError(err.toFile()).start();
+      process = start(builder.redirectOutput(out.toFile()).redirectError(err.toFile()));
       process.getOutputStream().close();
       boolean ended = process.waitFor(limit.toMillis(), TimeUnit.MILLISECONDS);
       if (!ended) end(process);
@@ -89,5 +108,6 @@ public final class Processes {
     }
     // A shell goes without what it waits for.
     started.forEach(ProcessHandle::destroyForcibly);
+    RUNNING.remove(process);
   }
 }

@@ -6,6 +6,7 @@ import dev.theriac.bench.frame.Row;
 import dev.theriac.bench.frame.Row.Wanted;
 import dev.theriac.bench.frame.Stats;
 import dev.theriac.bench.frame.Work.Ceiling;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -61,18 +62,17 @@ final class FullSizeRows {
         precision,
         1 / Answers.median(answers.ours(precision), position),
         null,
-        others(precision, a -> 1 / position.applyAsDouble(a), "%.1f"));
+        others(precision, position, "%.1f"));
+    ToDoubleFunction<Answer> step = a -> a.decode() / a.steps();
     double bytes = model.bytesPerToken(precision);
     finding(
         "new tokens a second",
         precision,
-        1e6 / Answers.median(answers.ours(precision), Answer::stepMicros),
+        1 / Answers.median(answers.ours(precision), step),
         null,
         text(
             "%s; at most %.2f, as %.2f GB of weights are read for each",
-            others(precision, a -> 1e6 / a.stepMicros(), "%.2f"),
-            ceiling.gigabytes() * 1e9 / bytes,
-            bytes / 1e9));
+            others(precision, step, "%.2f"), ceiling.gigabytes() * 1e9 / bytes, bytes / 1e9));
   }
 
   private void resident(Precision precision) {
@@ -93,18 +93,17 @@ final class FullSizeRows {
     return answers.stream().mapToDouble(part).max().orElseThrow();
   }
 
-  /** What the same figure is for PyTorch, and for our BF16 where that is another row. */
-  private String others(Precision precision, ToDoubleFunction<Answer> figure, String format) {
-    String theirs =
-        answers.theirs().isEmpty()
-            ? ""
-            : "PyTorch's BF16 " + text(format, Answers.median(answers.theirs(), figure));
+  /** The same rate of PyTorch, and of our BF16 where that is another row. */
+  private String others(Precision precision, ToDoubleFunction<Answer> seconds, String format) {
+    List<String> others = new ArrayList<>();
     List<Answer> half = answers.ours(Precision.BF16);
-    if (precision == Precision.BF16 || half.isEmpty()) {
-      return theirs.isEmpty() ? "not compared" : theirs;
+    if (precision != Precision.BF16 && !half.isEmpty()) {
+      others.add("our BF16 " + text(format, 1 / Answers.median(half, seconds)));
     }
-    String ours = "our BF16 " + text(format, Answers.median(half, figure));
-    return theirs.isEmpty() ? ours : ours + ", " + theirs;
+    if (!answers.theirs().isEmpty()) {
+      others.add("PyTorch's BF16 " + text(format, 1 / Answers.median(answers.theirs(), seconds)));
+    }
+    return others.isEmpty() ? "not compared" : String.join(", ", others);
   }
 
   /**

@@ -164,6 +164,35 @@ class PeerProcessTest {
     assertNothingRuns();
   }
 
+  /** Starts what its arguments say, and waits for it. */
+  static final class Starter {
+    private Starter() {}
+
+    public static void main(String[] command) throws Exception {
+      Process process = Processes.start(new ProcessBuilder(command));
+      System.out.println("started");
+      process.waitFor();
+    }
+  }
+
+  @Test
+  void aBenchmarkThatIsEndedTakesItsProgramsWithIt() throws Exception {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+    command.add(Starter.class.getName());
+    command.addAll(script("sleep 600"));
+    Process process = new ProcessBuilder(command).start();
+    try {
+      assertThat(process.inputReader().readLine()).isEqualTo("started");
+    } finally {
+      process.destroy();
+    }
+    assertThat(process.waitFor(10, TimeUnit.SECONDS)).isTrue();
+    // The program may have been ended before it noted its number.
+    if (Files.exists(temp.resolve("pids"))) assertNothingRuns();
+  }
+
   private static ProcessBuilder builder(List<String> command) {
     return new ProcessBuilder(command);
   }
