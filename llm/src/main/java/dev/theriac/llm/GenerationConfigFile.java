@@ -62,28 +62,41 @@ final class GenerationConfigFile {
     for (String name : REFUSED) if (in.has(name)) throw in.wrong(name, "null");
     if (in.flag("token_healing", false)) throw in.wrong("token_healing", "false");
     boolean sample = in.flag("do_sample", false);
-    int maxLength = in.has("max_new_tokens") ? 0 : in.integer("max_length", 0);
-    int most = in.integer("max_new_tokens", maxLength == 0 ? newTokens : maxLength);
+    int maxLength = in.has("max_new_tokens") ? 0 : count(in, "max_length", 0, 0);
+    int most = count(in, "max_new_tokens", maxLength == 0 ? newTokens : maxLength, 1);
     List<String> stops = in.anyTexts("stop_strings");
-    if (sample && in.number("temperature", 1) == 0) {
+    double temperature = sample ? in.number("temperature", 1) : 0;
+    double topP = sample ? in.number("top_p", 1) : 1;
+    double penalty = in.number("repetition_penalty", 1);
+    if (sample && !isPositive(temperature)) {
       throw in.wrong("temperature", "more than 0 (do_sample is true)");
     }
+    if (!(topP > 0 && topP <= 1)) throw in.wrong("top_p", "more than 0 and at most 1");
+    if (!isPositive(penalty)) throw in.wrong("repetition_penalty", "a finite number above 0");
     try {
       return new GenerationConfig(
           most,
-          sample ? in.number("temperature", 1) : 0,
-          sample ? in.integer("top_k", TOP_K) : 0,
-          sample ? in.number("top_p", 1) : 1,
-          in.number("repetition_penalty", 1),
+          temperature,
+          sample ? count(in, "top_k", TOP_K, 0) : 0,
+          topP,
+          penalty,
           0,
           Set.copyOf(in.anyIntegers("eos_token_id")),
-          in.integer("min_new_tokens", 0),
+          count(in, "min_new_tokens", 0, 0),
           stops,
           maxLength,
-          in.integer("min_length", 0));
+          count(in, "min_length", 0, 0));
     } catch (IllegalArgumentException e) {
       throw new FileException(file, "values that do not fit: " + e.getMessage(), e);
     }
+  }
+
+  private static int count(ConfigFields in, String name, int other, int least) {
+    return in.integer(name, other, least, Integer.MAX_VALUE);
+  }
+
+  private static boolean isPositive(double number) {
+    return number > 0 && number <= Double.MAX_VALUE;
   }
 
   static String json(GenerationConfig config) {

@@ -48,9 +48,9 @@ public record RopeFields(double theta, double partial, RopeScaling scaling) {
     share = rope.number("partial_rotary_factor", share);
     int before = maxPositions;
     if (in.has("original_max_position_embeddings")) {
-      before = in.integer("original_max_position_embeddings");
+      before = in.integer("original_max_position_embeddings", 1, Integer.MAX_VALUE);
     } else {
-      before = rope.integer("original_max_position_embeddings", before);
+      before = rope.integer("original_max_position_embeddings", before, 1, Integer.MAX_VALUE);
     }
     try {
       RopeScaling scaling = scaling(rope, maxPositions, before, share);
@@ -79,25 +79,41 @@ public record RopeFields(double theta, double partial, RopeScaling scaling) {
     String field = in.has("rope_type") ? "rope_type" : "type";
     return switch (in.text(field, "default")) {
       case "default" -> RopeScaling.NONE;
-      case "linear" -> RopeScaling.linear(in.number("factor"), maxPositions);
-      case "dynamic" -> RopeScaling.dynamic(in.number("factor"), maxPositions);
+      case "linear" -> RopeScaling.linear(positive(in, "factor"), maxPositions);
+      case "dynamic" -> RopeScaling.dynamic(positive(in, "factor"), maxPositions);
       case "llama3" ->
           RopeScaling.llama3(
-              in.number("factor"),
-              in.number("low_freq_factor"),
-              in.number("high_freq_factor"),
+              positive(in, "factor"),
+              positive(in, "low_freq_factor"),
+              positive(in, "high_freq_factor"),
               before);
       case "yarn" -> yarn(in, maxPositions, before);
       case "longrope" -> longRope(in, maxPositions, before);
-      case "proportional" -> RopeScaling.proportional(in.number("factor", 1), maxPositions, share);
+      case "proportional" ->
+          RopeScaling.proportional(positive(in, "factor", 1), maxPositions, share);
       default ->
           throw in.wrong(
               field, "one of default, linear, dynamic, llama3, yarn, longrope and proportional");
     };
   }
 
+  private static double positive(ConfigFields in, String name) {
+    double value = in.number(name);
+    if (value > 0 && value <= Double.MAX_VALUE) return value;
+    throw in.wrong(name, "a finite number above 0");
+  }
+
+  private static double positive(ConfigFields in, String name, double other) {
+    return in.has(name) ? positive(in, name) : other;
+  }
+
+  /** To transformers 0 is as good as nothing. */
+  private static double unlessZero(ConfigFields in, String name, double other) {
+    return in.number(name, other) == 0 ? other : positive(in, name, other);
+  }
+
   private static double factor(ConfigFields in, int maxPositions, int before) {
-    if (in.has("factor")) return in.number("factor");
+    if (in.has("factor")) return positive(in, "factor");
     return (double) maxPositions / Math.max(1, before);
   }
 
@@ -107,14 +123,14 @@ public record RopeFields(double theta, double partial, RopeScaling scaling) {
     double all = in.number("mscale_all_dim", 0);
     double attention = temperature(factor, 1);
     if (mscale != 0 && all != 0) attention = temperature(factor, mscale) / temperature(factor, all);
-    double fast = in.number("beta_fast", 32);
-    double slow = in.number("beta_slow", 1);
+    double fast = unlessZero(in, "beta_fast", 32);
+    double slow = unlessZero(in, "beta_slow", 1);
     return RopeScaling.yarn(
         factor,
         before,
-        slow == 0 ? 1 : slow,
-        fast == 0 ? 32 : fast,
-        in.number("attention_factor", attention),
+        slow,
+        fast,
+        positive(in, "attention_factor", attention),
         in.flag("truncate", true));
   }
 
@@ -130,7 +146,7 @@ public record RopeFields(double theta, double partial, RopeScaling scaling) {
         before,
         in.numbers("short_factor"),
         in.numbers("long_factor"),
-        in.number("attention_factor", attention));
+        positive(in, "attention_factor", attention));
   }
 
   /** Writes the fields in both forms. */

@@ -32,13 +32,16 @@ final class ModelConfigReader {
 
   private static final int LARGEST_IMAGE = 1 << 16;
 
-  /** That {@link Preprocessing} makes. */
-  private static final int LARGEST_PICTURE = 1 << 13;
-
   private static final String PHI = "phi";
   private static final String STABLELM = "stablelm";
   private static final String THERIAC = "theriac";
   private static final String TOWER = "mm_image_tower";
+  private static final String SEEN = "mm_vision_select_layer";
+  private static final String FEATURE = "mm_vision_select_feature";
+
+  /** How the published code names choices of layers; only the first says which they are. */
+  private static final List<String> MODES =
+      List.of("sparse", "custom", "dense", "first_half", "second_half");
 
   private final Path file;
   private final ModelParts parts;
@@ -145,14 +148,21 @@ final class ModelConfigReader {
   }
 
   private VisionTower tower(boolean pad) {
-    VisionTower out =
-        VisionTower.find(
-            file.toAbsolutePath().getParent(),
-            parts.vision(),
-            root.text(TOWER, ""),
-            root.integer("mm_vision_select_layer"),
-            choice(root, "mm_vision_select_feature", Feature.PATCH),
-            pad);
+    String name = root.text(TOWER, "");
+    int layer = root.integer(SEEN);
+    Feature feature = choice(root, FEATURE, Feature.PATCH);
+    VisionTower out;
+    try {
+      out =
+          VisionTower.find(
+              file.toAbsolutePath().getParent(), parts.vision(), name, layer, feature, pad);
+    } catch (IllegalArgumentException e) {
+      throw new FileException(
+          file,
+          "field \"%s\" or \"%s\" does not fit the image encoder: %s"
+              .formatted(SEEN, FEATURE, e.getMessage()),
+          e);
+    }
     int dim = out.config().dim();
     if (root.integer("mm_hidden_size", dim) != dim) {
       throw root.wrong("mm_hidden_size", "the width of the image encoder, %d,".formatted(dim));
@@ -188,8 +198,8 @@ final class ModelConfigReader {
             in.number("layer_norm_eps", 0.0, 1),
             in.flag("pooling_head", false),
             in.integer("projection_dim", 0, 0, DecoderFields.MAX_WIDTH),
-            root.integer("mm_vision_select_layer", -layers - 1, layers),
-            choice(root, "mm_vision_select_feature", Feature.PATCH),
+            root.integer(SEEN, -layers - 1, layers),
+            choice(root, FEATURE, Feature.PATCH),
             in.number("initializer_range", 0.0, 1));
     in.nothingBut();
     if (out.patches() > DecoderFields.MAX_PARTS) {
@@ -222,7 +232,7 @@ final class ModelConfigReader {
       boolean positive = std[c] > 0 && Float.isFinite(std[c]);
       if (!positive) throw in.wrong("std", "finite numbers above 0");
     }
-    return new Preprocessing(in.integer("size", 1, LARGEST_PICTURE), pad, mean, std);
+    return new Preprocessing(in.integer("size", 1, Preprocessing.MAX_SIZE), pad, mean, std);
   }
 
   /** Defaults are those of the classes that wrote such files. */
@@ -296,17 +306,23 @@ final class ModelConfigReader {
           "moe_layers_idx",
           "at least one layer (a model without experts has \"moe_enable\" false)");
     }
-    List<Integer> counts = in.anyIntegers("num_experts");
-    boolean each = counts.size() == layers.size() || counts.size() == 1;
-    if (!each || counts.stream().distinct().count() != 1) {
-      throw in.wrong("num_experts", "one number of experts, the same for each MoE layer,");
-    }
-    int experts = counts.getFirst();
-    if (experts < 1 || experts > MOST) throw in.wrong("num_experts", "1 to " + MOST);
     boolean known = layers.stream().allMatch(i -> i >= 0 && i < decoder.layers());
     if (!known || layers.stream().distinct().count() < layers.size()) {
       throw in.wrong(
           "moe_layers_idx", "a list of layers, each once, from 0 to " + (decoder.layers() - 1));
+    }
+    List<Integer> counts = in.anyIntegers("num_experts");
+    boolean each = counts.size() == layers.size() || counts.size() == 1;
+    if (!each || counts.stream().distinct().count() != 1) {
+      throw in.wrong(
+          "num_experts",
+          "one number of experts, the same for each MoE layer (moe_layers_idx has %d),"
+              .formatted(layers.size()));
+    }
+    int experts = counts.getFirst();
+    if (experts < 1 || experts > MOST) throw in.wrong("num_experts", "1 to " + MOST);
+    if (!MODES.contains(in.text("moe_mode"))) {
+      throw in.wrong("moe_mode", "one of " + String.join(", ", MODES));
     }
     boolean sparse = in.text("moe_mode").equals("sparse");
     List<Integer> even =

@@ -25,6 +25,8 @@ import java.util.List;
 record VisionTower(
     Path directory, VisionConfig config, Preprocessing preprocessing, Unnamed unnamed) {
   private static final String CONFIG = "config.json";
+  private static final String PROCESSOR = "preprocessor_config.json";
+  private static final String WHOLE_PROCESSOR = "processor_config.json";
 
   /**
    * An encoder that a model has without anyone naming one.
@@ -123,8 +125,8 @@ record VisionTower(
     VisionConfig config =
         VisionDirectory.config(directory).withProjection(0).withFeature(layer, feature);
     boolean described =
-        Files.exists(directory.resolve("preprocessor_config.json"))
-            || Files.exists(directory.resolve("processor_config.json"));
+        Files.exists(directory.resolve(PROCESSOR))
+            || Files.exists(directory.resolve(WHOLE_PROCESSOR));
     return new VisionTower(
         directory, config, described ? preprocessing(directory, pad) : usual(config, pad), null);
   }
@@ -139,28 +141,47 @@ record VisionTower(
   /** Of what a processor may do, only CLIP's steps are those of Med-MoE. */
   private static Preprocessing preprocessing(Path directory, boolean pad) {
     ImageProcessor p = ImageProcessor.read(directory);
-    boolean edge = p.size() instanceof TargetSize.ShortestEdge s && is(p.crop(), s.edge());
-    // Without a crop only a picture that is square already keeps its form.
-    boolean square =
-        pad && p.size() instanceof TargetSize.Exact e && is(e, e.width()) && p.crop() == null;
-    if (!edge && !square
-        || !p.rgb()
-        || p.resampling() != Resampling.BICUBIC
-        || p.rescale() == null
-        || (float) (double) p.rescale() != 1 / 255f
-        || p.normalisation() == null) {
+    Path alone = directory.resolve(PROCESSOR);
+    Path file = Files.exists(alone) ? alone : directory.resolve(WHOLE_PROCESSOR);
+    String other = otherStep(p, pad);
+    if (other != null) {
       throw new FileException(
-          directory,
-          "its image processor does other steps than CLIP's (RGB, bicubic to a square, 1/255, mean"
-              + " and deviation): "
-              + p);
+          file,
+          ("its image processor does other steps than CLIP's (RGB, bicubic to a square, 1/255, mean"
+                  + " and deviation), by %s: %s")
+              .formatted(other, p));
+    }
+    float[] mean = three(p.normalisation().mean());
+    for (float m : mean) {
+      if (m >= 0 && m <= 1) continue;
+      throw new FileException(
+          file, "its image processor's image_mean has %s; from 0 to 1 is wanted".formatted(m));
     }
     int size =
         p.size() instanceof TargetSize.ShortestEdge s
             ? s.edge()
             : ((TargetSize.Exact) p.size()).width();
-    return new Preprocessing(
-        size, pad, three(p.normalisation().mean()), three(p.normalisation().std()));
+    if (size < 1 || size > Preprocessing.MAX_SIZE) {
+      throw new FileException(
+          file,
+          "its image processor's size is %d; from 1 to %d is wanted"
+              .formatted(size, Preprocessing.MAX_SIZE));
+    }
+    return new Preprocessing(size, pad, mean, three(p.normalisation().std()));
+  }
+
+  /** The field by which a processor does something else; null for none. */
+  private static String otherStep(ImageProcessor p, boolean pad) {
+    boolean edge = p.size() instanceof TargetSize.ShortestEdge s && is(p.crop(), s.edge());
+    // Without a crop only a picture that is square already keeps its form.
+    boolean square =
+        pad && p.size() instanceof TargetSize.Exact e && is(e, e.width()) && p.crop() == null;
+    if (!edge && !square) return "size (shortest_edge; height, width) or crop_size";
+    if (!p.rgb()) return "do_convert_rgb";
+    if (p.resampling() != Resampling.BICUBIC) return "resample";
+    boolean unit = p.rescale() != null && (float) (double) p.rescale() == 1 / 255f;
+    if (!unit) return "do_rescale or rescale_factor";
+    return p.normalisation() == null ? "do_normalize" : null;
   }
 
   private static boolean is(TargetSize.Exact crop, int size) {

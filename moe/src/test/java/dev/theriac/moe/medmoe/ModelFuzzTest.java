@@ -45,30 +45,6 @@ class ModelFuzzTest {
           "[1e999, 2, 3]",
           "true");
 
-  /** Numbers that change what is computed. */
-  private static final List<String> READ =
-      List.of(
-          "vocab_size",
-          "hidden_size",
-          "intermediate_size",
-          "num_hidden_layers",
-          "num_attention_heads",
-          "num_key_value_heads",
-          "rope_pct",
-          "rope_theta",
-          "max_position_embeddings",
-          "norm_eps",
-          "initializer_range",
-          "hidden_dropout",
-          "attention_dropout",
-          "mm_hidden_size",
-          "mm_vision_select_layer",
-          "top_k_experts",
-          "router_aux_loss_coef",
-          "image_size",
-          "patch_size",
-          "size");
-
   @TempDir Path all;
 
   @BeforeEach
@@ -131,9 +107,12 @@ class ModelFuzzTest {
     assertThat(report.refused()).isGreaterThan(200);
   }
 
-  /** Each field of its own, {@code moe} and what lies at the top, with values out of any range. */
+  /**
+   * Each field of its own, {@code moe} and what lies at the top, with other values; {@link
+   * ConfigValuesTest} has those that must be refused.
+   */
   @Test
-  void valuesOutOfRangeAreRefusedByFileAndField() throws IOException {
+  void otherValuesAreReadOrRefused() throws IOException {
     Path dir = saved();
     Path file = dir.resolve(CONFIG);
     JsonMapper json = JsonMapper.shared();
@@ -145,17 +124,14 @@ class ModelFuzzTest {
           ObjectNode root = (ObjectNode) json.readTree(good);
           JsonNode at = root;
           for (String name : path.subList(0, path.size() - 1)) at = at.get(name);
-          JsonNode old = ((ObjectNode) at).replace(path.getLast(), json.readTree("\"@\""));
+          ((ObjectNode) at).replace(path.getLast(), json.readTree("\"@\""));
           Files.writeString(file, root.toString().replace("\"@\"", value));
           cases++;
-          boolean infinite = value.equals("1e999") && old.isNumber();
           String which = String.join(".", path) + " = " + value;
           try {
             MedMoe.load(dir);
-            assertThat(infinite && READ.contains(path.getLast())).as(which).isFalse();
           } catch (FileException e) {
             assertThat(e).as(which).hasMessageContaining(dir.toString());
-            if (infinite) assertThat(e).as(which).hasMessageContaining(path.getLast());
           } catch (RuntimeException e) {
             throw new AssertionError(which + ": " + e, e);
           }

@@ -128,7 +128,7 @@ final class ImageProcessorFile {
   }
 
   private double factor() {
-    return in.number("rescale_factor", ImageProcessor.TO_UNIT);
+    return in.number("rescale_factor", ImageProcessor.TO_UNIT, -Float.MAX_VALUE, Float.MAX_VALUE);
   }
 
   private Normalisation normalisation() {
@@ -136,6 +136,11 @@ final class ImageProcessorFile {
     float[] half = {0.5f, 0.5f, 0.5f};
     float[] mean = numbers("image_mean", clip ? usual.mean() : half);
     float[] std = numbers("image_std", clip ? usual.std() : half);
+    for (float m : mean) if (!Float.isFinite(m)) throw in.wrong("image_mean", "finite numbers");
+    for (float s : std) {
+      boolean positive = s > 0 && Float.isFinite(s);
+      if (!positive) throw in.wrong("image_std", "finite numbers above 0");
+    }
     // One number stands for all channels; beside three it is repeated.
     int count = Math.max(mean.length, std.length);
     return new Normalisation(repeat(mean, count), repeat(std, count));

@@ -13,6 +13,9 @@ import java.util.Arrays;
  */
 public record Preprocessing(int size, boolean pad, float[] mean, float[] std) {
 
+  /** Largest side, pixels. */
+  public static final int MAX_SIZE = 8192;
+
   private static final float[] CLIP_MEAN = {0.48145466f, 0.4578275f, 0.40821073f};
   private static final float[] CLIP_STD = {0.26862954f, 0.26130258f, 0.27577711f};
 
@@ -23,9 +26,9 @@ public record Preprocessing(int size, boolean pad, float[] mean, float[] std) {
    *     mean lies outside 0 to 1 or a deviation is not positive
    */
   public Preprocessing {
-    if (size < 1 || size > 8192) {
+    if (size < 1 || size > MAX_SIZE) {
       throw new IllegalArgumentException(
-          "preprocessing: size %d, must be 1 to 8192 pixels".formatted(size));
+          "preprocessing: size %d, must be 1 to %d pixels".formatted(size, MAX_SIZE));
     }
     if (mean.length != 3 || std.length != 3) {
       throw new IllegalArgumentException(
