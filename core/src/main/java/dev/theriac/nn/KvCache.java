@@ -19,7 +19,7 @@ public final class KvCache implements AutoCloseable {
   private final Tensor[] keys;
   private final Tensor[] values;
   private final long[] lengths;
-  private final long capacity;
+  private long capacity;
 
   public KvCache(int layers, int batch, long capacity, long kvHeads, long headDim) {
     keys = new Tensor[layers];
@@ -52,6 +52,30 @@ public final class KvCache implements AutoCloseable {
 
   public long capacity() {
     return capacity;
+  }
+
+  /**
+   * Makes room for rows of {@code positions}, at least half as many again as there was room for;
+   * what the rows hold stays. Views that {@link #append} gave before are no longer valid.
+   */
+  public void reserve(long positions) {
+    if (positions <= capacity) return;
+    long wanted = Math.max(positions, Math.addExact(capacity, capacity / 2));
+    long held = length();
+    for (Tensor[] all : new Tensor[][] {keys, values}) {
+      for (int i = 0; i < all.length; i++) {
+        Tensor old = all[i];
+        Tensor larger = Scope.persist(Tensor.zeros(old.size(0), wanted, old.size(2), old.size(3)));
+        Backends.of(old.device())
+            .elementwise()
+            .copy(
+                old.strided().with(old.layout().slice(1, 0, held)),
+                larger.strided().with(larger.layout().slice(1, 0, held)));
+        all[i] = larger;
+        old.close();
+      }
+    }
+    capacity = wanted;
   }
 
   /**

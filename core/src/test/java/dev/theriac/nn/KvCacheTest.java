@@ -63,6 +63,32 @@ class KvCacheTest {
     }
   }
 
+  @Test
+  void growsAndKeepsWhatItHolds() {
+    try (Scope _ = Scope.open();
+        KvCache small = new KvCache(2, 2, 3, 1, 4);
+        KvCache large = new KvCache(2, 2, 9, 1, 4)) {
+      Tensor x = Tensor.randn(new Rng(1), 1, 2, 3, 1, 4);
+      for (KvCache cache : new KvCache[] {small, large}) {
+        for (int layer = 0; layer < 2; layer++) cache.append(layer, x, x.mul(2));
+        cache.advance(new long[] {3, 2});
+      }
+      small.reserve(3);
+      assertThat(small.capacity()).isEqualTo(3);
+      small.reserve(4);
+      assertThat(small.capacity()).isEqualTo(4);
+      small.reserve(5);
+      assertThat(small.capacity()).isEqualTo(6);
+      Tensor next = Tensor.randn(new Rng(2), 1, 2, 1, 1, 4);
+      for (int layer = 0; layer < 2; layer++) {
+        KvCache.Pair got = small.append(layer, next, next.mul(3));
+        KvCache.Pair wanted = large.append(layer, next, next.mul(3));
+        assertThat(got.key().toFloats()).isEqualTo(wanted.key().toFloats());
+        assertThat(got.value().toFloats()).isEqualTo(wanted.value().toFloats());
+      }
+    }
+  }
+
   /** Keys rotated into the cache have the bits of keys rotated before. */
   @Test
   void rotatesOnTheWay() {

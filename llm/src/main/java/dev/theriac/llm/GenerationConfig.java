@@ -170,16 +170,6 @@ public record GenerationConfig(
         minLength);
   }
 
-  /**
-   * A copy for a model of so many positions: a limit beyond them, which files give that are meant
-   * for several models, becomes all of them, the prompt counted.
-   */
-  public GenerationConfig within(long positions) {
-    if (Math.max(maxLength, maxLength == 0 ? maxNewTokens : 0) < positions) return this;
-    int length = Math.toIntExact(positions);
-    return copy(maxNewTokens, seed, endIds, minNewTokens, stopStrings, length);
-  }
-
   /** New tokens for a prompt of so many; 0 or less when there is no room. */
   int limit(int prompt) {
     return maxLength == 0 ? maxNewTokens : Math.min(maxNewTokens, maxLength - prompt);

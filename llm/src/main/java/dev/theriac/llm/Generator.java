@@ -13,7 +13,9 @@ import java.util.function.BooleanSupplier;
 
 /**
  * Autoregressive generation with a cache, for a batch of prompts that are already embedded (so that
- * pictures may stand among the tokens). Prompts are padded on the right.
+ * pictures may stand among the tokens). Prompts are padded on the right. As in transformers, a
+ * limit that is asked for holds beyond the positions that the model was trained for too: the first
+ * token behind them is logged as a warning.
  */
 public final class Generator {
   /** Receives tokens as they are chosen. */
@@ -56,6 +58,7 @@ public final class Generator {
     default void after(Pass pass, Decoder.Output output) {}
   }
 
+  private static final System.Logger LOG = System.getLogger("dev.theriac.llm");
   private static final PassListener UNOBSERVED = new PassListener() {};
   private static final TokenListener SILENT = (row, id) -> {};
 
@@ -115,7 +118,7 @@ public final class Generator {
    * @param prompts ids of each, one or more; lengths may differ
    * @return new token ids of each prompt, without the end token
    * @throws IllegalArgumentException naming what does not fit: an empty prompt, an id that the
-   *     vocabulary has not, texts longer than the model's, stop strings without a tokenizer
+   *     vocabulary has not, a prompt as long as the limit, stop strings without a tokenizer
    */
   public List<int[]> generate(List<int[]> prompts) {
     int width = prompts.stream().mapToInt(p -> p.length).max().orElse(0);
@@ -180,17 +183,13 @@ public final class Generator {
       }
       capacity = Math.max(capacity, l + limit);
     }
-    if (capacity > decoder.config().reach()) {
-      throw new IllegalArgumentException(
-          "generate: %d prompt positions and %d new tokens exceed the model's %d; shorten either"
-              .formatted(prompts.size(1), capacity - prompts.size(1), decoder.config().reach()));
-    }
     if (!config.stopStrings().isEmpty() && tokenizer == null) {
       throw new IllegalArgumentException(
           "generate: stop strings %s, and no tokenizer to read texts with"
               .formatted(config.stopStrings()));
     }
-    long room = capacity;
+    // Most limits beyond the model's positions are never reached: there the cache grows.
+    long room = Math.max(prompts.size(1), Math.min(capacity, decoder.config().reach()));
     return Autograd.noGrad(() -> {
       try (KvCache cache = decoder.cache(lengths.length, room)) {
         return run(cache, prompts, lengths, ids);
@@ -245,6 +244,7 @@ public final class Generator {
       rows.add(new Row(row, Math.toIntExact(lengths[row]), prompt));
     }
     decoder.announceSteps(lengths.length);
+    boolean warned = false;
     try {
       float[] logits = prefill(cache, prompts, lengths);
       while (true) {
@@ -252,6 +252,14 @@ public final class Generator {
         if (rows.stream().allMatch(r -> r.done) || cancelled.getAsBoolean()) break;
         boolean[] done = new boolean[lengths.length];
         for (Row r : rows) done[r.index] = r.done;
+        if (!warned && cache.length() >= decoder.config().reach()) {
+          warned = true;
+          LOG.log(
+              System.Logger.Level.WARNING,
+              "generation goes on beyond the model's %d positions, for which it was not trained"
+                  .formatted(decoder.config().reach()));
+        }
+        cache.reserve(cache.length() + 1);
         logits = decode(cache, next, done);
       }
     } catch (Decoder.Cancelled e) {

@@ -311,14 +311,13 @@ public final class MedMoe extends Module {
 
   /**
    * How the model's {@code generation_config.json} says it should answer; where there is none,
-   * greedily. At most 64 tokens where it gives no limit, no more than the decoder has positions
-   * where its limit is beyond them; to the tokenizer's end token where it names none.
+   * greedily. At most 64 tokens where it gives no limit; to the tokenizer's end token where it
+   * names none.
    */
   public GenerationConfig generation() {
     GenerationConfig read = kept.generation();
     if (read == null) return GenerationConfig.greedy(KeptFiles.NEW_TOKENS, endId());
-    GenerationConfig ended = read.endIds().isEmpty() ? read.withEndIds(Set.of(endId())) : read;
-    return ended.within(language.config().reach());
+    return read.endIds().isEmpty() ? read.withEndIds(Set.of(endId())) : read;
   }
 
   /** The token that ends an answer, by the tokenizer. */
