@@ -11,6 +11,7 @@ import dev.theriac.io.FileException;
 import dev.theriac.llm.Quantisation;
 import dev.theriac.llm.quantised.AccuracyLoss;
 import dev.theriac.llm.quantised.Quantiser;
+import dev.theriac.moe.medmoe.ModelDirectory;
 import dev.theriac.moe.medmoe.ModelParts;
 import dev.theriac.tensor.QuantisedFormat;
 import java.nio.file.Path;
@@ -36,7 +37,7 @@ import picocli.CommandLine.Spec;
     })
 final class QuantizeCommand implements Callable<Integer> {
   @ParentCommand private TheriacCommand theriac;
-  @Mixin private PartsBeside parts;
+  @Mixin private PartOptions parts;
   @Spec private CommandSpec spec;
 
   @Parameters(paramLabel = "DIR", description = "A model folder, in F32, BF16 or F16.")
@@ -112,10 +113,10 @@ final class QuantizeCommand implements Callable<Integer> {
       throw new ParameterException(spec.commandLine(), "--limit and --window must be 1 or more.");
     }
     String type = LanguageModel.family(from);
-    Quantiser quantiser = new Quantiser(from, to, wanted);
+    ModelParts named = parts.parts();
+    Quantiser quantiser = new Quantiser(from, weights(type, named), to, wanted);
     // Before the long part, what would be found out after it: a part that is missing, a text that
     // cannot be read, a token that the model has not.
-    ModelParts named = parts.parts();
     boolean unseen = source.none && named.equals(ModelParts.none());
     PartsOfCopy copied =
         unseen ? PartsOfCopy.ifFound(from, type) : PartsOfCopy.of(from, type, named);
@@ -149,6 +150,13 @@ final class QuantizeCommand implements Callable<Integer> {
     }
     if (failed == null) return 0;
     throw new FileException(to, "the quantised model is whole, but was not compared", failed);
+  }
+
+  /** Those of the language model after the first stage of a Med-MoE, else the model's own. */
+  private Path weights(String type, ModelParts named) {
+    return ModelDirectory.MODEL_TYPES.contains(type)
+        ? ModelDirectory.checkpoint(from, named)
+        : from;
   }
 
   private Path report() {

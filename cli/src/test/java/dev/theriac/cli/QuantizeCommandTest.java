@@ -180,6 +180,29 @@ class QuantizeCommandTest {
     assertThat(blind.resolve("stablelm_router.pth")).doesNotExist();
   }
 
+  /** After the first stage the weights are the language model's; its copy is whole. */
+  @Test
+  void aFirstStageIsQuantisedWithItsLanguageModel() throws IOException {
+    Path from = published("llavaphi-2.7b-stage1", "phi-2", "clip-vit-tiny-patch6-18");
+    Path language = from.resolveSibling("phi-2");
+    Path out = dir.resolve("out");
+    assertThat(quantize(1, from, out).err).contains("" + from);
+    assertThat(out).doesNotExist();
+    Ran ran = quantize(0, from, out, "--language", "" + language);
+    assertThat(ran.out).contains("compared", "name the image encoder: --vision ");
+    assertThat(report(out).comparison().tokens()).isEqualTo(8);
+    assertThat(report(out).copied()).contains("mm_projector.bin", "vocab.json", "merges.txt");
+    Path encoder = from.resolveSibling("clip-vit-tiny-patch6-18");
+    MedMoe model = MedMoe.load(out, ModelParts.none().withVision(encoder));
+    assertThat(model.moe()).isNull();
+    // A model with weights of its own has no other language model.
+    Path whole = published("tinymed-phi2");
+    assertThat(quantize(1, whole, dir.resolve("two"), "--language", "" + language).err)
+        .contains("" + language, "its own language model, in " + whole);
+    assertThat(quantize(1, llama(50, 64), dir.resolve("two"), "--language", "" + language).err)
+        .contains("only of a Med-MoE", "leave out --language " + language);
+  }
+
   @Test
   void partsThatTheModelHasAreRefusedBeforeAnythingIsWritten() throws IOException {
     Path out = dir.resolve("out");

@@ -34,7 +34,8 @@ public record PartsOfCopy(Path vision, Path projector, Path router) {
       return none();
     }
     ModelDirectory.Contents found =
-        ModelDirectory.contents(model, parts, PartialWeights.open(model));
+        ModelDirectory.contents(
+            model, parts, PartialWeights.open(ModelDirectory.checkpoint(model, parts)));
     if (!found.problems().isEmpty()) throw new FileException(model, found.problems().getFirst());
     return new PartsOfCopy(found.vision(), parts.projector(), parts.router());
   }

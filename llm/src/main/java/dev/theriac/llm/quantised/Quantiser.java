@@ -34,6 +34,8 @@ import tools.jackson.databind.node.ObjectNode;
  * that memory holds one at a time. For one thread.
  */
 public final class Quantiser {
+  private static final String HEAD_BIAS = "lm_head.bias";
+
   /** What was measured, written beside the model. */
   public static final String REPORT = "quantization.json";
 
@@ -53,6 +55,7 @@ public final class Quantiser {
   private static final long SMALL = 256L << 20;
 
   private final Path from;
+  private final Path elsewhere;
   private final Path to;
   private final Quantisation wanted;
   private final Weights file;
@@ -93,7 +96,20 @@ public final class Quantiser {
    *     in it can be quantised, or {@code to} holds another model
    */
   public Quantiser(Path from, Path to, Quantisation wanted) {
+    this(from, from, to, wanted);
+  }
+
+  /**
+   * The same of a model whose weights lie elsewhere, as those of a Med-MoE after its first stage
+   * are its language model's: of these a bias of the head is left out, as loading does, and the
+   * tokenizer and generation settings come from there where {@code from} has none.
+   *
+   * @param weights directory of the weights
+   * @throws FileException as there
+   */
+  public Quantiser(Path from, Path weights, Path to, Quantisation wanted) {
     this.from = from;
+    elsewhere = weights.equals(from) ? null : weights;
     this.to = to;
     this.wanted = wanted;
     Path config = from.resolve(ModelFiles.CONFIG);
@@ -115,8 +131,15 @@ public final class Quantiser {
           "tie_word_embeddings is true: the head is the table of embeddings, which is read by rows"
               + " and stays as it is; leave the head out");
     }
+    if (elsewhere != null) {
+      Path other = elsewhere.resolve(ModelFiles.CONFIG);
+      Quantisation there = Quantisation.read(ConfigFields.read(other));
+      if (there != null) {
+        throw new FileException(other, "this model is quantised already (" + there.name() + ")");
+      }
+    }
     checkOutput();
-    file = Weights.open(from);
+    file = Weights.open(weights);
     if (wanted.head() && !file.keys().contains(Quantisation.HEAD)) {
       throw new FileException(file.path(), "there is no head \"" + Quantisation.HEAD + "\"");
     }
@@ -214,7 +237,10 @@ public final class Quantiser {
     SequencedMap<String, SafeTensors.Source> sources = new LinkedHashMap<>();
     long before = 0;
     long after = 0;
+    int kept = 0;
     for (String key : file.keys()) {
+      if (elsewhere != null && key.equals(HEAD_BIAS)) continue;
+      if (!wanted.covers(key)) kept++;
       long[] shape = file.entry(key).shape();
       DType dtype = file.dtype(key);
       before += bytes(dtype, shape);
@@ -237,7 +263,7 @@ public final class Quantiser {
     List<WeightLoss> all = new ArrayList<>(losses.values());
     List<String> copied =
         small.keySet().stream().filter(n -> !n.equals(ModelFiles.CONFIG)).toList();
-    return new Result(all, file.keys().size() - all.size(), before, after, copied);
+    return new Result(all, kept, before, after, copied);
   }
 
   private static long bytes(DType dtype, long[] shape) {
@@ -274,6 +300,11 @@ public final class Quantiser {
         if (!isSmall(name) && !isPart(name) || !Files.isRegularFile(f) || Files.size(f) > SMALL)
           continue;
         out.putIfAbsent(name, Files.readAllBytes(f));
+      }
+      if (elsewhere != null) {
+        List<String> names = new ArrayList<>(ModelFiles.TOKENIZER);
+        names.add(ModelFiles.GENERATION);
+        ModelFiles.read(names, elsewhere).forEach(out::putIfAbsent);
       }
     } catch (IOException e) {
       throw new FileException(from, "cannot be read: " + e.getMessage(), e);
