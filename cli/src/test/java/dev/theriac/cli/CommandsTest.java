@@ -391,7 +391,7 @@ class CommandsTest {
     String dir = model().toString();
     Path ids = Files.writeString(folder.resolve("ids.txt"), "[1, 2,\n 3, 99999]\n");
     String[][] bad = {
-      {"2", "--to int5: int8 or int4", dir, "--to", "int5"},
+      {"2", "--to int5: int8, int4, bf16 or f32", dir, "--to", "int5"},
       {"2", "--block 64", dir, "--to", "int8", "--block", "64"},
       {"2", "--limit", dir, "--to", "int8", "--limit", "0"},
       {"2", "--to", dir},

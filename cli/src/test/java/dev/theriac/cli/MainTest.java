@@ -48,6 +48,7 @@ class MainTest {
         .containsPattern("large kernels +in use")
         .containsPattern("matrix product +tiles of")
         .containsPattern("few rows +(kernels of their own up to|no kernels of their own)")
+        .containsPattern("packed weights +tiles of")
         .containsPattern("few columns +from \\d+ rows and up to \\d+ columns")
         .containsPattern("attention +tiles of")
         .containsPattern("quantised +tiles of")

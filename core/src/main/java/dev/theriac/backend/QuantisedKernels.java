@@ -3,7 +3,10 @@ package dev.theriac.backend;
 import dev.theriac.tensor.QuantisedFormat;
 import dev.theriac.tensor.Strided;
 
-/** Matrices of whole numbers with a scale for each block of a row. Everything is contiguous. */
+/**
+ * Matrices of whole numbers with a scale for each block of a row, or of floating ones in the order
+ * in which products read them. Everything is contiguous.
+ */
 public interface QuantisedKernels {
   /**
    * A matrix [rows, columns].
@@ -20,9 +23,11 @@ public interface QuantisedKernels {
   /**
    * Rounds F32 or half-type values [rows, columns]: the scale of a block is its largest magnitude
    * over the largest number, rounded up to BF16 (at least 2^-100; 0 in a block of zeros), the
-   * number is w / scale, rounded to nearest even.
+   * number is w / scale, rounded to nearest even. Formats without scales take the values
+   * themselves, in BF16 rounded to nearest even.
    *
-   * @throws IllegalArgumentException for a value that is not finite or above 2^100
+   * @throws IllegalArgumentException for a value that is not finite, or above 2^100 (without
+   *     scales: not finite once rounded)
    */
   void quantise(Strided values, Weights to);
 

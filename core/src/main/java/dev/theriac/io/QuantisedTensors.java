@@ -9,10 +9,10 @@ import java.util.Locale;
 
 /**
  * Quantised matrices as tensors of weight files. The matrix that stands for a weight {@code X} is
- * called {@code X.int8} or {@code X.int4}, and is U8 [groups of rows, tiles of columns, bytes of a
- * tile], the bytes being those of {@link QuantisedFormat}: a mapped file is multiplied by as it is.
- * Rows and columns are those of the layer; the shape tells them up to the filling of the last group
- * and tile.
+ * called {@code X.int8}, {@code X.int4}, {@code X.bf16} or {@code X.f32}, and is U8 [groups of
+ * rows, tiles of columns, bytes of a tile], the bytes being those of {@link QuantisedFormat}: a
+ * mapped file is multiplied by as it is. Rows and columns are those of the layer; the shape tells
+ * them up to the filling of the last group and tile.
  */
 public final class QuantisedTensors {
   private QuantisedTensors() {}

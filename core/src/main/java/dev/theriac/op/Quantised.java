@@ -8,7 +8,10 @@ import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Tensor;
 import java.lang.ref.Reference;
 
-/** Linear layers whose weights are whole numbers of 8 or 4 bits, for inference: no gradients. */
+/**
+ * Linear layers whose weights lie as kernels read them, as whole numbers of 8 or 4 bits, in BF16 or
+ * F32, for inference: no gradients.
+ */
 public final class Quantised {
   private Quantised() {}
 
@@ -16,9 +19,11 @@ public final class Quantised {
    * Rounds a weight to whole numbers, symmetrically about 0. In each block of 32 columns of a row
    * the scale is the largest magnitude over 127 (or 7), rounded up to BF16 and at least 2^-100, and
    * each number is weight / scale, rounded to nearest even. A weight is off by at most half a
-   * scale.
+   * scale. {@link QuantisedFormat#BF16} rounds to nearest even alone, which leaves weights in BF16
+   * as they are, and {@link QuantisedFormat#F32} rounds nothing.
    *
-   * @param weight [N, K], F32 or a half type; finite and of magnitudes up to 2^100
+   * @param weight [N, K], F32 or a half type; finite, and of magnitudes up to 2^100 for whole
+   *     numbers
    */
   public static QuantisedMatrix quantise(Tensor weight, QuantisedFormat format) {
     Check.that(weight.rank() == 2, "quantise: weight %s; [N, K] is wanted", weight.layout());
@@ -45,7 +50,8 @@ public final class Quantised {
   /**
    * x W^T + bias, with W as {@link #dequantise} gives it. On the vector back end the sums of blocks
    * of 32 inputs, before their scales, are added up in order, so that a row does not depend on what
-   * it is batched with; its bits are not those of {@link Matmul#linear}.
+   * it is batched with; its bits are not those of {@link Matmul#linear}. With weights in {@link
+   * QuantisedFormat#BF16} or {@link QuantisedFormat#F32} they are.
    *
    * @param x [..., K]
    * @param weight [N, K]

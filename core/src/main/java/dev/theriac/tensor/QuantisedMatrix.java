@@ -2,7 +2,7 @@ package dev.theriac.tensor;
 
 /**
  * The weight of a linear layer [rows, columns] in whole numbers of 8 or 4 bits with a scale for
- * each 32 of them; {@link QuantisedFormat} says how it lies in memory. {@link
+ * each 32 of them, or in BF16 or F32; {@link QuantisedFormat} says how it lies in memory. {@link
  * dev.theriac.op.Quantised} makes one and multiplies by it. Not changed once made; safe to read
  * from several threads.
  *

@@ -18,6 +18,9 @@ import tools.jackson.databind.node.ObjectNode;
  * they are small, or decide which experts a token passes, or are read by rows. The head is
  * quantised on request, as it has its part in every token's time but acts on the logits directly.
  *
+ * <p>In BF16 and F32 nothing is quantised but, where the weights were wider, rounded: they are only
+ * brought into the order in which kernels read them.
+ *
  * @param format of all of them
  * @param head whether the head is among them
  */
@@ -69,13 +72,17 @@ public record Quantisation(QuantisedFormat format, boolean head) {
         switch (in.text("format")) {
           case "int8" -> QuantisedFormat.INT8;
           case "int4" -> QuantisedFormat.INT4;
-          default -> throw in.wrong("format", "\"int8\" or \"int4\"");
+          case "bf16" -> QuantisedFormat.BF16;
+          case "f32" -> QuantisedFormat.F32;
+          default -> throw in.wrong("format", "\"int8\", \"int4\", \"bf16\" or \"f32\"");
         };
     if (in.integer("bits") != format.bits()) throw in.wrong("bits", "" + format.bits());
-    if (in.integer("block_size") != QuantisedFormat.BLOCK) {
-      throw in.wrong("block_size", "" + QuantisedFormat.BLOCK);
+    if (format.hasScales()) {
+      if (in.integer("block_size") != QuantisedFormat.BLOCK) {
+        throw in.wrong("block_size", "" + QuantisedFormat.BLOCK);
+      }
+      if (!in.text("scale_dtype").equals(SCALES)) throw in.wrong("scale_dtype", "\"bf16\"");
     }
-    if (!in.text("scale_dtype").equals(SCALES)) throw in.wrong("scale_dtype", "\"bf16\"");
     Quantisation out = new Quantisation(format, in.flag("head"));
     in.nothingBut("quant_method");
     return out;
@@ -86,11 +93,13 @@ public record Quantisation(QuantisedFormat format, boolean head) {
     ObjectNode out = JSON.createObjectNode();
     out.put("quant_method", METHOD).put("version", VERSION);
     out.put("format", name()).put("bits", format.bits());
-    out.put("block_size", QuantisedFormat.BLOCK).put("scale_dtype", SCALES);
+    if (format.hasScales()) {
+      out.put("block_size", QuantisedFormat.BLOCK).put("scale_dtype", SCALES);
+    }
     return out.put("head", head);
   }
 
-  /** The format as users write it: int8 or int4. */
+  /** The format as users write it: int8, int4, bf16 or f32. */
   public String name() {
     return format.name().toLowerCase(Locale.ROOT);
   }

@@ -113,9 +113,15 @@ class QuantisedCausalLmTest {
       Tensor wanted = logits(dequantised(from, model), reference);
       assertThat(CausalReference.distance(name, got, wanted, reference.mask()))
           .isLessThan(TOLERANCE);
-      double bound = format == QuantisedFormat.INT8 ? 0.006 : 0.11;
-      assertThat(result.losses())
-          .allSatisfy(l -> assertThat(l.relativeError()).as(l.key()).isBetween(1e-5, bound));
+      if (format.hasScales()) {
+        double bound = format == QuantisedFormat.INT8 ? 0.006 : 0.11;
+        assertThat(result.losses())
+            .allSatisfy(l -> assertThat(l.relativeError()).as(l.key()).isBetween(1e-5, bound));
+      } else {
+        // The weights are BF16: the model is the same, to the bit.
+        assertThat(result.losses()).allSatisfy(l -> assertThat(l.largestError()).isZero());
+        assertThat(got.toFloats()).isEqualTo(logits(CausalLm.load(from), reference).toFloats());
+      }
       var settings = GenerationConfig.greedy(8);
       assertThat(model.generate(reference.prompts(), settings).toArray(int[][]::new))
           .isDeepEqualTo(
@@ -304,7 +310,7 @@ class QuantisedCausalLmTest {
     assertThat(same.loss())
         .isCloseTo(loss / 37, org.assertj.core.data.Percentage.withPercentage(1e-3));
     double[] far = new double[2];
-    for (QuantisedFormat format : QuantisedFormat.values()) {
+    for (QuantisedFormat format : List.of(QuantisedFormat.INT8, QuantisedFormat.INT4)) {
       new Quantiser(from, out, to(format, false)).run();
       AccuracyLoss a =
           AccuracyLoss.of(exact.decoder(), CausalLm.load(out).decoder(), rows, done -> {});

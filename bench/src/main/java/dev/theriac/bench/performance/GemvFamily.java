@@ -1,9 +1,14 @@
 package dev.theriac.bench.performance;
 
 import dev.theriac.backend.Backend;
+import dev.theriac.backend.QuantisedKernels.Weights;
+import dev.theriac.op.Quantised;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.QuantisedFormat;
+import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Strided;
 import dev.theriac.tensor.Tensor;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -32,15 +37,23 @@ final class GemvFamily implements Family {
         product("f32", 1).wanted(2, 2.2, 0.92),
         product("bf16", 1).wanted(2, 2.4, 0.92),
         product("f32", 4).wanted(2.4, 0.65),
-        product("bf16", 4).wanted(1.2, 0.65));
+        product("bf16", 4).wanted(1.2, 0.65),
+        product("f32-packed", 1).wanted(2, 2.2, 0.92),
+        product("bf16-packed", 1).wanted(2, 2.4, 0.92),
+        product("f32-packed", 4).wanted(2.4, 0.65),
+        product("bf16-packed", 4).wanted(1.2, 0.65));
   }
 
-  /** c [matrices, m, N] = x [m, K] times each of w [matrices, N, K] transposed. */
+  /**
+   * c [matrices, m, N] = x [m, K] times each of w [matrices, N, K] transposed; where ours has them
+   * packed beforehand, the rival's are as they are.
+   */
   private static Case product(String type, long m) {
-    boolean half = type.equals("bf16");
+    boolean half = type.startsWith("bf16");
     long matrices = half ? 6 : 3;
     double weights = (double) matrices * N * K;
     return Case.of(type, m + "x" + N + "x" + K)
+        .method(half ? "bf16" : "f32")
         .work(2 * m * weights, (half ? 2 : 4) * weights + 4.0 * matrices * m * (K + N), Floor.READ)
         .input(
             half ? Input.bf16("x", m, K) : Input.f32("x", m, K),
@@ -52,6 +65,7 @@ final class GemvFamily implements Family {
 
   @Override
   public Call ours(Case c, Inputs inputs, Backend backend) {
+    if (c.operation().endsWith("-packed")) return packed(inputs, backend);
     Tensor x = inputs.tensor("x").to(DType.F32);
     Strided a = x.strided();
     int matrices = (int) c.input("w").shape()[0];
@@ -69,6 +83,27 @@ final class GemvFamily implements Family {
         };
     settle(all);
     return Call.into(all, inputs.strided("c"));
+  }
+
+  private static Call packed(Inputs inputs, Backend backend) {
+    Strided a = inputs.tensor("x").to(DType.F32).strided();
+    List<Weights> w = new ArrayList<>();
+    Tensor all = inputs.tensor("w");
+    QuantisedFormat format = QuantisedFormat.valueOf(all.dtype().name());
+    for (long i = 0; i < all.size(0); i++) {
+      QuantisedMatrix matrix = Quantised.quantise(all.select(0, i), format);
+      w.add(new Weights(matrix.bytes().strided(), format, N, K));
+    }
+    List<Strided> out = new ArrayList<>();
+    for (int i = 0; i < w.size(); i++) out.add(inputs.tensor("c").select(0, i).strided());
+    Runnable products =
+        () -> {
+          for (int i = 0; i < w.size(); i++) {
+            backend.quantised().linear(a, w.get(i), null, out.get(i));
+          }
+        };
+    settle(products);
+    return Call.into(products, inputs.strided("c"));
   }
 
   /** Each kernel is compiled when first asked for, and others stand in for it until then. */

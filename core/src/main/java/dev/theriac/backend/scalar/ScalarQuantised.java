@@ -41,6 +41,18 @@ final class ScalarQuantised implements QuantisedKernels {
     long columns = to.columns();
     DType type = values.dtype();
     long from = values.address();
+    if (!format.hasScales()) {
+      for (long k = 0; k < columns; k++) {
+        float weight = (float) Host.get(type, from, n * columns + k);
+        format.setWeight(to.address(), columns, n, k, weight);
+        if (!Float.isFinite(format.weight(to.address(), columns, n, k))) {
+          throw new IllegalArgumentException(
+              "quantise: the weight at [%d, %d] is %s; ones that are finite in %s are wanted"
+                  .formatted(n, k, weight, format));
+        }
+      }
+      return;
+    }
     for (long k = 0; k < columns; k += QuantisedFormat.BLOCK) {
       long end = Math.min(columns, k + QuantisedFormat.BLOCK);
       double max = 0;
@@ -87,8 +99,7 @@ final class ScalarQuantised implements QuantisedKernels {
   }
 
   private static float weight(Weights w, long address, long n, long k) {
-    short scale = Host.getShort(w.format().scaleAddress(address, w.columns(), n, k));
-    return w.format().number(address, w.columns(), n, k) * Halves.fromBf16(scale);
+    return w.format().weight(address, w.columns(), n, k);
   }
 
   @Override

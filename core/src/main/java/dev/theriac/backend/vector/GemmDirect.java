@@ -112,6 +112,7 @@ final class GemmDirect implements IntConsumer {
         || columns % LENGTH != 0
         || shape.bType() != Element.F32
         || shape.pair()
+        || shape.bGroup() != 0
         || groups.depth(0) < LENGTH
         || groups.aRowIndex(0) != 0
         || groups.aColumnIndex(0) != 0

@@ -49,6 +49,7 @@ final class GemmF32 implements IntConsumer {
    * @param columns columns of b and c
    * @param accumulate whether c keeps its old value as the start of the sum (then there is no bias)
    * @param pair whether a second product of the same a is computed beside the first: c2 = a b2
+   * @param bGroup bytes from 64 columns of b to the next 64, where b is packed; else 0
    */
   record Shape(
       int columns,
@@ -59,7 +60,32 @@ final class GemmF32 implements IntConsumer {
       long bColStride,
       long cRowStride,
       boolean accumulate,
-      boolean pair) {
+      boolean pair,
+      long bGroup) {
+
+    /** A b that is not packed. */
+    Shape(
+        int columns,
+        long aRowStride,
+        long aColStride,
+        Element bType,
+        long bRowStride,
+        long bColStride,
+        long cRowStride,
+        boolean accumulate,
+        boolean pair) {
+      this(
+          columns,
+          aRowStride,
+          aColStride,
+          bType,
+          bRowStride,
+          bColStride,
+          cRowStride,
+          accumulate,
+          pair,
+          0);
+    }
 
     /** One product. */
     Shape(
@@ -80,7 +106,8 @@ final class GemmF32 implements IntConsumer {
           bColStride,
           cRowStride,
           accumulate,
-          false);
+          false,
+          0);
     }
   }
 
@@ -181,7 +208,7 @@ final class GemmF32 implements IntConsumer {
    * faster the more of each is taken at a time. Two matrices share the buffer.
    */
   private int longestRun() {
-    boolean rows = shape.bColStride == shape.bType.bytes;
+    boolean rows = shape.bColStride == shape.bType.bytes && shape.bGroup == 0;
     return rows || shape.pair ? GemmTiles.MAX_DEPTH / 2 : GemmTiles.MAX_DEPTH;
   }
 

@@ -260,6 +260,48 @@ final class GemmPack {
     }
   }
 
+  /** Copies a vector of each of {@code depth} rows, widened; F32 or BF16. */
+  static void line(Element type, long from, long fromStride, int depth, long to, long toStride) {
+    for (int k = 0; k < depth; k++) {
+      if (type == Element.BF16) HalfLoops.fromBf16(from, to, LENGTH);
+      else copy(from, to, LENGTH);
+      from += fromStride;
+      to += toStride;
+    }
+  }
+
+  /** Copies four neighbouring vectors of each row, each to a place and with a step of its own. */
+  static void lines(
+      Element type,
+      long from,
+      long fromStride,
+      int depth,
+      long to0,
+      long step0,
+      long to1,
+      long step1,
+      long to2,
+      long step2,
+      long to3,
+      long step3) {
+    if (type == Element.BF16) {
+      HalfLoops.linesFromBf16(
+          from, fromStride, depth, to0, step0, to1, step1, to2, step2, to3, step3);
+      return;
+    }
+    for (int k = 0; k < depth; k++) {
+      long source = from + k * fromStride;
+      FloatVector v0 = FloatVector.fromMemorySegment(SPECIES, ALL, source, LE);
+      FloatVector v1 = FloatVector.fromMemorySegment(SPECIES, ALL, source + BYTES, LE);
+      FloatVector v2 = FloatVector.fromMemorySegment(SPECIES, ALL, source + 2 * BYTES, LE);
+      FloatVector v3 = FloatVector.fromMemorySegment(SPECIES, ALL, source + 3 * BYTES, LE);
+      v0.intoMemorySegment(ALL, to0 + k * step0, LE);
+      v1.intoMemorySegment(ALL, to1 + k * step1, LE);
+      v2.intoMemorySegment(ALL, to2 + k * step2, LE);
+      v3.intoMemorySegment(ALL, to3 + k * step3, LE);
+    }
+  }
+
   /** Copies {@code count} floats. */
   static void copy(long from, long to, int count) {
     int i = 0;

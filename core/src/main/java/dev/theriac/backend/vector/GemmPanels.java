@@ -5,6 +5,7 @@ import static dev.theriac.backend.vector.Lanes.LENGTH;
 
 import dev.theriac.backend.vector.GemmF32.Shape;
 import dev.theriac.backend.vector.GemmPack.Element;
+import dev.theriac.tensor.QuantisedFormat;
 
 /**
  * The inside of a block of {@link GemmF32}: how columns of b are cut into panels and packed, and
@@ -27,6 +28,10 @@ final class GemmPanels {
   /** Packs columns of a matrix for one run of k, panel after panel. */
   void pack(
       GemmScratch scratch, long b, long index, int k, int depth, int column, int columns, long to) {
+    if (shape.bGroup() != 0) {
+      packGroups(b, k, depth, column, columns, to);
+      return;
+    }
     long from = b + column * shape.bColStride() + (index == 0 ? k * shape.bRowStride() : 0);
     long rows = index == 0 ? 0 : index + 8L * k;
     int j = 0;
@@ -53,6 +58,64 @@ final class GemmPanels {
       to += depth * vectors * BYTES;
       j += width;
     }
+  }
+
+  /**
+   * The same of a packed b, whose columns are filled up to whole vectors: four vectors of a group
+   * at a time, to wherever in the panels they belong, so that it is read in one stream.
+   */
+  private void packGroups(long b, int k, int depth, int column, int columns, long to) {
+    int group = QuantisedFormat.GROUP;
+    long row = shape.bRowStride();
+    int all = (columns + LENGTH - 1) / LENGTH;
+    int whole = wholePanels(columns);
+    for (int v = 0; v < all; ) {
+      int at = column + v * LENGTH;
+      long from = b + at / group * shape.bGroup() + k * row + at % group * shape.bColStride();
+      long t = place(to, v, all, whole, depth);
+      long step = step(v, all, whole);
+      if (v + 4 > all || at % group + 4 * LENGTH > group) {
+        GemmPack.line(shape.bType(), from, row, depth, t, step);
+        v++;
+        continue;
+      }
+      GemmPack.lines(
+          shape.bType(),
+          from,
+          row,
+          depth,
+          t,
+          step,
+          place(to, v + 1, all, whole, depth),
+          step(v + 1, all, whole),
+          place(to, v + 2, all, whole, depth),
+          step(v + 2, all, whole),
+          place(to, v + 3, all, whole, depth),
+          step(v + 3, all, whole));
+      v += 4;
+    }
+  }
+
+  /** Address of vector v of row 0, among {@code all} that are cut into panels. */
+  private static long place(long to, int v, int all, int whole, int depth) {
+    if (v < whole * WIDEST) {
+      return to + (v / WIDEST * WIDEST * depth + v % WIDEST) * BYTES;
+    }
+    int done = whole * WIDEST;
+    int wide = narrow(all - done);
+    int rest = v - done;
+    return to + ((done + rest / wide * wide) * depth + rest % wide) * BYTES;
+  }
+
+  /** Bytes from a row to the next in the panel of vector v. */
+  private static long step(int v, int all, int whole) {
+    int done = whole * WIDEST;
+    return (v < done ? WIDEST : narrow(all - done)) * BYTES;
+  }
+
+  /** Vectors of the panels at the end, fewer than three each. */
+  private static int narrow(int left) {
+    return left == 4 ? 2 : left;
   }
 
   /**

@@ -42,6 +42,44 @@ final class HalfLoops {
     }
   }
 
+  /** Widens four neighbouring vectors of each row, each to a place and with a step of its own. */
+  static void linesFromBf16(
+      long from,
+      long fromStride,
+      int depth,
+      long to0,
+      long step0,
+      long to1,
+      long step1,
+      long to2,
+      long step2,
+      long to3,
+      long step3) {
+    for (int k = 0; k < depth; k++) {
+      long source = from + k * fromStride;
+      IntVector h0 =
+          (IntVector)
+              ShortVector.fromMemorySegment(SHORTS, ALL, source, LE)
+                  .convertShape(ZERO_EXTEND_S2I, INTS, 0);
+      h0.lanewise(LSHL, 16).intoMemorySegment(ALL, to0 + k * step0, LE);
+      IntVector h1 =
+          (IntVector)
+              ShortVector.fromMemorySegment(SHORTS, ALL, source + 2L * LENGTH, LE)
+                  .convertShape(ZERO_EXTEND_S2I, INTS, 0);
+      h1.lanewise(LSHL, 16).intoMemorySegment(ALL, to1 + k * step1, LE);
+      IntVector h2 =
+          (IntVector)
+              ShortVector.fromMemorySegment(SHORTS, ALL, source + 4L * LENGTH, LE)
+                  .convertShape(ZERO_EXTEND_S2I, INTS, 0);
+      h2.lanewise(LSHL, 16).intoMemorySegment(ALL, to2 + k * step2, LE);
+      IntVector h3 =
+          (IntVector)
+              ShortVector.fromMemorySegment(SHORTS, ALL, source + 6L * LENGTH, LE)
+                  .convertShape(ZERO_EXTEND_S2I, INTS, 0);
+      h3.lanewise(LSHL, 16).intoMemorySegment(ALL, to3 + k * step3, LE);
+    }
+  }
+
   /** Rounds to nearest, ties to even. */
   static void toBf16(long x, long y, int n) {
     for (int i = 0; i < n; i += LENGTH) {

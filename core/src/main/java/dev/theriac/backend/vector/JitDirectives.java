@@ -26,6 +26,7 @@ final class JitDirectives {
     "Transposes",
     "AttentionTiles",
     "QuantisedTiles",
+    "PackedTiles",
     "FewRows16",
     "FewRows8",
     "FewRows4"

@@ -27,6 +27,7 @@ final class VectorChoices {
     await(QuantisedWarmUp::await, 0);
     await(AttentionWarmUp::await, 0);
     FewRowsWarmUp.ready(fewRowsKernels());
+    await(PackedWarmUp::await, 0);
     long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE);
     SequencedMap<String, String> lines = new LinkedHashMap<>();
     lines.put("vectors", width());
@@ -34,6 +35,7 @@ final class VectorChoices {
     lines.put("matrix product", product(await(GemmWarmUp::await, left(end))));
     int fewRows = fewRowsKernels();
     lines.put("few rows", fewRows(await(t -> FewRowsWarmUp.await(fewRows, t), left(end))));
+    lines.put("packed weights", packed(await(PackedWarmUp::await, left(end))));
     boolean attention = await(AttentionWarmUp::await, left(end));
     lines.put("few columns", fewColumns(attention));
     lines.put("attention", attention(attention));
@@ -76,6 +78,14 @@ final class VectorChoices {
     String kernels =
         "kernels of their own up to %d rows, for weights in F32 and BF16".formatted(FewRows.MOST);
     return compiled ? kernels : kernels + LATE + "the tiles above, of the same bits";
+  }
+
+  static String packed(boolean compiled) {
+    String tiles =
+        JitDirectives.LARGE_KERNELS
+            ? "tiles of 1, 2 and 4 rows, up to %d rows".formatted(VectorPacked.MOST)
+            : "tiles of 1 row (those of more are large kernels, which are not in use)";
+    return compiled ? tiles : tiles + LATE + "the tiles of the matrix product, of the same bits";
   }
 
   static String fewColumns(boolean compiled) {

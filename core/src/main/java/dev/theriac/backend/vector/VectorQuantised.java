@@ -11,8 +11,8 @@ import java.lang.foreign.Arena;
 import java.lang.ref.Reference;
 
 /**
- * Products with quantised weights: they stream through {@link QuantisedTiles}, which hold the sums
- * of some rows and outputs in registers.
+ * Products with quantised weights; those without scales are {@link VectorPacked}'s. They stream
+ * through {@link QuantisedTiles}, which hold the sums of some rows and outputs in registers.
  *
  * <p><b>Bits.</b> An output starts as its bias, or 0. For each block of 32 inputs in order, the sum
  * of x times number, one chain of fused multiply-adds from 0 in the order of the inputs, is
@@ -55,6 +55,10 @@ final class VectorQuantised implements QuantisedKernels {
 
   @Override
   public void linear(Strided x, Weights w, Strided bias, Strided out) {
+    if (!w.format().hasScales()) {
+      VectorPacked.linear(x, w, bias, out);
+      return;
+    }
     int rows = VectorMatmul.size("rows", x.size(0));
     int outputs = VectorMatmul.size("columns", w.rows());
     int depth = VectorMatmul.size("terms", w.columns());

@@ -39,6 +39,13 @@ class GeneratedSourcesTest {
   }
 
   @Test
+  void packedTilesAreUpToDate() throws IOException {
+    assertThat(Files.readString(PackedTilesSource.FILE))
+        .as("run PackedTilesSource in core/")
+        .isEqualTo(PackedTilesSource.source());
+  }
+
+  @Test
   void softmaxLoopsAreUpToDate() throws IOException {
     assertThat(Files.readString(SoftmaxLoopsSource.FILE))
         .as("run SoftmaxLoopsSource in core/")

@@ -47,6 +47,11 @@ class VectorChoicesTest {
             LARGE
                 ? "tiles of 1, 2 and 4 rows"
                 : "tiles of 1 row (those of more are large kernels, which are not in use)");
+    assertThat(VectorChoices.packed(true))
+        .isEqualTo(
+            LARGE
+                ? "tiles of 1, 2 and 4 rows, up to 128 rows"
+                : "tiles of 1 row (those of more are large kernels, which are not in use)");
     assertThat(VectorChoices.fewColumns(true))
         .isEqualTo(
             "from 64 rows and up to 128 columns in F32, a multiple of "
@@ -60,6 +65,8 @@ class VectorChoicesTest {
     assertThat(VectorChoices.product(false)).endsWith(late + "scalar code of the same bits");
     assertThat(VectorChoices.attention(false)).endsWith(late + "scalar code of the same bits");
     assertThat(VectorChoices.quantised(false)).endsWith(late + "scalar code of the same bits");
+    assertThat(VectorChoices.packed(false))
+        .endsWith(late + "the tiles of the matrix product, of the same bits");
     assertThat(VectorChoices.fewColumns(false))
         .endsWith(late + "those of the matrix product, of the same bits");
     if (LARGE) {

@@ -64,7 +64,7 @@ class VectorQuantisedTest extends KernelFixture {
   }
 
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(names = {"INT8", "INT4"})
   void hasTheBitsOfSumsOverBlocks(QuantisedFormat format) {
     for (int m : new int[] {0, 1, 2, 3, 4, 7, 12, 13, 17, 67}) {
       for (int n : new int[] {0, 1, 3, 17, 64, 129}) {
@@ -82,7 +82,7 @@ class VectorQuantisedTest extends KernelFixture {
   }
 
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(names = {"INT8", "INT4"})
   void scalarStandInGivesTheSameBits(QuantisedFormat format) {
     QuantisedWarmUp.use(false);
     hasTheBitsOfSumsOverBlocks(format);
@@ -90,7 +90,7 @@ class VectorQuantisedTest extends KernelFixture {
 
   /** What overflows with the one overflows with the other. */
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(names = {"INT8", "INT4"})
   void scalarStandInOverflowsWhereTilesDo(QuantisedFormat format) {
     Weights w = quantised(format, 65, 64);
     for (int exponent = 112; exponent <= 127; exponent++) {
@@ -108,7 +108,7 @@ class VectorQuantisedTest extends KernelFixture {
 
   /** Long rows, several tasks. */
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(names = {"INT8", "INT4"})
   void largerProducts(QuantisedFormat format) {
     Strided x = random(35, 4000);
     Weights w = quantised(format, 601, 4000);
@@ -118,7 +118,7 @@ class VectorQuantisedTest extends KernelFixture {
 
   /** A worker that nobody woke has used no processor time. */
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(names = {"INT8", "INT4"})
   void aSmallProductOfManyRowsWakesNobody(QuantisedFormat format) throws InterruptedException {
     Workers.setThreads(2);
     Strided x = random(13, 40);
@@ -145,7 +145,7 @@ class VectorQuantisedTest extends KernelFixture {
   }
 
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(names = {"INT8", "INT4"})
   void aSumOfMinusZeroKeepsItsSign(QuantisedFormat format) {
     Weights w = quantised(format, 3, 33);
     Strided x = empty(1, 33);
@@ -156,7 +156,7 @@ class VectorQuantisedTest extends KernelFixture {
 
   /** Numbers of 8 and 4 bits are expanded with other instructions: every one of them is right. */
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(names = {"INT8", "INT4"})
   void everyNumberIsRead(QuantisedFormat format) {
     int k = 2 * format.largest() + 1;
     Weights w = new Weights(empty(DType.U8, format.bytes(65, k)), format, 65, k);
@@ -185,7 +185,7 @@ class VectorQuantisedTest extends KernelFixture {
   }
 
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(names = {"INT8", "INT4"})
   void notANumberAndInfinityReachEveryOutput(QuantisedFormat format) {
     for (float special : new float[] {Float.NaN, Float.POSITIVE_INFINITY}) {
       for (int m : new int[] {1, 4, 20}) {
@@ -204,7 +204,7 @@ class VectorQuantisedTest extends KernelFixture {
   }
 
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(names = {"INT8", "INT4"})
   void bitsDoNotDependOnThreads(QuantisedFormat format) {
     Weights w = quantised(format, 1030, 513);
     Strided one = random(1, 513);
@@ -213,7 +213,7 @@ class VectorQuantisedTest extends KernelFixture {
   }
 
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(names = {"INT8", "INT4"})
   void warmCallsAllocateNothing(QuantisedFormat format) {
     Workers.setThreads(1);
     for (int m : new int[] {1, 3, 4}) {
