@@ -98,10 +98,11 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--weights",
       split = ",",
-      paramLabel = "bf16|int8|int4",
+      paramLabel = "bf16|bf16-packed|int8|int4",
       description =
-          "In what the weights of models of full size are (default: bf16, which alone has a rival);"
-              + " quantised copies are made in --dir (full-size).")
+          "In what the weights of models of full size are (default: bf16, as models are published,"
+              + " and bf16-packed, in the order of the kernels); copies are made in --dir"
+              + " (full-size).")
   private List<String> weights = List.of();
 
   @Option(names = "--rounds", defaultValue = "0", description = "Rounds (default: by benchmark).")

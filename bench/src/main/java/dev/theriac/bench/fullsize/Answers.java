@@ -34,9 +34,9 @@ final class Answers {
     return Stats.median(values);
   }
 
-  /** PyTorch's time over ours in BF16 within each round, ascending. */
-  double[] ratios(ToDoubleFunction<Answer> part) {
-    List<Answer> mine = ours(Precision.BF16);
+  /** PyTorch's time over ours within each round, ascending. */
+  double[] ratios(Precision precision, ToDoubleFunction<Answer> part) {
+    List<Answer> mine = ours(precision);
     double[] out = new double[Math.min(theirs.size(), mine.size())];
     for (int i = 0; i < out.length; i++) {
       out[i] = part.applyAsDouble(theirs.get(i)) / part.applyAsDouble(mine.get(i));

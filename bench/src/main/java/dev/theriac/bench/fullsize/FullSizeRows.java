@@ -45,8 +45,7 @@ final class FullSizeRows {
     double gflops = model.promptFlops(positions) / prompt.medianUs() / 1e3;
     report.add(
         prompt.against(name, gflops, null, gflops / ceiling.gflops(), "compute", Wanted.NOTHING));
-    boolean rival = precision == Precision.BF16;
-    Wanted faster = rival ? new Wanted(WANTED_RATIO, null, null) : Wanted.NOTHING;
+    Wanted faster = precision.isExact() ? new Wanted(WANTED_RATIO, null, null) : Wanted.NOTHING;
     Row token = row("token", precision, Answer::stepMicros, faster);
     double gigabytes = model.bytesPerToken(precision) / token.medianUs() / 1e3;
     report.add(
@@ -78,7 +77,7 @@ final class FullSizeRows {
   private void resident(Precision precision) {
     ToDoubleFunction<Answer> size = a -> a.resident() / GIBI;
     String theirs =
-        precision != Precision.BF16 || answers.theirs().isEmpty()
+        !precision.isExact() || answers.theirs().isEmpty()
             ? ""
             : text("; PyTorch %.2f", most(answers.theirs(), size));
     finding(
@@ -141,14 +140,14 @@ final class FullSizeRows {
 
   private Row row(
       String name, Precision precision, ToDoubleFunction<Answer> micros, Wanted wanted) {
-    boolean half = precision == Precision.BF16;
+    boolean half = precision.isExact();
     double ours = Answers.median(answers.ours(precision), micros);
     List<Answer> theirs = answers.theirs();
     Double their = theirs.isEmpty() ? null : Answers.median(theirs, micros);
-    double[] ratios = half ? answers.ratios(micros) : new double[0];
+    double[] ratios = half ? answers.ratios(precision, micros) : new double[0];
     boolean alone = ratios.length == 0;
     Map<String, Double> others = new LinkedHashMap<>();
-    if (!half && !answers.ours(Precision.BF16).isEmpty()) {
+    if (precision != Precision.BF16 && !answers.ours(Precision.BF16).isEmpty()) {
       others.put("theriac, BF16", Answers.median(answers.ours(Precision.BF16), micros));
     }
     if (!half && their != null) others.put(theirs.getFirst().name() + ", BF16", their);

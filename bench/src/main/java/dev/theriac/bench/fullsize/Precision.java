@@ -8,24 +8,33 @@ import java.util.stream.Stream;
 
 /** In what the weights of a decoder's blocks lie; all else is in BF16. */
 enum Precision {
-  BF16(null),
-  INT8(QuantisedFormat.INT8),
-  INT4(QuantisedFormat.INT4);
+  BF16(null, false),
+  /** The same weights, head included, in the order in which kernels read them. */
+  BF16_PACKED(QuantisedFormat.BF16, true),
+  INT8(QuantisedFormat.INT8, false),
+  INT4(QuantisedFormat.INT4, false);
 
   private final QuantisedFormat format;
+  private final boolean head;
 
-  Precision(QuantisedFormat format) {
+  Precision(QuantisedFormat format, boolean head) {
     this.format = format;
+    this.head = head;
+  }
+
+  /** Whether weights, and so answers, are those of PyTorch's model. */
+  boolean isExact() {
+    return this == BF16 || this == BF16_PACKED;
   }
 
   /** As {@code --weights} takes it. */
   String id() {
-    return name().toLowerCase(Locale.ROOT);
+    return name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
-  /** What {@code theriac quantize --to} makes, or null where nothing is quantised. */
+  /** What {@code theriac quantize --to} makes, or null for the model as it was written. */
   Quantisation quantisation() {
-    return format == null ? null : new Quantisation(format, false);
+    return format == null ? null : new Quantisation(format, head);
   }
 
   /**
@@ -38,9 +47,9 @@ enum Precision {
     return bytes;
   }
 
-  /** Those that were asked for, each once; BF16 alone where none were. */
+  /** Those that were asked for, each once; where none were, BF16 in both orders. */
   static List<Precision> of(List<String> ids) {
-    if (ids.isEmpty()) return List.of(BF16);
+    if (ids.isEmpty()) return List.of(BF16, BF16_PACKED);
     return ids.stream().map(Precision::of).distinct().toList();
   }
 

@@ -128,7 +128,7 @@ class FullSizeBenchTest {
 
   @Test
   void comparesAnswersThenTimesBothProgramsAndQuantisedCopies() throws Exception {
-    BenchReport report = run(python(tokens.subList(0, 4), ""), 2, "bf16", "int8");
+    BenchReport report = run(python(tokens.subList(0, 4), ""), 2, "bf16", "bf16-packed", "int8");
     assertThat(report.failures()).isEmpty();
     assertThat(notes).anyMatch(n -> n.contains("first 4 tokens are PyTorch's in F32"));
     Row token = row(report, "tiny", "token");
@@ -137,6 +137,10 @@ class FullSizeBenchTest {
     assertThat(token.bound()).isEqualTo("memory");
     assertThat(row(report, "tiny", "load").ratio()).isEqualTo(2.5);
     assertThat(row(report, "tiny", "prompt-of-60").gflops()).isPositive();
+    Row packed = row(report, "tiny-bf16-packed", "token");
+    assertThat(packed.ratio()).isEqualTo(2);
+    assertThat(packed.wanted().ratio()).isEqualTo(1.8);
+    assertThat(packed.others()).containsEntry("theriac, BF16", 100_000.0);
     Row quantised = row(report, "tiny-int8", "token");
     assertThat(quantised.ratio()).isNull();
     assertThat(quantised.gigabytes()).isLessThan(token.gigabytes());
