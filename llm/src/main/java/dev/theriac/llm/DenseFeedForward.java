@@ -3,7 +3,9 @@ package dev.theriac.llm;
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.nn.Linear;
 import dev.theriac.nn.Parameter;
+import dev.theriac.op.Elementwise;
 import dev.theriac.op.Matmul;
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Tensor;
 
@@ -76,8 +78,7 @@ public final class DenseFeedForward extends FeedForward {
   @Override
   public Output forward(Tensor u) {
     if (up != null && activation != UnaryKind.SILU || isQuantised()) {
-      Tensor hidden = first.forward(u).apply(activation);
-      return new Output(last.forward(up == null ? hidden : hidden.mul(up.forward(u))), null);
+      return new Output(oneByOne(u), null);
     }
     Tensor y =
         Matmul.feedForward(
@@ -90,6 +91,16 @@ public final class DenseFeedForward extends FeedForward {
             value(last.bias()),
             activation);
     return new Output(y, null);
+  }
+
+  /** With the roundings of the fused kernels, which keep what lies between products in F32. */
+  private Tensor oneByOne(Tensor u) {
+    Tensor x = u.to(DType.F32);
+    Tensor hidden = first.forward(x);
+    if (up == null) hidden = hidden.apply(activation);
+    else if (activation == UnaryKind.SILU) hidden = Elementwise.swiglu(hidden, up.forward(x));
+    else hidden = hidden.apply(activation).mul(up.forward(x));
+    return last.forward(hidden).to(u.dtype());
   }
 
   /** Whether any of the matrices is, as the fused kernels know none. */

@@ -3,6 +3,7 @@ package dev.theriac.moe;
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.nn.Module;
 import dev.theriac.nn.Parameter;
+import dev.theriac.op.Elementwise;
 import dev.theriac.op.FeedForwardWeights;
 import dev.theriac.op.Grouped;
 import dev.theriac.op.Index;
@@ -274,9 +275,13 @@ public final class Experts extends Module {
 
   /** Rows [R, d] through one expert. */
   private Tensor through(int expert, Tensor rows) {
-    Tensor hidden = linear(gated ? "gate_proj" : "fc1", expert, rows).apply(activation);
-    Tensor product = gated ? hidden.mul(linear("up_proj", expert, rows)) : hidden;
-    return linear(gated ? "down_proj" : "fc2", expert, product);
+    Tensor hidden = linear(gated ? "gate_proj" : "fc1", expert, rows);
+    if (!gated) return linear("fc2", expert, hidden.apply(activation));
+    Tensor up = linear("up_proj", expert, rows);
+    // Rounded once, as in the fused kernels.
+    boolean silu = activation == UnaryKind.SILU;
+    Tensor product = silu ? Elementwise.swiglu(hidden, up) : hidden.apply(activation).mul(up);
+    return linear("down_proj", expert, product);
   }
 
   private Tensor linear(String name, int expert, Tensor rows) {

@@ -42,7 +42,7 @@ final class VectorPacked {
   private static final long SMALLEST_TASK = Math.min(512 << 10, Grain.of(Grain.WEIGHT_BYTE));
   private static final int TASKS = 48;
 
-  /** Most groups of a task; a multiple of the streams that a tile reads at once. */
+  /** Groups that a tile of a single row reads at once: tasks are multiples of so many. */
   private static final int STREAMS = 3;
 
   /** Where sums start without a bias. */
@@ -191,7 +191,7 @@ final class VectorPacked {
       int whole = end / GROUP * GROUP;
       if (first < whole) {
         long init = bias == 0 ? ZEROS : bias + 4L * first;
-        slices(first, whole, init, bias == 0 ? 0 : 4, out + 4L * first, 4L * outputs);
+        slices(first, whole, init, bias != 0, out + 4L * first, 4L * outputs);
       }
       if (whole < end) overhang(Math.max(first, whole), end);
     }
@@ -204,15 +204,15 @@ final class VectorPacked {
         Host.setFloat(start + 4L * i, value);
       }
       long sums = start + 4L * GROUP;
-      slices(column, column + GROUP, start, 4, sums, 4L * GROUP);
+      slices(column, column + GROUP, start, true, sums, 4L * GROUP);
       for (int r = 0; r < rows; r++) {
         long target = out + 4L * ((long) r * outputs + column);
         GemmPack.copy(sums + 4L * GROUP * r, target, end - column);
       }
     }
 
-    /** Whole groups; {@code initStep} is 0 where all start from the same zeros. */
-    private void slices(int first, int end, long init, int initStep, long to, long toStride) {
+    /** Whole groups; where there is no bias, all start from the same zeros. */
+    private void slices(int first, int end, long init, boolean biased, long to, long toStride) {
       // More than four rows take the slices from a cache again.
       int tall = PackedWarmUp.tileRows(Math.min(rows, 4));
       int wide = PackedWarmUp.streams(tall);
@@ -225,7 +225,7 @@ final class VectorPacked {
         long w1 = slice(first, s + d1);
         long w2 = slice(first, s + d2);
         long at = 4L * SLICE * s;
-        long start = init + initStep / 4 * at;
+        long start = biased ? init + at : init;
         for (int next = 0; next < rows; next += tall) {
           // The last tile starts higher up: some of its rows are computed twice.
           int r = Math.max(0, Math.min(next, rows - tall));
