@@ -174,6 +174,26 @@ class QuantisedTest {
     }
   }
 
+  @ParameterizedTest
+  @MethodSource("backends")
+  void floatingFormatsHaveTheBitsOfTheOrdinaryProduct(Backend backend) {
+    for (QuantisedFormat format : List.of(QuantisedFormat.BF16, QuantisedFormat.F32)) {
+      for (int[] s : SIZES) {
+        Tensor w = Samples.normal(2, DType.valueOf(format.name()), s[0], s[1]);
+        QuantisedMatrix packed = Quantised.quantise(w, format);
+        for (int m : new int[] {0, 1, 3, 17, 129}) {
+          Tensor x = Samples.normal(1, m, s[1]);
+          for (Tensor bias : new Tensor[] {null, Samples.normal(3, s[0])}) {
+            float[] expected = Backends.with(backend, () -> Matmul.linear(x, w, bias).toFloats());
+            assertThat(Backends.with(backend, () -> Quantised.linear(x, packed, bias).toFloats()))
+                .as("%s %d x %d x %d", format, m, s[0], s[1])
+                .isEqualTo(expected);
+          }
+        }
+      }
+    }
+  }
+
   @Test
   void extremeScales() {
     for (QuantisedFormat format : List.of(QuantisedFormat.INT8, QuantisedFormat.INT4)) {
