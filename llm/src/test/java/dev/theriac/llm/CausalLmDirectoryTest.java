@@ -25,38 +25,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Model directories, written and read. */
-class CausalLmDirectoryTest {
-  @TempDir Path dir;
-  private Scope scope;
-
-  @BeforeEach
-  void open() {
-    scope = Scope.open();
-  }
-
-  @AfterEach
-  void close() {
-    scope.close();
-  }
-
-  static List<String> names() {
-    return CausalReference.NAMES;
-  }
-
-  /** A directory as transformers writes it. */
-  private Path published(String name, SequencedMap<String, Tensor> weights) throws IOException {
-    return CausalReference.publish(dir.resolve("published"), name, weights, 20_000);
-  }
-
+class CausalLmDirectoryTest extends CausalFixture {
   private static Tensor logits(CausalLm model, CausalReference reference) {
     return Autograd.noGrad(
         () -> model.forward(reference.get("ids"), reference.mask(), null).logits());
@@ -71,7 +46,7 @@ class CausalLmDirectoryTest {
   @MethodSource("names")
   void whatIsWrittenIsWhatWasRead(String name) throws IOException {
     CausalReference reference = new CausalReference(name);
-    CausalLm model = CausalLm.load(published(name, reference.weights(false)));
+    CausalLm model = CausalLm.load(published(name));
     model
         .decoder()
         .parameters()
@@ -93,7 +68,7 @@ class CausalLmDirectoryTest {
   @Test
   void tokenizerAndSettingsTravelAlong() throws IOException {
     CausalReference reference = new CausalReference("llama");
-    Path from = published("llama", reference.weights(false));
+    Path from = published("llama");
     BuiltInTokenizer.load().save(from);
     GenerationConfig settings = new GenerationConfig(9, 0.5, 3, 0.9, 1.1, 0, java.util.Set.of(7));
     Files.writeString(from.resolve("generation_config.json"), settings.json());
@@ -235,7 +210,7 @@ class CausalLmDirectoryTest {
       for (Path file : files.toList()) Files.copy(file, dir.resolve(file.getFileName()));
     }
     Files.copy(CausalReference.path(name + ".json"), dir.resolve("config.json"));
-    Tensor wanted = logits(CausalLm.load(published(name, reference.weights(false))), reference);
+    Tensor wanted = logits(CausalLm.load(published(name)), reference);
     CausalLm model = CausalLm.load(dir);
     assertThat(logits(model, reference).toFloats()).isEqualTo(wanted.toFloats());
     assertThat(model.generate(reference.prompts(), GenerationConfig.greedy(8)).getFirst())

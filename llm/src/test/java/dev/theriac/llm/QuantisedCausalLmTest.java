@@ -27,43 +27,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Quantised models of every family, made, read and run. */
-class QuantisedCausalLmTest {
+class QuantisedCausalLmTest extends CausalFixture {
   /** Of whole models in F32: products of quantised weights sum in another order. */
   private static final double TOLERANCE = 2e-5;
-
-  @TempDir Path dir;
-  private Scope scope;
-
-  @BeforeEach
-  void open() {
-    scope = Scope.open();
-  }
-
-  @AfterEach
-  void close() {
-    scope.close();
-  }
-
-  static List<String> names() {
-    return CausalReference.NAMES;
-  }
-
-  private Path published(String name, SequencedMap<String, Tensor> weights) throws IOException {
-    return CausalReference.publish(dir.resolve("published"), name, weights, 20_000);
-  }
-
-  private Path published(String name) throws IOException {
-    return published(name, new CausalReference(name).weights(false));
-  }
 
   private static Quantisation to(QuantisedFormat format, boolean head) {
     return new Quantisation(format, head);
