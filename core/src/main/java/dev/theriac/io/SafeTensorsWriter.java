@@ -67,9 +67,12 @@ final class SafeTensorsWriter {
   static void writeModel(
       Path directory,
       SequencedMap<String, Source> tensors,
-      Map<String, String> metadata,
+      Map<String, String> given,
       long maxBytes,
       boolean aligned) {
+    // Metadata that was read from an index has the size of that model.
+    Map<String, String> metadata = new LinkedHashMap<>(SafeTensorsHeader.ordered(given));
+    metadata.remove(ShardIndex.TOTAL);
     Path single = directory.resolve(SINGLE);
     Path index = directory.resolve(INDEX);
     Set<String> old = new LinkedHashSet<>();
@@ -101,7 +104,7 @@ final class SafeTensorsWriter {
         total += e.getValue().bytes();
       }
     }
-    AtomicFile.write(index, new ShardIndex(SafeTensorsHeader.ordered(metadata), files).json(total));
+    AtomicFile.write(index, new ShardIndex(metadata, files).json(total));
     // Readers prefer the single file, so its removal is the step that makes the shards the model.
     remove(directory, List.of(SINGLE));
     old.removeAll(files.values());

@@ -17,6 +17,9 @@ import java.util.Set;
  * @param files from key to file name, in file order
  */
 record ShardIndex(Map<String, String> metadata, Map<String, String> files) {
+  /** The metadata that every index has: bytes of all tensors. */
+  static final String TOTAL = "total_size";
+
   private static final long MAX_BYTES = 100_000_000;
 
   static ShardIndex read(Path index) {
@@ -68,8 +71,8 @@ record ShardIndex(Map<String, String> metadata, Map<String, String> files) {
   }
 
   String json(long totalBytes) {
-    StringBuilder out = new StringBuilder("{\n  \"metadata\": {\n    \"total_size\": ");
-    out.append(totalBytes);
+    StringBuilder out = new StringBuilder("{\n  \"metadata\": {\n    ");
+    out.append(Json.quote(TOTAL)).append(": ").append(totalBytes);
     metadata.forEach(
         (k, v) -> out.append(",\n    ").append(Json.quote(k)).append(": ").append(Json.quote(v)));
     out.append("\n  },\n  \"weight_map\": {");

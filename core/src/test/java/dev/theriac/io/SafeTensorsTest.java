@@ -149,6 +149,24 @@ class SafeTensorsTest {
     assertThat(SafeTensors.open(dir).metadata()).containsEntry("format", "pt");
   }
 
+  /** What is read of one model is written with another: its size is not that one's. */
+  @Test
+  void metadataOfShardsGoesAlongWithoutTheirSize() throws IOException {
+    SafeTensors.writeModel(dir, model(0), Map.of("format", "pt"), 1000);
+    Map<String, String> read = SafeTensors.open(dir).metadata();
+    assertThat(read).containsEntry("total_size", "3000");
+    Map<String, Tensor> half = new LinkedHashMap<>(model(0));
+    half.keySet().remove("b");
+    for (long most : new long[] {1000, 10_000}) {
+      SafeTensors.writeModel(dir, half, read, most);
+      assertModel(half);
+      Map<String, String> again = SafeTensors.open(dir).metadata();
+      assertThat(again).containsEntry("format", "pt");
+      if (most == 1000) assertThat(again.get("total_size")).isNotEqualTo("3000");
+      else assertThat(again).doesNotContainKey("total_size");
+    }
+  }
+
   @Test
   void shardsOfHuggingFacesToolsAreReadAndWrittenByteForByte() throws IOException {
     Path theirs = Fixtures.file("shards/model.safetensors.index.json").getParent();

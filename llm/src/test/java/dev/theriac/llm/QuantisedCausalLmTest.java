@@ -301,6 +301,18 @@ class QuantisedCausalLmTest extends CausalFixture {
   }
 
   @Test
+  void shardsBecomeShardsThatCanBeRead() throws IOException {
+    Path from = published("llama");
+    Path out = dir.resolve("shards");
+    assertThat(from.resolve("model.safetensors.index.json")).exists();
+    new Quantiser(from, out, to(QuantisedFormat.BF16, false)).run(20_000);
+    assertThat(out.resolve("model.safetensors.index.json")).exists();
+    CausalReference reference = new CausalReference("llama");
+    assertThat(logits(CausalLm.load(out), reference).toFloats())
+        .isEqualTo(logits(CausalLm.load(from), reference).toFloats());
+  }
+
+  @Test
   void saysWhatCannotBeQuantised() throws IOException {
     Quantisation wanted = to(QuantisedFormat.INT8, false);
     assertThatThrownBy(() -> new Quantiser(dir.resolve("nowhere"), dir.resolve("out"), wanted))

@@ -233,7 +233,12 @@ public final class Quantiser {
     return run(ModelFiles.SHARD_BYTES);
   }
 
-  Result run(long shardBytes) {
+  /**
+   * The same.
+   *
+   * @param shardBytes most that a file of weights holds, unless a single one is larger
+   */
+  public Result run(long shardBytes) {
     SequencedMap<String, SafeTensors.Source> sources = new LinkedHashMap<>();
     long before = 0;
     long after = 0;
