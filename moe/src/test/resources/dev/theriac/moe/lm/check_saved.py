@@ -1,4 +1,4 @@
-"""Loads the directories that MoeLanguageModelTest left in moe/target/moe-lm with transformers and
+"""Loads the directories that MoeLanguageModelDirectoryTest left in moe/target/moe-lm with transformers and
 compares logits with those that Theriac computed: python check_saved.py ../../../../../../../target/moe-lm
 
 Needs torch 2.13.0, transformers 5.18.0 and safetensors.
