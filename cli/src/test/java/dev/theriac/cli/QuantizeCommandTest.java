@@ -105,6 +105,24 @@ class QuantizeCommandTest {
         .doesNotContain("--vision");
   }
 
+  /** What lies beside the copy is called so too, but prepares pictures in another way. */
+  @Test
+  void anotherEncoderBesideTheCopyIsNotTheModels() throws IOException {
+    Path from = published("llavaphi-2.7b-medmoe", "clip-vit-tiny-patch6-18");
+    Path encoder = from.resolveSibling("clip-vit-tiny-patch6-18").toAbsolutePath();
+    Path other = Files.createDirectories(dir.resolve("far/clip-vit-tiny-patch6-18"));
+    for (String name : List.of("config.json", "preprocessor_config.json")) {
+      Files.copy(encoder.resolve(name), other.resolve(name));
+    }
+    Path out = dir.resolve("far/int8");
+    assertThat(quantize(0, from, out).out).contains("compared").doesNotContain("--vision");
+    Path pictures = other.resolve("preprocessor_config.json");
+    Files.writeString(pictures, Files.readString(pictures).replace("0.48145466", "0.5"));
+    assertThat(quantize(0, from, out).out)
+        .contains("compared", "name the image encoder: --vision " + encoder);
+    MedMoe.load(out, ModelParts.none().withVision(encoder));
+  }
+
   /** By that name the encoder's sizes are known without its directory, its weights are not. */
   @Test
   void anEncoderOfAKnownNameIsNamedInTheNoteToo() throws IOException {

@@ -62,14 +62,24 @@ public record PartsOfCopy(Path vision, Path projector, Path router) {
 
   /**
    * Whether the copy is read without anyone saying where the image encoder is. Of a well-known name
-   * the configuration alone is not enough: its weights must be found too.
+   * the configuration alone is not enough: its weights must be found too. Nor is an encoder found
+   * that is another, in sizes or preprocessing.
    */
   public boolean isFoundFrom(Path copy) {
     if (vision == null) return true;
     try {
       ModelDirectory.Contents found =
           ModelDirectory.contents(copy, ModelParts.none(), PartialWeights.open(copy));
-      return found.problems().isEmpty()
+      ModelDirectory.Contents named =
+          ModelDirectory.contents(
+              copy, ModelParts.none().withVision(vision), PartialWeights.open(copy));
+      // What cannot be named beside the copy's own is not needed.
+      boolean another =
+          named.problems().isEmpty()
+              && !(found.shape().equals(named.shape())
+                  && found.preprocessing().equals(named.preprocessing()));
+      return !another
+          && found.problems().isEmpty()
           && found.wanted().keySet().stream()
               .allMatch(key -> found.found().containsKey(key) || found.derived().contains(key));
     } catch (FileException e) {

@@ -11,6 +11,7 @@ import dev.theriac.llm.tokenizer.Tokenizer;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
+import dev.theriac.vision.image.Preprocessing;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -135,8 +136,10 @@ public final class ModelDirectory {
    * checkpoints have no bias; they get one of 0. With two experts for a token their weights are
    * renormalised; the noise that the published code then adds to the second choice is left out. Of
    * a language model that is named the tokenizer is taken where the directory has none. A part that
-   * the directory has is not to be named: not the language model or the image encoder whose weights
-   * its checkpoint holds and whose sizes are found, nor a projector or router beside its own.
+   * the directory has is not to be named another time: not the language model or the image encoder
+   * whose weights its checkpoint holds and whose sizes and preprocessing are found, nor a projector
+   * or router beside its own. An encoder of other sizes or other preprocessing than what is found
+   * may be named, and counts; of a directory inside the model's that has weights too, none may.
    *
    * @throws FileException naming the file and the field or key when one is missing, unknown, not
    *     supported, or of the wrong type or shape
@@ -185,6 +188,7 @@ public final class ModelDirectory {
   /**
    * What a directory should hold and what it does, for those who want to know why it does not load.
    *
+   * @param preprocessing of pictures
    * @param wanted shapes by the names of {@link CheckpointKeys}
    * @param found what is there, in the checkpoint, beside it or where {@link ModelParts} says
    * @param derived keys that may be missing, since their values are known
@@ -193,6 +197,7 @@ public final class ModelDirectory {
    */
   public record Contents(
       ModelShape shape,
+      Preprocessing preprocessing,
       SequencedMap<String, long[]> wanted,
       SequencedMap<String, Weights.Entry> found,
       Set<String> derived,
@@ -226,6 +231,7 @@ public final class ModelDirectory {
     }
     return new Contents(
         read.config().shape(),
+        read.config().preprocessing(),
         wanted,
         tensors.entries(),
         tensors.derived(),

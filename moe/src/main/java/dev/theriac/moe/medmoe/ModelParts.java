@@ -8,8 +8,8 @@ import java.util.List;
 /**
  * Where the parts of a published model lie that its directory does not hold. A directory that
  * Theriac wrote needs none. Each may be null, to be looked for as {@link ModelDirectory#load(Path,
- * ModelParts)} says; one that is found there already is refused, but for the same file or
- * directory.
+ * ModelParts)} says. One that the model has already is refused, unless it is that same file, or the
+ * directory in which that part lies.
  *
  * @param vision directory of the image encoder, with {@code config.json} and, if the checkpoint has
  *     not its weights, those; where it has, they are taken

@@ -126,7 +126,7 @@ final class ModelTensors {
   void complete(Collection<String> places, ModelConfigReader.Found config) {
     boolean another = checkpoint(directory, parts).equals(directory) && hasTokenizer(directory);
     if (another) {
-      refuse(parts.language(), "its own language model, in " + directory, "language");
+      refuse(parts.language(), directory, "its own language model, in " + directory, "language");
     }
     boolean sees = holds(CheckpointKeys.VISION);
     refuseVision(config, sees);
@@ -139,15 +139,20 @@ final class ModelTensors {
   private void refuseVision(ModelConfigReader.Found config, boolean sees) {
     VisionTower.Unnamed found = config.unnamed();
     if (config.tower() == null) {
-      refuse(parts.vision(), "its own image encoder, in " + where(CheckpointKeys.VISION), "vision");
+      refuse(
+          parts.vision(),
+          directory,
+          "its own image encoder, in " + where(CheckpointKeys.VISION),
+          "vision");
     } else if (found != null && sees) {
       refuse(
           parts.vision(),
+          null,
           "its own image encoder, in %s, with its sizes by %s"
               .formatted(where(CheckpointKeys.VISION), found.place()),
           "vision");
     } else if (found != null && found.whole()) {
-      refuse(parts.vision(), "its own image encoder, in " + found.place(), "vision");
+      refuse(parts.vision(), null, "its own image encoder, in " + found.place(), "vision");
     }
   }
 
@@ -166,11 +171,12 @@ final class ModelTensors {
 
   /**
    * @param given by the user, or null
+   * @param same what may be given, since the model has just that; or null
    * @param has what the model has instead, and where
    * @param name of the option and of the part
    */
-  private void refuse(Path given, String has, String name) {
-    if (given != null) {
+  private void refuse(Path given, Path same, String has, String name) {
+    if (given != null && (same == null || !isSame(given, same))) {
       throw new FileException(
           given,
           "the model in %s has %s; leave this one out (--%s, ModelParts.%s)"
@@ -184,9 +190,7 @@ final class ModelTensors {
    * @throws FileException when there are both
    */
   private Path oneOf(Path given, Path beside, String what, String name) {
-    if (given != null && Files.exists(beside) && !isSame(given, beside)) {
-      refuse(given, "%s, in %s".formatted(what, beside), name);
-    }
+    if (Files.exists(beside)) refuse(given, beside, "%s, in %s".formatted(what, beside), name);
     return given != null ? given : beside;
   }
 
@@ -203,9 +207,7 @@ final class ModelTensors {
     if (holds(CheckpointKeys.PROJECTOR)) {
       Path there = where(CheckpointKeys.PROJECTOR);
       // Looking into a first stage counts that of the projector as its checkpoint.
-      if (parts.projector() != null && !isSame(parts.projector(), there)) {
-        refuse(parts.projector(), "its own projector, in " + there, "projector");
-      }
+      refuse(parts.projector(), there, "its own projector, in " + there, "projector");
       return;
     }
     Path beside = directory.resolve(ModelDirectory.PROJECTOR);
@@ -244,7 +246,8 @@ final class ModelTensors {
               .formatted(directory));
     }
     if (holds(CheckpointKeys.ROUTER)) {
-      refuse(parts.router(), "its own routers, in " + where(CheckpointKeys.ROUTER), "router");
+      Path there = where(CheckpointKeys.ROUTER);
+      refuse(parts.router(), there, "its own routers, in " + there, "router");
       // Those of the first checkpoints had no bias.
       if (!holds(CheckpointKeys.ROUTER + "bias")) {
         routers.stream().filter(k -> k.endsWith(".bias")).forEach(zeros::add);

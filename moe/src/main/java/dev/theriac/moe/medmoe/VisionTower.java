@@ -20,7 +20,8 @@ import java.util.List;
  * the model's own {@code config.json}.
  *
  * @param directory where it lies; null for one of which only the name is known
- * @param unnamed how it is found by those who name no other; null when it is not, or is this one
+ * @param unnamed how it is found by those who name no other; null when it is not, is this one, or
+ *     is another, in sizes or preprocessing
  */
 record VisionTower(
     Path directory, VisionConfig config, Preprocessing preprocessing, Unnamed unnamed) {
@@ -52,7 +53,7 @@ record VisionTower(
     if (given != null) {
       VisionTower out = read(given, layer, feature, pad);
       return new VisionTower(
-          given, out.config, out.preprocessing, unnamed(model, places, name, out));
+          given, out.config, out.preprocessing, unnamed(model, places, name, out, pad));
     }
     for (Path place : places) {
       if (Files.isRegularFile(place.resolve(CONFIG))) return read(place, layer, feature, pad);
@@ -70,21 +71,37 @@ record VisionTower(
   }
 
   /** What {@link #find} would find, were the encoder {@code named} not given. */
-  private static Unnamed unnamed(Path model, List<Path> places, String name, VisionTower named) {
+  private static Unnamed unnamed(
+      Path model, List<Path> places, String name, VisionTower named, boolean pad) {
     for (Path place : places) {
       if (!Files.isRegularFile(place.resolve(CONFIG))) continue;
       if (ModelTensors.isSame(place, named.directory)) return null;
       boolean inside = place.startsWith(model.toAbsolutePath().normalize());
-      return new Unnamed(place.toString(), inside && ModelTensors.hasCheckpoint(place));
+      boolean whole = inside && ModelTensors.hasCheckpoint(place);
+      return whole || named.isAlso(place, pad) ? new Unnamed(place.toString(), whole) : null;
     }
     VisionConfig known = known(last(name));
     if (known == null) return null;
-    // By such a name people call encoders of other sizes too; then the one that is named is needed.
-    return known
-            .withFeature(named.config.selectLayer(), named.config.feature())
-            .equals(named.config)
+    // By such a name people call other encoders too; then the one that is named is needed.
+    return named.says(
+            known.withFeature(named.config.selectLayer(), named.config.feature()),
+            Preprocessing.clip(known.imageSize(), pad))
         ? new Unnamed("its name, " + last(name), false)
         : null;
+  }
+
+  /** Whether a directory says the same; one that cannot be read does not. */
+  private boolean isAlso(Path place, boolean pad) {
+    try {
+      VisionTower other = read(place, config.selectLayer(), config.feature(), pad);
+      return says(other.config, other.preprocessing);
+    } catch (FileException | IllegalArgumentException e) {
+      return false;
+    }
+  }
+
+  private boolean says(VisionConfig sizes, Preprocessing pictures) {
+    return config.equals(sizes) && preprocessing.equals(pictures);
   }
 
   private static String last(String name) {

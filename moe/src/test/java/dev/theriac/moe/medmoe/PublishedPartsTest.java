@@ -140,6 +140,39 @@ class PublishedPartsTest {
         PHI, MedMoe.load(all.resolve(PHI), ModelParts.none().withVision(roundabout)));
   }
 
+  /** It is needed, although the weights are the checkpoint's. */
+  @Test
+  void anEncoderThatSaysSomethingElseThanWhatIsFoundMayBeNamed() throws IOException {
+    Path other = all.resolve("other");
+    copy(all.resolve(CLIP), other);
+    otherMeans(other);
+    ModelParts named = ModelParts.none().withVision(other);
+    assertThat(MedMoe.load(all.resolve(PHI), named).preprocessing().mean())
+        .containsExactly(0.5f, 0.4578275f, 0.40821073f);
+    assertThat(published.load(PHI).preprocessing().mean()[0]).isEqualTo(0.48145466f);
+    // What is found cannot be read.
+    Files.writeString(all.resolve(CLIP).resolve("preprocessor_config.json"), "{");
+    assertThat(MedMoe.load(all.resolve(PHI), named).preprocessing().mean()[0]).isEqualTo(0.5f);
+  }
+
+  /** Whoever names where a part lies anyway says nothing wrong. */
+  @Test
+  void everyPartMayBeNamedWhereTheModelHasIt() throws IOException {
+    Path phi = all.resolve(SIGLIP).resolve("..").resolve(PHI);
+    published.assertIsReference(
+        PHI, MedMoe.load(all.resolve(PHI), ModelParts.none().withLanguage(phi)));
+    Path router = phi.resolve("model-00001-of-00002.safetensors");
+    published.assertIsReference(
+        PHI, MedMoe.load(all.resolve(PHI), ModelParts.none().withRouter(router)));
+    Path projector = all.resolve(TINYMED).resolve("pytorch_model.bin");
+    published.assertIsReference(
+        TINYMED, MedMoe.load(all.resolve(TINYMED), ModelParts.none().withProjector(projector)));
+    Path saved = all.resolve("saved");
+    published.load(PHI).save(saved, Provenance.unknown());
+    Path again = phi.resolve("..").resolve("saved");
+    published.assertIsReference(PHI, MedMoe.load(saved, new ModelParts(again, again, null, null)));
+  }
+
   /** A checkpoint without an encoder takes the one that is named, wherever another may lie. */
   @Test
   void anEncoderInsideTheModelIsItsOwn() throws IOException {
@@ -167,6 +200,16 @@ class PublishedPartsTest {
         VisionTower.find(all.resolve(PHI), given, name, -2, Feature.PATCH, false).unnamed();
     assertThat(unnamed)
         .isEqualTo(new VisionTower.Unnamed("its name, clip-vit-base-patch32", false));
+    Files.copy(
+        all.resolve(CLIP).resolve("preprocessor_config.json"),
+        given.resolve("preprocessor_config.json"));
+    replace(given, "18", "224");
+    assertThat(VisionTower.find(all.resolve(PHI), given, name, -2, Feature.PATCH, false).unnamed())
+        .isEqualTo(unnamed);
+    otherMeans(given);
+    assertThat(VisionTower.find(all.resolve(PHI), given, name, -2, Feature.PATCH, false).unnamed())
+        .isNull();
+    Files.delete(given.resolve("preprocessor_config.json"));
     Files.writeString(config, "{\"model_type\": \"clip_vision_model\", \"num_hidden_layers\": 2}");
     assertThat(VisionTower.find(all.resolve(PHI), given, name, -2, Feature.PATCH, false).unnamed())
         .isNull();
@@ -218,6 +261,15 @@ class PublishedPartsTest {
     assertThatThrownBy(() -> MedMoe.load(all.resolve(name), parts))
         .isInstanceOf(FileException.class)
         .hasMessageContainingAll(said);
+  }
+
+  private static void otherMeans(Path encoder) throws IOException {
+    replace(encoder, "0.48145466", "0.5");
+  }
+
+  private static void replace(Path encoder, String from, String to) throws IOException {
+    Path file = encoder.resolve("preprocessor_config.json");
+    Files.writeString(file, Files.readString(file).replaceAll("\\b" + from + "\\b", to));
   }
 
   private static void copy(Path from, Path to) throws IOException {
