@@ -34,8 +34,8 @@ import picocli.CommandLine.Spec;
       "Writes a model with 8-bit or 4-bit weights, for inference, and says what it loses; or with"
           + " weights in BF16 or F32 that lie as the kernels read them, which makes answers"
           + " faster.",
-      "Quantised are the linear projections of the decoder's blocks and experts, in blocks of 32"
-          + " weights; all else keeps its type."
+      "Meant are the linear projections of the decoder's blocks and experts; all else keeps its"
+          + " type. Of 8 and 4 bits, 32 weights share a scale."
     })
 final class QuantizeCommand implements Callable<Integer> {
   @ParentCommand private TheriacCommand theriac;
@@ -147,7 +147,7 @@ final class QuantizeCommand implements Callable<Integer> {
         all.write(report());
       }
     }
-    QuantizeText.print(theriac.out(), all, result.ragged());
+    QuantizeText.print(theriac.out(), all, result.filled());
     theriac.out().printf("%nmodel   %s%nreport  %s%n", to, report());
     if (!copied.isFoundFrom(to)) {
       theriac.out().printf("note    name the image encoder: --vision %s%n", copied.vision());

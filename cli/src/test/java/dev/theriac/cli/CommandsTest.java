@@ -89,7 +89,7 @@ class CommandsTest extends TrainedFixture {
             "weights of",
             "to int8",
             "bytes",
-            "width that 32 does not divide",
+            "sizes that 64 does not divide",
             "fc1",
             "q_proj",
             "compared",

@@ -52,8 +52,9 @@ class QuantizeCommandTest {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
     List<String> args = new ArrayList<>(List.of("quantize", "-q", from.toString()));
-    args.addAll(List.of("--to", "int8", "--output", to.toString()));
+    args.addAll(List.of("--output", to.toString()));
     args.addAll(List.of(more));
+    if (!args.contains("--to")) args.addAll(List.of("--to", "int8"));
     if (!args.contains("--limit")) args.addAll(List.of("--limit", "8"));
     int got = Main.run(new PrintWriter(out), new PrintWriter(err), args.toArray(String[]::new));
     assertThat(got).as(out + "" + err).isEqualTo(status);
@@ -84,6 +85,27 @@ class QuantizeCommandTest {
     var config = new CausalLmConfig(CausalLmConfig.Kind.LLAMA, shape, null, List.of(), null);
     new CausalLm(config, new Rng(1)).save(to);
     return to;
+  }
+
+  /** Nothing is quantised, and what is said does not say so. */
+  @Test
+  void weightsInTheOrderOfTheKernelsLoseNothing() throws IOException {
+    Path from = llama(100, 64);
+    Path out = dir.resolve("f32");
+    Ran ran = quantize(0, from, out, "--to", "f32", "--head");
+    assertThat(ran.out)
+        .contains("to f32", "filled up to", "relative difference 0.00000, at most 0.00000");
+    QuantizeResult result = report(out);
+    assertThat(result.format()).isEqualTo("f32");
+    assertThat(result.blockSize()).isNull();
+    assertThat(result.comparison().maxDivergence()).isZero();
+    assertThat(Files.readString(out.resolve("config.json"))).doesNotContain("block_size");
+    StringWriter inspected = new StringWriter();
+    PrintWriter to = new PrintWriter(inspected);
+    assertThat(Main.run(to, to, "inspect", out.toString())).isZero();
+    assertThat(inspected.toString())
+        .contains("blocks and head in f32 in the order of the kernels", "whole;")
+        .doesNotContain("quantised");
   }
 
   /** The image encoder lies beside the model, and not beside what is made of it. */

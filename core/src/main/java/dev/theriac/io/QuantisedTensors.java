@@ -71,14 +71,14 @@ public final class QuantisedTensors {
     if (!entry.dtype().equals(DType.U8.name()) || !Arrays.equals(entry.shape(), wanted)) {
       throw new FileException(
           entry.file(),
-          "tensor \"%s\" is %s, %s[%d, %d] in blocks of %d is U8%s; does the file belong to this"
+          "tensor \"%s\" is %s, %s[%d, %d]%s is U8%s; does the file belong to this"
                   .formatted(
                       key,
                       entry.describe(),
                       format,
                       rows,
                       columns,
-                      QuantisedFormat.BLOCK,
+                      format.hasScales() ? " in blocks of " + QuantisedFormat.BLOCK : "",
                       Arrays.toString(wanted))
               + " model?");
     }

@@ -5,6 +5,7 @@ import dev.theriac.backend.UnaryKind;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Tensor;
+import java.lang.ref.Reference;
 
 /** Grouped matrix products: the dense half of a mixture-of-experts layer. */
 public final class Grouped {
@@ -93,6 +94,44 @@ public final class Grouped {
             bias(w.downBias()));
     Tensor y = new FeedForwardPass(in, scale, groups, ready, activation).forward();
     return Elementwise.cast(y, x.dtype());
+  }
+
+  /**
+   * The last step of {@link #feedForward}, of rows that were computed elsewhere: token t becomes
+   * the sum over its rows r, in ascending order, of weights[rowSlot[r]] times rows[r]. For
+   * inference: passes no gradient on.
+   *
+   * @param rows [R, d], F32
+   * @param weights routing weights of any shape, read at {@code rowSlot}
+   * @return [T, d], F32; zero for a token without rows
+   * @throws IllegalStateException where a gradient would have to pass
+   */
+  public static Tensor combine(Tensor rows, Tensor weights, RowGroups groups) {
+    Check.that(rows.rank() == 2, "combine: rows %s; [R, d] is wanted", rows.layout());
+    Check.shape("combine", "rows", rows, groups.rows(), rows.size(1));
+    Check.dtype("combine", "rows", rows, DType.F32);
+    Check.ids("combine: rowSlot", groups.rowSlot(), weights.size());
+    if (Autograd.enabled() && (rows.requiresGrad() || weights.requiresGrad())) {
+      throw new IllegalStateException(
+          "combine: passes no gradient on; run it in Autograd.noGrad, or detach() the inputs");
+    }
+    Tensor in = rows.contiguous();
+    Tensor scale = Check.f32("combine", weights).contiguous();
+    Tensor y = Tensor.empty("combine", DType.F32, groups.tokens(), rows.size(1));
+    Check.backend("combine", in, scale, groups.rowSlot())
+        .experts()
+        .combine(
+            in.strided(),
+            0,
+            scale.strided(),
+            groups.rowSlot().strided(),
+            groups.tokenStart().strided(),
+            groups.tokenRow().strided(),
+            y.strided());
+    Reference.reachabilityFence(in);
+    Reference.reachabilityFence(scale);
+    Reference.reachabilityFence(groups);
+    return y;
   }
 
   private static Tensor bias(Tensor b) {

@@ -177,7 +177,7 @@ class QuantisedCausalLmTest extends CausalFixture {
     for (String key : after.keys()) bytes += after.entry(key).bytes();
     assertThat(result.bytesAfter()).isEqualTo(bytes);
     assertThat(result.losses().size() + result.kept()).isEqualTo(before.keys().size());
-    assertThat(result.ragged()).isPositive();
+    assertThat(result.filled()).isPositive();
     for (WeightLoss l : result.losses()) {
       float[] w = before.get(l.key()).to(DType.F32).toFloats();
       String key = QuantisedTensors.key(l.key(), QuantisedFormat.INT4);
@@ -298,6 +298,23 @@ class QuantisedCausalLmTest extends CausalFixture {
     assertThatThrownBy(
             () -> AccuracyLoss.of(exact.decoder(), exact.decoder(), List.of(), done -> {}))
         .hasMessageContaining("no token");
+  }
+
+  /** A tensor of the name that a matrix gets would be lost. */
+  @Test
+  void aTensorInTheWayIsNamed() throws IOException {
+    SequencedMap<String, Tensor> weights = new CausalReference("llama").weights(false);
+    String key =
+        weights.keySet().stream().filter(k -> k.endsWith("q_proj.weight")).findFirst().get();
+    weights.put(key + ".bf16", Tensor.zeros(3));
+    Path from = published("llama", weights);
+    assertThatThrownBy(
+            () -> new Quantiser(from, dir.resolve("out"), to(QuantisedFormat.BF16, false)))
+        .isInstanceOf(FileException.class)
+        .hasMessageContaining("\"" + key + ".bf16\"")
+        .hasMessageContaining("rename");
+    assertThat(new Quantiser(from, dir.resolve("out"), to(QuantisedFormat.INT8, false)).count())
+        .isPositive();
   }
 
   @Test

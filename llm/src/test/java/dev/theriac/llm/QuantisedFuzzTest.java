@@ -14,8 +14,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Quantised models with damaged files: they answer, or an error names the file; nothing else. */
 class QuantisedFuzzTest {
@@ -23,14 +24,15 @@ class QuantisedFuzzTest {
 
   @TempDir Path dir;
 
-  @Test
-  void damagedFilesAreErrorsThatNameThem() throws IOException {
+  @ParameterizedTest
+  @EnumSource(names = {"INT4", "BF16"})
+  void damagedFilesAreErrorsThatNameThem(QuantisedFormat format) throws IOException {
     Path from = dir.resolve("from");
     Path out = dir.resolve("out");
     try (Scope _ = Scope.open()) {
       var weights = new CausalReference("llama").weights(false);
       CausalReference.publish(from, "llama", weights, 1 << 20);
-      new Quantiser(from, out, new Quantisation(QuantisedFormat.INT4, false)).run();
+      new Quantiser(from, out, new Quantisation(format, false)).run();
     }
     Path config = out.resolve("config.json");
     Path weights = out.resolve("model.safetensors");

@@ -266,10 +266,8 @@ public final class Experts extends Module {
         outputs.add(Scope.call(() -> through(expert, Index.gatherRows(in, tokens))));
       }
       if (outputs.isEmpty()) return Tensor.zeros(x.shape()).to(x.dtype());
-      Tensor scale =
-          Index.gatherRows(weights.to(DType.F32).reshape(weights.size(), 1), groups.rowSlot());
-      Tensor rows = ShapeFunctions.concat(0, outputs).mul(scale);
-      return Index.scatterRows(rows, groups.rowToken(), groups.tokens()).to(x.dtype());
+      Tensor rows = ShapeFunctions.concat(0, outputs);
+      return Grouped.combine(rows, weights, groups).to(x.dtype());
     });
   }
 

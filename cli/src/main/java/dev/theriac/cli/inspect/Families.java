@@ -258,7 +258,9 @@ final class Families {
   private static void quantisation(Quantisation quantisation, List<String> facts) {
     if (quantisation == null) return;
     facts.add(
-        "projections of blocks%s quantised to %s, for inference"
+        (quantisation.format().hasScales()
+                ? "projections of blocks%s quantised to %s, for inference"
+                : "projections of blocks%s in %s in the order of the kernels, for inference")
             .formatted(quantisation.head() ? " and head" : "", quantisation.name()));
   }
 

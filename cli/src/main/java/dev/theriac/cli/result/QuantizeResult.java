@@ -17,8 +17,8 @@ import java.util.Map;
  * What {@code quantize} measured, as it lies in {@value Quantiser#REPORT} beside the model. Errors
  * are relative, divergences and losses in nats.
  *
- * @param format int8 or int4
- * @param blockSize weights that share a scale
+ * @param format int8, int4, bf16 or f32
+ * @param blockSize weights that share a scale; null where none do
  * @param head whether the head is quantised
  * @param quantisedValues weights that were quantised
  * @param keptTensors tensors that stayed as they were
@@ -33,7 +33,7 @@ import java.util.Map;
 @JsonInclude(JsonInclude.Include.NON_NULL)
 public record QuantizeResult(
     String format,
-    int blockSize,
+    Integer blockSize,
     boolean head,
     long quantisedValues,
     int keptTensors,
@@ -125,7 +125,7 @@ public record QuantizeResult(
     });
     return new QuantizeResult(
         wanted.name(),
-        QuantisedFormat.BLOCK,
+        wanted.format().hasScales() ? QuantisedFormat.BLOCK : null,
         wanted.head(),
         result.quantised(),
         result.kept(),

@@ -16,15 +16,15 @@ public final class QuantizeText {
   /**
    * Prints it.
    *
-   * @param ragged weights whose width the size of a block does not divide
+   * @param filled weights with sizes that 64 does not divide
    */
-  public static void print(PrintWriter out, QuantizeResult all, long ragged) {
+  public static void print(PrintWriter out, QuantizeResult all, long filled) {
     QuantizeText text = new QuantizeText(out);
-    text.weights(all, ragged);
+    text.weights(all, filled);
     if (all.comparison() != null) text.comparison(all.comparison());
   }
 
-  private void weights(QuantizeResult all, long ragged) {
+  private void weights(QuantizeResult all, long filled) {
     line(
         "quantised",
         "%d weights of %,d values to %s",
@@ -38,13 +38,12 @@ public final class QuantizeText {
         all.bytesAfter(),
         all.bytesBefore(),
         100.0 * all.bytesAfter() / all.bytesBefore());
-    if (ragged > 0) {
+    if (filled > 0) {
       line(
           "note",
-          "%d weights have a width that %d does not divide: the last block of their rows is"
-              + " shorter",
-          ragged,
-          QuantisedFormat.BLOCK);
+          "%d weights have sizes that %d does not divide: they are filled up to that",
+          filled,
+          QuantisedFormat.GROUP);
     }
     out.printf("%n%-12s  %7s  %10s  %11s%n", "projection", "weights", "mean error", "worst error");
     all.projections()

@@ -6,7 +6,7 @@ import dev.theriac.tensor.DType;
 import dev.theriac.tensor.QuantisedFormat;
 import dev.theriac.tensor.Strided;
 
-/** Weights of few bits. */
+/** Weights in the layouts of {@link QuantisedFormat}. */
 final class QuantisedChecks {
   private QuantisedChecks() {}
 

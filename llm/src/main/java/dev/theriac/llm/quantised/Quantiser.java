@@ -81,9 +81,11 @@ public final class Quantiser {
       return losses.stream().mapToLong(WeightLoss::size).sum();
     }
 
-    /** Matrices whose width 32 does not divide: the last block of a row is shorter. */
-    public long ragged() {
-      return losses.stream().filter(l -> l.columns() % QuantisedFormat.BLOCK != 0).count();
+    /** Matrices with sizes that 64 does not divide: they are filled up to that. */
+    public long filled() {
+      return losses.stream()
+          .filter(l -> (l.columns() | l.rows()) % QuantisedFormat.GROUP != 0)
+          .count();
     }
   }
 
@@ -156,7 +158,15 @@ public final class Quantiser {
         throw new FileException(
             file.path(), "tensors \"%s\" and \"%s\" are the same parameter".formatted(bare, key));
       }
-      if (wanted.covers(key)) check(key);
+      if (wanted.covers(key)) {
+        check(key);
+        String matrix = QuantisedTensors.key(key, wanted.format());
+        if (file.keys().contains(matrix)) {
+          throw new FileException(
+              file.entry(matrix).file(),
+              "tensor \"%s\" has the name that \"%s\" would get; rename it".formatted(matrix, key));
+        }
+      }
     }
   }
 

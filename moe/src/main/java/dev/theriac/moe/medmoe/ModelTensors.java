@@ -339,7 +339,7 @@ final class ModelTensors {
     return source.weights.entry(source.key);
   }
 
-  /** Whether the weight is stored as a matrix of few bits. */
+  /** Whether a matrix in the layout of the kernels stands for the weight. */
   boolean isQuantised(String key) {
     Source source = found.get(key);
     return source != null && source.weights.isQuantised(source.key);

@@ -200,12 +200,14 @@ class MoeLanguageModelDirectoryTest extends MoeLanguageModelFixture {
                     ? ShapeFunctions.concat(0, each.stream().map(t -> t.unsqueeze(0)).toList())
                     : each.getFirst());
           });
-      onEach(() ->
-          assertClose(
-              "logits",
-              forward(quantised, reference).logits(),
-              forward(exact, reference).logits(),
-              FORWARD));
+      onEach(() -> {
+        Tensor got = forward(quantised, reference).logits();
+        Tensor wanted = forward(exact, reference).logits();
+        // GELU is rounded before it multiplies, but in the fused operation.
+        boolean gelu = name.matches("(mixtral|olmoe)-options");
+        if (format.hasScales() || gelu) assertClose("logits", got, wanted, FORWARD);
+        else assertThat(got.toFloats()).isEqualTo(wanted.toFloats());
+      });
       List<int[]> prompts = List.of(new int[] {1, 2, 3}, new int[] {4});
       GenerationConfig settings = GenerationConfig.greedy(5);
       assertThat(quantised.generate(prompts, settings).toArray(int[][]::new))
