@@ -33,6 +33,8 @@ class BenchCommandTest {
             "full-size",
             "--shape",
             "stablelm-2",
+            "--weights",
+            "bf16",
             "--dir",
             temp.toString(),
             "--json",
@@ -51,7 +53,7 @@ class BenchCommandTest {
   void refusesWeightsThatThereAreNot() {
     Ran ran = bench("bench", "full-size", "--dir", temp.toString(), "--weights", "int8,int3");
     assertThat(ran.status).isEqualTo(2);
-    assertThat(ran.err).contains("no weights \"int3\"", "bf16, int8, int4");
+    assertThat(ran.err).contains("no weights \"int3\"", "[bf16, bf16-packed, int8, int4]");
     assertThat(temp).isEmptyDirectory();
   }
 }

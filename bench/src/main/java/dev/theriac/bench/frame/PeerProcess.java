@@ -152,8 +152,8 @@ public final class PeerProcess implements AutoCloseable {
    * Starts any program that answers with its name and then as {@link Peer} does.
    *
    * @throws IOException when there is no such program
-   * @throws IllegalStateException with what it printed when it ends, or says nothing that is an
-   *     answer for five minutes; nothing of it is left then
+   * @throws IllegalStateException with what it printed when it ends, or gives no first answer
+   *     within five minutes; nothing of it is left then
    */
   public PeerProcess(List<String> command, int threads) throws IOException {
     this(command, threads, Pages.USUAL);

@@ -79,7 +79,8 @@ public final class FullSizeBench implements Bench {
   public BenchReport run(BenchOptions options) throws IOException {
     if (options.models() == null) {
       throw new IllegalArgumentException(
-          "full-size: --dir DIR is needed, a folder for two models of 10 GB together");
+          "full-size: --dir DIR is needed, a folder for two models of 10 GB together and for their"
+              + " copies, which take 10 GB more unless --weights says otherwise");
     }
     List<Precision> precisions = Precision.of(options.weights());
     List<String> chosen = chosen(options, shapes());
@@ -160,6 +161,7 @@ public final class FullSizeBench implements Bench {
     FullSizeModel model = subject.model;
     Asking asking = subject.asking;
     Answers answers = new Answers(subject.copies.sequencedKeySet());
+    String exact = subject.checked.text;
     options.note().accept(model.id() + ":");
     for (int round = 1; round <= rounds; round++) {
       String doing = "the machine's rates";
@@ -168,7 +170,8 @@ public final class FullSizeBench implements Bench {
         for (Precision p : subject.copies.keySet()) {
           doing = "theriac, " + p.id();
           Answer answer = asking.theriac(subject.copies.get(p));
-          same(answer, p.isExact() ? subject.checked.text : null, answers.ours(p));
+          same(answer, p.isExact() ? exact : null, answers.ours(p));
+          if (p.isExact()) exact = answer.text();
           answers.ours(p).add(answer);
           note(options, answer, p);
         }
@@ -193,9 +196,14 @@ public final class FullSizeBench implements Bench {
     rows.alike(subject.checked.tokens, subject.checked.compared);
   }
 
-  /** What was timed is what was compared, and the same in every round. */
-  private static void same(Answer answer, String checked, List<Answer> before) {
-    String expected = checked != null || before.isEmpty() ? checked : before.getFirst().text();
+  /**
+   * What was timed is what was compared, and the same in every round.
+   *
+   * @param exact the answer of BF16 in either order, or null where it is not known, or weights are
+   *     others
+   */
+  private static void same(Answer answer, String exact, List<Answer> before) {
+    String expected = exact != null || before.isEmpty() ? exact : before.getFirst().text();
     if (expected == null || answer.text().equals(expected)) return;
     throw new IllegalStateException(
         "the answer is \"%s\", and was \"%s\" before".formatted(answer.text(), expected));

@@ -112,7 +112,7 @@ record FullSizeModel(String id, VisionConfig vision, DecoderConfig language, int
       throw new FileException(folder, "is no model; name another folder with --dir, or remove it");
     }
     Path source = precision == Precision.BF16 ? null : in(models, Precision.BF16, note);
-    String what = source == null ? "with random weights" : "quantised from " + source;
+    String what = source == null ? "with random weights" : precision.madeFrom(source);
     note.accept(
         String.format(
             Locale.ROOT,

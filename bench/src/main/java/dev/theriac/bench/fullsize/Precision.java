@@ -2,6 +2,7 @@ package dev.theriac.bench.fullsize;
 
 import dev.theriac.llm.Quantisation;
 import dev.theriac.tensor.QuantisedFormat;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
@@ -35,6 +36,13 @@ enum Precision {
   /** What {@code theriac quantize --to} makes, or null for the model as it was written. */
   Quantisation quantisation() {
     return format == null ? null : new Quantisation(format, head);
+  }
+
+  /** How a copy of {@code source} comes about, for a note; not of BF16 as it was written. */
+  String madeFrom(Path source) {
+    return format.hasScales()
+        ? "quantised from " + source
+        : "copied from " + source + " in the order of the kernels";
   }
 
   /**

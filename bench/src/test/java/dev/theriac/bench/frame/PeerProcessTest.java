@@ -36,6 +36,19 @@ class PeerProcessTest {
     return "sleep 600 & echo $! >>%s; wait".formatted(temp.resolve("pids"));
   }
 
+  /** Waits until the program and its sleep run. */
+  private void awaitBothNumbers() throws Exception {
+    Path pids = temp.resolve("pids");
+    long start = System.nanoTime();
+    while (!Files.exists(pids) || Files.readString(pids).lines().count() < 2) {
+      assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(20));
+      Thread.sleep(10);
+    }
+    for (String pid : Files.readAllLines(pids)) {
+      assertThat(ProcessHandle.of(Long.parseLong(pid))).get().matches(ProcessHandle::isAlive);
+    }
+  }
+
   private void assertNothingRuns() throws Exception {
     for (String pid : Files.readAllLines(temp.resolve("pids"))) {
       Optional<ProcessHandle> still = ProcessHandle.of(Long.parseLong(pid));
@@ -181,16 +194,16 @@ class PeerProcessTest {
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
     command.add(Starter.class.getName());
-    command.addAll(script("sleep 600"));
+    command.addAll(script(sleep()));
     Process process = new ProcessBuilder(command).start();
     try {
       assertThat(process.inputReader().readLine()).isEqualTo("started");
+      awaitBothNumbers();
     } finally {
       process.destroy();
     }
     assertThat(process.waitFor(10, TimeUnit.SECONDS)).isTrue();
-    // The program may have been ended before it noted its number.
-    if (Files.exists(temp.resolve("pids"))) assertNothingRuns();
+    assertNothingRuns();
   }
 
   private static ProcessBuilder builder(List<String> command) {

@@ -203,13 +203,39 @@ class FullSizeBenchTest {
         script(
             "theriac",
             "cat %1$s/text; cat %1$s/times >&2; echo another >>%1$s/text".formatted(temp));
-    BenchReport report = run(null, 3);
+    BenchReport report = run(null, 3, "bf16");
     assertThat(row(report, "tiny", "token").rival()).isNull();
     assertThat(report.failures())
         .singleElement()
         .asString()
         .startsWith("tiny, round 2 of 3, theriac, bf16: the answer is \"")
         .contains("another\", and was \"");
+  }
+
+  @Test
+  void withoutARivalACopyInAnotherOrderAnswersAsTheModelAndAQuantisedOneAsItMay() throws Exception {
+    for (String odd : List.of("bf16-packed", "int8")) {
+      launcher =
+          script(
+              "theriac",
+              "case \"$*\" in *tiny-%2$s*) echo other;; *) cat %1$s/text;; esac; cat %1$s/times >&2"
+                  .formatted(temp, odd));
+      BenchReport report = run(null, 2, "bf16", "bf16-packed", "int8");
+      if (odd.equals("int8")) {
+        assertThat(report.failures()).isEmpty();
+        continue;
+      }
+      assertThat(report.failures())
+          .singleElement()
+          .asString()
+          .startsWith("tiny, round 1 of 2, theriac, bf16-packed: the answer is \"other\", and was");
+      report = run(null, 2, "bf16-packed", "bf16");
+      assertThat(report.failures())
+          .singleElement()
+          .asString()
+          .startsWith("tiny, round 1 of 2, theriac, bf16: the answer is \"")
+          .endsWith("\", and was \"other\" before");
+    }
   }
 
   @Test

@@ -104,7 +104,10 @@ class FullSizeModelTest {
           .isNotNull();
     }
     assertThat(notes).hasSize(4);
-    assertThat(notes.get(1)).contains("quantised from " + temp.resolve("tiny"));
+    Path source = temp.resolve("tiny");
+    assertThat(notes.get(1)).contains("copied from " + source + " in the order of the kernels,");
+    assertThat(notes.get(2)).contains("quantised from " + source + ",");
+    assertThat(notes.get(3)).contains("quantised from " + source + ",");
     assertThat(TINY.in(temp, Precision.INT4, notes::add)).exists();
     assertThat(notes).hasSize(4);
   }
