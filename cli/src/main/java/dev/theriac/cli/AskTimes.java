@@ -13,6 +13,14 @@ import java.util.Locale;
 final class AskTimes implements Generator.PassListener {
   private static final double GIBI = 1L << 30;
 
+  /** The shortest time that is told apart from none: rates stay numbers. */
+  private static final double SHORTEST = 1e-6;
+
+  /** What to add to {@link System#nanoTime} for the time since the JVM was started. */
+  private static final long BEFORE =
+      (System.currentTimeMillis() - ManagementFactory.getRuntimeMXBean().getStartTime()) * 1_000_000
+          - System.nanoTime();
+
   private final double begun = sinceStart();
   private double prompt = Double.NaN;
   private double first = Double.NaN;
@@ -22,8 +30,7 @@ final class AskTimes implements Generator.PassListener {
 
   /** Seconds since the JVM was started. */
   static double sinceStart() {
-    long start = ManagementFactory.getRuntimeMXBean().getStartTime();
-    return (System.currentTimeMillis() - start) / 1e3;
+    return (System.nanoTime() + BEFORE) / 1e9;
   }
 
   @Override
@@ -57,7 +64,7 @@ final class AskTimes implements Generator.PassListener {
             prompt - begun,
             positions,
             first - prompt,
-            positions / (first - prompt));
+            rate(positions, first - prompt));
     if (steps > 0) {
       text +=
           String.format(
@@ -65,12 +72,16 @@ final class AskTimes implements Generator.PassListener {
               "; %d more tokens %.2f s, %.2f a second",
               steps,
               last - first,
-              steps / (last - first));
+              rate(steps, last - first));
     }
     double resident = residentPeak();
     return Double.isNaN(resident)
         ? text
         : text + String.format(Locale.ROOT, "; at most %.2f GiB resident", resident / GIBI);
+  }
+
+  static double rate(int count, double seconds) {
+    return count / Math.max(seconds, SHORTEST);
   }
 
   /** The system's own count; Linux alone tells it. */

@@ -42,6 +42,15 @@ class AskCommandTest extends TrainedFixture {
     assertThat(answer.load() + answer.picture() + answer.prompt()).isPositive();
   }
 
+  /** What a fast machine does in less than the clock's step is a number too. */
+  @Test
+  void ratesAreNumbersHoweverShortTheTime() {
+    for (double seconds : new double[] {0, -1e-9, 1e-9, 2}) {
+      assertThat(AskTimes.rate(15, seconds)).isFinite().isPositive();
+    }
+    assertThat(AskTimes.rate(15, 2)).isEqualTo(7.5);
+  }
+
   /** The model's own settings, unless options say otherwise. */
   @Test
   void asksAsTheModelsFilesSay() throws IOException {
