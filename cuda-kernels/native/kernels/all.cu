@@ -1,0 +1,2 @@
+// All kernels as one translation unit, for nvcc: one PTX module. The host compiler takes each file by itself.
+#include "elementwise.cu"
