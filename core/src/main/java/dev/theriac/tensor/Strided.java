@@ -20,6 +20,14 @@ public record Strided(Storage storage, DType dtype, Layout layout) {
     return cpu.address() + layout.offset() * dtype.bytes();
   }
 
+  public long deviceAddress(Device device) {
+    if (!(storage instanceof DeviceStorage there) || !there.device().equals(device)) {
+      throw new IllegalStateException(
+          "a kernel of %s got a tensor on %s".formatted(device, storage.device()));
+    }
+    return there.block().address() + layout.offset() * dtype.bytes();
+  }
+
   public long size() {
     return layout.size();
   }

@@ -1,0 +1,133 @@
+package dev.theriac.cuda;
+
+import dev.theriac.backend.AttentionKernels;
+import dev.theriac.backend.Backend;
+import dev.theriac.backend.ElementwiseKernels;
+import dev.theriac.backend.ExpertKernels;
+import dev.theriac.backend.GroupedKernels;
+import dev.theriac.backend.IndexKernels;
+import dev.theriac.backend.LossKernels;
+import dev.theriac.backend.MatmulKernels;
+import dev.theriac.backend.NormKernels;
+import dev.theriac.backend.OptimKernels;
+import dev.theriac.backend.PatchKernels;
+import dev.theriac.backend.QuantisedKernels;
+import dev.theriac.backend.ReduceKernels;
+import dev.theriac.backend.RopeKernels;
+import dev.theriac.backend.SelectionKernels;
+import dev.theriac.backend.SoftmaxKernels;
+import dev.theriac.cuda.device.CudaDevice;
+import dev.theriac.tensor.Device;
+
+/**
+ * The kernels of one GPU. Everything runs on the device's compute stream, in the order of the
+ * calls; a family without kernels says so when it is called.
+ */
+public final class CudaBackend implements Backend {
+  private final CudaDevice device;
+  private final ElementwiseKernels elementwise = MissingKernels.of(ElementwiseKernels.class);
+  private final ReduceKernels reduce = MissingKernels.of(ReduceKernels.class);
+  private final IndexKernels index = MissingKernels.of(IndexKernels.class);
+  private final MatmulKernels matmul = MissingKernels.of(MatmulKernels.class);
+  private final NormKernels norm = MissingKernels.of(NormKernels.class);
+  private final SoftmaxKernels softmax = MissingKernels.of(SoftmaxKernels.class);
+  private final AttentionKernels attention = MissingKernels.of(AttentionKernels.class);
+  private final RopeKernels rope = MissingKernels.of(RopeKernels.class);
+  private final PatchKernels patch = MissingKernels.of(PatchKernels.class);
+  private final LossKernels loss = MissingKernels.of(LossKernels.class);
+  private final GroupedKernels grouped = MissingKernels.of(GroupedKernels.class);
+  private final SelectionKernels selection = MissingKernels.of(SelectionKernels.class);
+  private final ExpertKernels experts = MissingKernels.of(ExpertKernels.class);
+  private final OptimKernels optim = MissingKernels.of(OptimKernels.class);
+  private final QuantisedKernels quantised = MissingKernels.of(QuantisedKernels.class);
+
+  /** The back end of an open device. */
+  public CudaBackend(CudaDevice device) {
+    this.device = device;
+  }
+
+  @Override
+  public String name() {
+    return "cuda";
+  }
+
+  @Override
+  public Device device() {
+    return device.device();
+  }
+
+  @Override
+  public ElementwiseKernels elementwise() {
+    return elementwise;
+  }
+
+  @Override
+  public ReduceKernels reduce() {
+    return reduce;
+  }
+
+  @Override
+  public IndexKernels index() {
+    return index;
+  }
+
+  @Override
+  public MatmulKernels matmul() {
+    return matmul;
+  }
+
+  @Override
+  public NormKernels norm() {
+    return norm;
+  }
+
+  @Override
+  public SoftmaxKernels softmax() {
+    return softmax;
+  }
+
+  @Override
+  public AttentionKernels attention() {
+    return attention;
+  }
+
+  @Override
+  public RopeKernels rope() {
+    return rope;
+  }
+
+  @Override
+  public PatchKernels patch() {
+    return patch;
+  }
+
+  @Override
+  public LossKernels loss() {
+    return loss;
+  }
+
+  @Override
+  public GroupedKernels grouped() {
+    return grouped;
+  }
+
+  @Override
+  public SelectionKernels selection() {
+    return selection;
+  }
+
+  @Override
+  public ExpertKernels experts() {
+    return experts;
+  }
+
+  @Override
+  public OptimKernels optim() {
+    return optim;
+  }
+
+  @Override
+  public QuantisedKernels quantised() {
+    return quantised;
+  }
+}
