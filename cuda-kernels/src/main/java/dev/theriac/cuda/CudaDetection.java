@@ -9,6 +9,9 @@ final class CudaDetection {
   /** PTX ISA 8.0 came with CUDA 12.0. */
   private static final int OLDEST_VERSION = 12000;
 
+  /** The first with the instructions that the kernels are compiled for. */
+  private static final int OLDEST_CAPABILITY = 80;
+
   private static final int ERROR_NO_DEVICE = 100;
   private static final int ERROR_STUB_LIBRARY = 34;
   private static final int ERROR_SYSTEM_DRIVER_MISMATCH = 803;
@@ -58,9 +61,11 @@ final class CudaDetection {
     int count = driver.deviceCount();
     if (count == 0) return noDevice("the driver sees no GPU");
     List<String> devices = new ArrayList<>();
+    int oldest = Integer.MAX_VALUE;
     for (int device = 0; device < count; device++) {
-      devices.add(
-          "%s (sm_%d)".formatted(driver.deviceName(device), driver.computeCapability(device)));
+      int capability = driver.computeCapability(device);
+      oldest = Math.min(oldest, capability);
+      devices.add("%s (sm_%d)".formatted(driver.deviceName(device), capability));
     }
     String found = String.join(", ", devices);
     if (version < OLDEST_VERSION) {
@@ -69,7 +74,12 @@ final class CudaDetection {
               .formatted(found, version / 1000, version % 1000 / 10),
           "update the NVIDIA driver to 525 or later");
     }
-    return Availability.missing(found + " found, but this version has no CUDA kernels", "");
+    if (oldest < OLDEST_CAPABILITY) {
+      return Availability.missing(
+          found + ": the kernels need sm_" + OLDEST_CAPABILITY + " (Ampere) or later",
+          count == 1 ? "" : "leave older cards out with CUDA_VISIBLE_DEVICES");
+    }
+    return Availability.of(found);
   }
 
   private static Availability explain(CudaDriver.DriverException e) {

@@ -2,6 +2,7 @@ package dev.theriac.cuda.device;
 
 import dev.theriac.tensor.Device;
 import dev.theriac.tensor.DeviceBlock;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -52,14 +53,27 @@ public final class CudaDevice {
    * The device of that number.
    *
    * @throws CudaException if there is none, or it cannot be used
+   * @throws LinkageError where there is no driver or JCuda cannot be loaded; ask {@link
+   *     dev.theriac.cuda.Cuda#isAvailable} first
    */
   public static CudaDevice open(int ordinal) {
     CudaDevice found = OPEN.get(ordinal);
     if (found != null) return found;
     synchronized (OPEN) {
-      if (OPEN.isEmpty()) Driver.check("cuInit", JCudaDriver.cuInit(0));
+      if (OPEN.isEmpty()) {
+        JCudaNatives.prepare("JCudaDriver");
+        Driver.check("cuInit", JCudaDriver.cuInit(0));
+      }
       return OPEN.computeIfAbsent(ordinal, CudaDevice::new);
     }
+  }
+
+  /** Number of devices that the driver shows. */
+  public static int count() {
+    open(0);
+    int[] count = new int[1];
+    Driver.check("cuDeviceGetCount", JCudaDriver.cuDeviceGetCount(count));
+    return count[0];
   }
 
   /** As tensors name it. */
@@ -73,7 +87,7 @@ public final class CudaDevice {
     Driver.check("cuDeviceGetName", JCudaDriver.cuDeviceGetName(name, NAME_BYTES, handle));
     int end = 0;
     while (end < name.length && name[end] != 0) end++;
-    return new String(name, 0, end, java.nio.charset.StandardCharsets.UTF_8);
+    return new String(name, 0, end, StandardCharsets.UTF_8);
   }
 
   /** The compute capability as in {@code sm_90}: 10 x major + minor. */

@@ -17,7 +17,8 @@ final class PtxSignatures {
   private static final Pattern ENTRY =
       Pattern.compile("\\.entry\\s+([\\w$]+)\\s*\\(([^)]*)\\)", Pattern.DOTALL);
   private static final Pattern PARAMETER =
-      Pattern.compile("\\.param\\s+(?:\\.align\\s+\\d+\\s+)?\\.(\\w+)\\s+[\\w$]+(?:\\[(\\d+)])?");
+      Pattern.compile(
+          "\\.param\\s+(?:\\.align\\s+\\d+\\s+)?\\.(\\w+)\\s+(?:\\.ptr\\s+(?:\\.\\w+\\s+(?:\\d+\\s+)?)*)?[\\w$]+(?:\\[(\\d+)])?");
 
   private final Map<String, int[]> sizes = new HashMap<>();
 
