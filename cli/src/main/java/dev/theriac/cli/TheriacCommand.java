@@ -32,6 +32,7 @@ import picocli.CommandLine.Spec;
       InspectCommand.class,
       QuantizeCommand.class,
       BenchCommand.class,
+      RooflineCommand.class,
       DoctorCommand.class
     },
     footer = {
