@@ -28,7 +28,7 @@ public final class CudaBackend implements Backend {
   private final ElementwiseKernels elementwise = MissingKernels.of(ElementwiseKernels.class);
   private final ReduceKernels reduce = MissingKernels.of(ReduceKernels.class);
   private final IndexKernels index = MissingKernels.of(IndexKernels.class);
-  private final MatmulKernels matmul = MissingKernels.of(MatmulKernels.class);
+  private final MatmulKernels matmul;
   private final NormKernels norm = MissingKernels.of(NormKernels.class);
   private final SoftmaxKernels softmax = MissingKernels.of(SoftmaxKernels.class);
   private final AttentionKernels attention = MissingKernels.of(AttentionKernels.class);
@@ -41,9 +41,17 @@ public final class CudaBackend implements Backend {
   private final OptimKernels optim = MissingKernels.of(OptimKernels.class);
   private final QuantisedKernels quantised = MissingKernels.of(QuantisedKernels.class);
 
-  /** The back end of an open device. */
+  /**
+   * The back end of an open device, with products in F32 or as {@code theriac.cuda.precision} says.
+   */
   public CudaBackend(CudaDevice device) {
+    this(device, Precision.configured());
+  }
+
+  /** The back end of an open device, with matrix products of that precision. */
+  public CudaBackend(CudaDevice device, Precision precision) {
     this.device = device;
+    matmul = new CudaMatmul(device);
   }
 
   @Override

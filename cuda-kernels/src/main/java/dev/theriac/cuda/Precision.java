@@ -33,8 +33,6 @@ public enum Precision {
             new IllegalArgumentException(
                 "%s is \"%s\"; there are %s"
                     .formatted(
-                        PROPERTY,
-                        value,
-                        Arrays.toString(values()).toLowerCase(Locale.ROOT))));
+                        PROPERTY, value, Arrays.toString(values()).toLowerCase(Locale.ROOT))));
   }
 }

@@ -249,7 +249,8 @@ public final class CudaDevice {
     lastKernel = kernel;
   }
 
-  String lastKernel() {
+  /** The kernel that was launched last; null before the first. */
+  public String lastKernel() {
     return lastKernel;
   }
 
