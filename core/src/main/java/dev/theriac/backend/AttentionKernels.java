@@ -26,6 +26,19 @@ public interface AttentionKernels {
       Strided out,
       Strided lse);
 
+  /**
+   * Puts two parts of attention together that the same n queries paid to different keys: with
+   * weights w = e^(lse - max) in float64, out = w / (w + w') out + w' / (w + w') other and lse =
+   * max + log(w + w'), with quotients and sum rounded to F32; where both log-sums are -infinity all
+   * stays as it is.
+   *
+   * @param out [B, n, H, D], last dimension with stride 1; becomes the result
+   * @param lse [B, H, n], any strides, negative ones too; becomes the result's
+   * @param other like out
+   * @param otherLse like lse, with strides of its own
+   */
+  void joinAttention(Strided out, Strided lse, Strided other, Strided otherLse);
+
   /** Gradients from out and lse of the forward pass; dq, dk, dv are overwritten. */
   void attentionGradient(
       Strided q,

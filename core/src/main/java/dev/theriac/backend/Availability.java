@@ -5,7 +5,7 @@ import java.util.Objects;
 /**
  * Whether a back end can be used on this machine and, if not, what is in the way.
  *
- * @param available whether {@link BackendProvider#create()} would succeed
+ * @param available whether {@link BackendProvider#create} would succeed
  * @param cause what was found: the device, or what is missing
  * @param remedy what the user can do; empty when there is nothing to do
  */

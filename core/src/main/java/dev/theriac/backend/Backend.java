@@ -1,6 +1,7 @@
 package dev.theriac.backend;
 
 import dev.theriac.tensor.Device;
+import dev.theriac.tensor.DeviceBlock;
 import java.util.LinkedHashMap;
 import java.util.SequencedMap;
 
@@ -25,6 +26,20 @@ public interface Backend {
    * it is done.
    */
   default void prepare() {}
+
+  /**
+   * Uninitialised memory for a tensor on {@link #device()}, which is not the host: tensors of CPU
+   * back ends come from {@link dev.theriac.tensor.Memory}. Thread-safe.
+   *
+   * @param bytes may be 0
+   * @param holder the operation named in reports
+   * @throws dev.theriac.tensor.OutOfTensorMemoryException when there is not as much; says what was
+   *     asked for, what is held, and the remedy
+   */
+  default DeviceBlock allocate(long bytes, String holder) {
+    throw new UnsupportedOperationException(
+        "%s computes in host memory, and gives none of its own to %s".formatted(name(), holder));
+  }
 
   ElementwiseKernels elementwise();
 

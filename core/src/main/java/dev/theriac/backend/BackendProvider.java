@@ -20,11 +20,13 @@ public interface BackendProvider {
   Availability availability();
 
   /**
-   * The back end.
+   * The back end of one device. {@link Backends#of} asks once for each and keeps it.
    *
-   * @throws IllegalStateException if it is not available, with cause and remedy
+   * @param index ordinal of the device, as in {@link dev.theriac.tensor.Device#index()}
+   * @throws IllegalStateException if it is not available, or there is no such device, with cause
+   *     and remedy
    */
-  Backend create();
+  Backend create(int index);
 
   /** Every provider on the class path; one that cannot even be loaded is logged and left out. */
   static List<BackendProvider> all() {

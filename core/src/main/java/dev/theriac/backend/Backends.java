@@ -8,6 +8,8 @@ import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 
@@ -19,6 +21,7 @@ import java.util.regex.Pattern;
 public final class Backends {
   private static final System.Logger LOG = System.getLogger("dev.theriac.backend");
   private static final ScopedValue<Backend> OVERRIDE = ScopedValue.newInstance();
+  private static final Map<Device, Backend> PROVIDED = new ConcurrentHashMap<>();
   private static final String VECTOR = "dev.theriac.backend.vector.VectorBackend";
 
   /** Some three hundred million BF16 weights: a picture or a prompt takes seconds with those. */
@@ -46,18 +49,37 @@ public final class Backends {
     return Default.CHOICE;
   }
 
-  /** The back end for tensors on {@code device}. */
+  /**
+   * The back end for tensors on {@code device}: of another device than the CPU that of the {@link
+   * BackendProvider} of its name, made when it is first asked for.
+   *
+   * @throws IllegalStateException when there is none, or it cannot be used; says why
+   */
   public static Backend of(Device device) {
     if (OVERRIDE.isBound() && OVERRIDE.get().device().equals(device)) return OVERRIDE.get();
     if (device.equals(Device.CPU)) return Default.CHOICE.backend;
-    throw new IllegalStateException("no back end for device " + device + ": " + whyNone(device));
+    Backend known = PROVIDED.get(device);
+    return known != null ? known : provided(device);
   }
 
-  private static String whyNone(Device device) {
+  /** One at a time, so that none is made twice. */
+  private static synchronized Backend provided(Device device) {
+    Backend known = PROVIDED.get(device);
+    if (known != null) return known;
     for (BackendProvider provider : BackendProvider.all()) {
-      if (provider.name().equals(device.type())) return provider.availability().toString();
+      if (!provider.name().equals(device.type())) continue;
+      Availability answer = provider.availability();
+      if (!answer.available()) throw none(device, answer.toString());
+      Backend made = provider.create(device.index());
+      PROVIDED.put(device, made);
+      return made;
     }
-    return "add the jar that has it (theriac-" + device.type() + ") to the class path";
+    String jar = "add the jar that has it (theriac-%s) to the class path".formatted(device.type());
+    throw none(device, device.type().equals("cpu") ? "the CPU is cpu:0" : jar);
+  }
+
+  private static IllegalStateException none(Device device, String why) {
+    return new IllegalStateException("no back end for device " + device + ": " + why);
   }
 
   /** Runs {@code body} with another back end for its device on this thread. */

@@ -3,8 +3,9 @@ package dev.theriac.backend;
 import dev.theriac.tensor.Strided;
 
 /**
- * Choice of k columns of each row, and a softmax over what was chosen: the part of a router behind
- * its matrix product. Contiguous; scores and logits F32 [N, C], ids I64 [N, k].
+ * Choice of k columns of each row, a softmax over what was chosen, and rows by what was chosen: the
+ * part of a router behind its matrix product. Contiguous; scores and logits F32 [N, C], ids I64 [N,
+ * k].
  */
 public interface SelectionKernels {
   /**
@@ -27,6 +28,49 @@ public interface SelectionKernels {
    * @param flags BOOL [N]
    */
   void unusable(Strided scores, Strided flags);
+
+  /**
+   * Spreads tokens over groups: a stable counting sort of their choices by group. Row r of R holds
+   * a choice that is not -1; rows of one group lie together, inside a group by token. One order for
+   * one input, whoever computes what.
+   *
+   * @param ids I64 [T, k], the group of each choice, or -1 where it was dropped
+   * @param groups number of groups E, 1 or more
+   * @param known that all ids are in [0, groups) and those of a token differ, as {@link #select}
+   *     gives them: then R is T * k, nothing can be wrong, and a device need not be waited for
+   * @param offsets I64 [E+1], where each group's rows begin; the last is R
+   * @param rowToken I64 [T * k]: entries [0, R), the token of each row
+   * @param rowSlot I64 [T * k]: entries [0, R), t * k + j for choice j of token t
+   * @param tokenStart I64 [T+1], where each token's rows begin in {@code tokenRow}; the last is R
+   * @param tokenRow I64 [T * k]: entries [0, R), rows token by token, ascending within a token
+   * @return R; what lies behind it in outputs of size T * k is left as it was
+   * @throws IllegalArgumentException from {@link #outside} or {@link #twice}, for one of the
+   *     choices that are wrong; what the outputs then hold is not defined
+   */
+  long sortRows(
+      Strided ids,
+      int groups,
+      boolean known,
+      Strided offsets,
+      Strided rowToken,
+      Strided rowSlot,
+      Strided tokenStart,
+      Strided tokenRow);
+
+  /** That {@link #sortRows} met an id out of range. */
+  static IllegalArgumentException outside(long id, long token, long choice, int groups) {
+    return new IllegalArgumentException(
+        "rowGroups: id %d of token %d, choice %d is not in [0, %d), nor -1 for a dropped one"
+            .formatted(id, token, choice, groups));
+  }
+
+  /** That {@link #sortRows} met an id that the token chose before; {@code choice} is the second. */
+  static IllegalArgumentException twice(long id, long token, long choice) {
+    return new IllegalArgumentException(
+        "rowGroups: token %d chose %d twice, the second time with choice %d; a token's choices must"
+                .formatted(token, id, choice)
+            + " differ");
+  }
 
   /**
    * Softmax over the chosen logits: e^(l - max) / sum; with {@code sigmoid}, sigmoid(l) / sum of

@@ -1,6 +1,7 @@
 package dev.theriac.io;
 
 import dev.theriac.op.Autograd;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
@@ -48,7 +49,7 @@ final class Checksum {
           out.write(header);
           for (String key : order) {
             try (Scope _ = Scope.open()) {
-              Tensor t = Autograd.noGrad(tensors.get(key)::contiguous);
+              Tensor t = Autograd.noGrad(() -> tensors.get(key).contiguous().to(Device.CPU));
               update(digest, SafeTensors.bytes(t));
               SafeTensorsWriter.writeTensor(out, t);
             }

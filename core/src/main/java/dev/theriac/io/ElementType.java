@@ -2,6 +2,7 @@ package dev.theriac.io;
 
 import dev.theriac.tensor.CpuStorage;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Strided;
@@ -85,7 +86,7 @@ enum ElementType {
     }
     // Strides stay: an expanded tensor of a million elements may have one in the file.
     long count = layout.span();
-    Tensor copy = Tensor.empty(holder, dtype, count);
+    Tensor copy = Tensor.empty(Device.CPU, holder, dtype, count);
     ByteOrder order = bigEndian ? ByteOrder.BIG_ENDIAN : ByteOrder.LITTLE_ENDIAN;
     convert(bytes, order, count, copy.strided().address());
     Reference.reachabilityFence(copy);

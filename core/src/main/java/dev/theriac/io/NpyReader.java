@@ -1,6 +1,7 @@
 package dev.theriac.io;
 
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Tensor;
 import java.io.IOException;
@@ -84,7 +85,7 @@ final class NpyReader {
       throws IOException {
     long[] stored = shape.clone();
     if (fortran) for (int i = 0; i < shape.length; i++) stored[i] = shape[shape.length - 1 - i];
-    Tensor t = Tensor.empty("npy", element.dtype, stored);
+    Tensor t = Tensor.empty(Device.CPU, "npy", element.dtype, stored);
     try {
       long at = t.strided().address();
       byte[] chunk = new byte[1 << 16];

@@ -2,6 +2,7 @@ package dev.theriac.io;
 
 import dev.theriac.io.SafeTensors.Source;
 import dev.theriac.op.Autograd;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
 import java.io.IOException;
@@ -58,7 +59,7 @@ final class SafeTensorsWriter {
 
   static void writeTensor(AtomicFile.Output out, Tensor t) throws IOException {
     try (Scope _ = Scope.open()) {
-      Tensor rowMajor = Autograd.noGrad(t::contiguous);
+      Tensor rowMajor = Autograd.noGrad(() -> t.contiguous().to(Device.CPU));
       out.write(SafeTensors.bytes(rowMajor));
       Reference.reachabilityFence(rowMajor);
     }

@@ -3,6 +3,7 @@ package dev.theriac.nn;
 import dev.theriac.backend.Backends;
 import dev.theriac.backend.RopeFrequencies;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -21,12 +22,18 @@ public final class KvCache implements AutoCloseable {
   private final long[] lengths;
   private long capacity;
 
+  /** On the {@linkplain Device#current() current device}. */
   public KvCache(int layers, int batch, long capacity, long kvHeads, long headDim) {
+    this(Device.current(), layers, batch, capacity, kvHeads, headDim);
+  }
+
+  /** On {@code device}, where keys and values are that will be appended. */
+  public KvCache(Device device, int layers, int batch, long capacity, long kvHeads, long headDim) {
     keys = new Tensor[layers];
     values = new Tensor[layers];
     for (int i = 0; i < layers; i++) {
-      keys[i] = Scope.persist(Tensor.zeros(batch, capacity, kvHeads, headDim));
-      values[i] = Scope.persist(Tensor.zeros(batch, capacity, kvHeads, headDim));
+      keys[i] = Scope.persist(Tensor.zeros(device, batch, capacity, kvHeads, headDim));
+      values[i] = Scope.persist(Tensor.zeros(device, batch, capacity, kvHeads, headDim));
     }
     lengths = new long[batch];
     this.capacity = capacity;
@@ -65,7 +72,7 @@ public final class KvCache implements AutoCloseable {
     for (Tensor[] all : new Tensor[][] {keys, values}) {
       for (int i = 0; i < all.length; i++) {
         Tensor old = all[i];
-        Tensor larger = Scope.persist(Tensor.zeros(old.size(0), wanted, old.size(2), old.size(3)));
+        Tensor larger = Scope.persist(zeros(old, wanted));
         Backends.of(old.device())
             .elementwise()
             .copy(
@@ -76,6 +83,18 @@ public final class KvCache implements AutoCloseable {
       }
     }
     capacity = wanted;
+  }
+
+  private static Tensor zeros(Tensor like, long capacity) {
+    return Tensor.zeros(like.device(), like.size(0), capacity, like.size(2), like.size(3));
+  }
+
+  private static void checkDevice(Tensor cache, Tensor t) {
+    if (t != null && !t.device().equals(cache.device())) {
+      throw new IllegalArgumentException(
+          "KV cache: on %s, and got a tensor on %s; move it with to(Device)"
+              .formatted(cache.device(), t.device()));
+    }
   }
 
   /**
@@ -102,6 +121,7 @@ public final class KvCache implements AutoCloseable {
     // The kernel reads rows of heads and a list of positions.
     Tensor turned = frequencies != null ? key.contiguous() : key;
     Tensor at = frequencies != null ? positions.contiguous() : null;
+    for (Tensor t : new Tensor[] {turned, value, at}) checkDevice(keys[layer], t);
     if (count > 1 && LongStream.of(lengths).distinct().count() > 1) {
       throw new IllegalStateException(
           "KV cache: %d new positions for rows of lengths %s; append to them one at a time"

@@ -22,7 +22,8 @@ public final class Linear extends Module {
   /** On a weight [out, in] that another module holds too, such as a tied head; a bias is 0. */
   public Linear(Parameter shared, boolean withBias) {
     weight = parameter("weight", shared);
-    bias = withBias ? parameter("bias", Tensor.zeros(shared.value().size(0))) : null;
+    Tensor first = withBias ? Tensor.zeros(shared.device(), shared.shape()[0]) : null;
+    bias = withBias ? parameter("bias", first) : null;
   }
 
   /** [..., in] to [..., out]. */

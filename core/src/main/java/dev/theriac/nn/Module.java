@@ -1,6 +1,7 @@
 package dev.theriac.nn;
 
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Tensor;
 import java.util.Arrays;
@@ -88,7 +89,18 @@ public abstract class Module {
   }
 
   /**
-   * Takes every parameter's value from {@code weights}, by path.
+   * Moves all parameters, tied ones once, and returns this module. Inputs must be on the same
+   * device then; what a model makes on its way, such as masks, comes to be there inside {@link
+   * Device#with}. An optimiser's state follows at its next step.
+   */
+  public final Module to(Device device) {
+    parameters().values().forEach(p -> p.to(device));
+    return this;
+  }
+
+  /**
+   * Takes every parameter's value from {@code weights}, by path; those of a parameter that is on
+   * another device are brought there.
    *
    * @throws IllegalArgumentException naming the path when one is missing, of another shape or not
    *     floating, or when {@code weights} holds a path that no parameter has
@@ -120,8 +132,9 @@ public abstract class Module {
               .formatted(extra.size(), extra.first()));
     }
     mine.forEach((path, p) -> {
-      if (!quantised.containsKey(path)) p.set(weights.get(path));
-      else p.setQuantised(quantised.get(path));
+      Device device = p.device();
+      if (!quantised.containsKey(path)) p.set(weights.get(path).to(device));
+      else p.setQuantised(quantised.get(path).stream().map(m -> m.to(device)).toList());
     });
     if (!quantised.isEmpty()) train(path -> false);
   }

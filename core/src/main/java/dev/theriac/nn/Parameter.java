@@ -1,5 +1,6 @@
 package dev.theriac.nn;
 
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -20,6 +21,7 @@ public final class Parameter {
   private final boolean buffer;
   private final boolean stacked;
   private boolean trainable;
+  private long settings;
 
   /** Takes the tensor out of its scope: parameters live as long as their module. */
   public Parameter(Tensor value) {
@@ -84,10 +86,35 @@ public final class Parameter {
 
   /** Replaces the tensor, keeping whether it is trained. */
   public void set(Tensor newValue) {
+    settings++;
+    place(newValue);
+  }
+
+  /** How often {@link #set} was called: a move leaves the value what it is. */
+  public long settings() {
+    return settings;
+  }
+
+  private void place(Tensor newValue) {
     value = Scope.persist(newValue.detach());
     shape = newValue.shape();
     quantised = List.of();
     value.requireGrad(trainable && newValue.dtype().isFloating());
+  }
+
+  /** Where the tensor is, or what stands in its place. */
+  public Device device() {
+    return isQuantised() ? quantised.getFirst().bytes().device() : value.device();
+  }
+
+  /**
+   * Moves the tensor, or what stands in its place, keeping whether it is trained. What it was
+   * before is left to the garbage collector, for others may hold it.
+   */
+  public void to(Device device) {
+    if (device().equals(device)) return;
+    if (isQuantised()) setQuantised(quantised.stream().map(m -> m.to(device)).toList());
+    else place(value.detach().to(device));
   }
 
   /**

@@ -64,7 +64,8 @@ public final class QueryKeyNorm extends Module {
       Tensor y = Norm.layerNorm(heads, weights.getFirst().value(), bias.value(), eps);
       return y.reshape(x.shape());
     }
-    Tensor plain = Norm.layerNorm(heads, Tensor.ones(headDim), Tensor.zeros(headDim), eps);
+    Tensor one = Tensor.full(x.device(), 1, DType.F32, headDim);
+    Tensor plain = Norm.layerNorm(heads, one, Tensor.zeros(x.device(), headDim), eps);
     List<Tensor> rows = weights.stream().map(w -> w.value().to(DType.F32).unsqueeze(0)).toList();
     return plain.mul(ShapeFunctions.concat(0, rows)).reshape(x.shape());
   }

@@ -181,7 +181,7 @@ public final class SelfAttention extends Module {
 
   private Tensor clip(Tensor x) {
     if (config.clip == 0) return x;
-    Tensor bound = Tensor.scalar((float) config.clip);
+    Tensor bound = Tensor.full(x.device(), config.clip, DType.F32);
     Tensor low = Elementwise.binary(BinaryKind.MAXIMUM, x, bound.mul(-1));
     return Elementwise.binary(BinaryKind.MINIMUM, low, bound);
   }

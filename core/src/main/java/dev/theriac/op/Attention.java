@@ -55,8 +55,8 @@ public final class Attention {
     Tensor q = dense(query);
     Tensor k = dense(key);
     Tensor v = dense(value);
-    Tensor out = Tensor.empty("attention", DType.F32, q.shape());
-    Tensor lse = Tensor.empty("attention", DType.F32, q.size(0), q.size(2), q.size(1));
+    Tensor out = Tensor.empty(q.device(), "attention", DType.F32, q.shape());
+    Tensor lse = Tensor.empty(q.device(), "attention", DType.F32, q.size(0), q.size(2), q.size(1));
     Check.backend("attention", q, k, v, lengths)
         .attention()
         .attention(

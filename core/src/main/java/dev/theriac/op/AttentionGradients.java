@@ -12,9 +12,9 @@ final class AttentionGradients {
     switch (op) {
       case AttentionOp.ScaledDotProduct o -> {
         Tensor g = grad.contiguous();
-        Tensor dq = Tensor.empty("attention gradient", DType.F32, o.query().shape());
-        Tensor dk = Tensor.empty("attention gradient", DType.F32, o.key().shape());
-        Tensor dv = Tensor.empty("attention gradient", DType.F32, o.value().shape());
+        Tensor dq = Tensor.empty(g.device(), "attention gradient", DType.F32, o.query().shape());
+        Tensor dk = Tensor.empty(g.device(), "attention gradient", DType.F32, o.key().shape());
+        Tensor dv = Tensor.empty(g.device(), "attention gradient", DType.F32, o.value().shape());
         Check.backend("attention", out, g)
             .attention()
             .attentionGradient(
@@ -36,9 +36,9 @@ final class AttentionGradients {
       }
       case AttentionOp.Windowed o -> {
         Tensor g = grad.contiguous();
-        Tensor dq = Tensor.empty("attention gradient", DType.F32, o.query().shape());
-        Tensor dk = Tensor.zeros(o.key().shape());
-        Tensor dv = Tensor.zeros(o.value().shape());
+        Tensor dq = Tensor.empty(g.device(), "attention gradient", DType.F32, o.query().shape());
+        Tensor dk = Tensor.zeros(g.device(), o.key().shape());
+        Tensor dv = Tensor.zeros(g.device(), o.value().shape());
         new WindowParts(o)
             .backward(
                 Check.backend("attention", out, g).attention(),

@@ -84,10 +84,18 @@ public final class Autograd {
           "backward: gradient of shape %s for an output of shape %s"
               .formatted(grad.layout(), root.layout()));
     }
+    if (grad != null && !grad.device().equals(root.device())) {
+      throw new IllegalArgumentException(
+          "backward: gradient on %s for an output on %s; move it with to(Device)"
+              .formatted(grad.device(), root.device()));
+    }
     return noGrad(() -> {
       try (Scope scope = Scope.open()) {
         Pass pass = new Pass();
-        Tensor start = grad == null ? Tensor.full(1, DType.F32, root.shape()) : grad.to(DType.F32);
+        Tensor start =
+            grad == null
+                ? Tensor.full(root.device(), 1, DType.F32, root.shape())
+                : grad.to(DType.F32);
         Gradients found = pass.run(root, start);
         found.leaves().forEach(leaf -> scope.keep(found.get(leaf)));
         return found;

@@ -4,10 +4,13 @@ import dev.theriac.backend.Backend;
 import dev.theriac.backend.Backends;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Device;
+import dev.theriac.tensor.DeviceStorage;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Tensor;
+import java.lang.ref.Reference;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.function.LongConsumer;
 import java.util.function.LongPredicate;
 
 /** The checks that every family makes, once, above the back ends. */
@@ -20,7 +23,8 @@ final class Check {
     for (Tensor t : tensors) {
       if (t != null && !t.device().equals(device)) {
         throw new IllegalArgumentException(
-            "%s: tensors on %s and %s; move them to one device".formatted(op, device, t.device()));
+            "%s: tensors on %s and %s; move them to one device with to(Device)"
+                .formatted(op, device, t.device()));
       }
     }
     return Backends.of(device);
@@ -64,17 +68,39 @@ final class Check {
   /** Every id in [0, bound); the error gives position and value. */
   static void ids(String op, Tensor ids, long bound) {
     ids(op, ids, bound, _ -> false);
+    // What was looked at once need not come back from its device again.
+    if (ids.storage() instanceof DeviceStorage there && there.isAll(ids.layout())) {
+      if (!there.idsBelow(bound)) there.knowIds(bound, 1);
+    }
   }
 
-  /** Every id in [0, bound) or {@code ignored}. */
+  /** Every id, of a contiguous tensor, in [0, bound) or {@code ignored}. */
   static void ids(String op, Tensor ids, long bound, LongPredicate ignored) {
-    long at = ids.strided().address();
-    for (long i = 0, n = ids.size(); i < n; i++) {
-      long id = Host.getLong(at + 8 * i);
-      if ((id < 0 || id >= bound) && !ignored.test(id)) {
-        throw new IndexOutOfBoundsException(
-            "%s: id %d at position %d is not in [0, %d)".formatted(op, id, i, bound));
-      }
+    if (ids.storage() instanceof DeviceStorage there && there.idsBelow(bound)) return;
+    onHost(
+        ids,
+        at -> {
+          for (long i = 0, n = ids.size(); i < n; i++) {
+            long id = Host.getLong(at + 8 * i);
+            if ((id < 0 || id >= bound) && !ignored.test(id)) {
+              throw new IndexOutOfBoundsException(
+                  "%s: id %d at position %d is not in [0, %d)".formatted(op, id, i, bound));
+            }
+          }
+        });
+  }
+
+  /**
+   * Hands {@code reader} the address of the elements of a contiguous tensor in host memory, of a
+   * copy where they are elsewhere.
+   */
+  static void onHost(Tensor t, LongConsumer reader) {
+    Tensor host = t.to(Device.CPU);
+    try {
+      reader.accept(host.strided().address());
+      Reference.reachabilityFence(host);
+    } finally {
+      if (host != t) host.close();
     }
   }
 }

@@ -91,7 +91,7 @@ record DensePass(
 
   private void forward(long from, long to, Tensor zGate, Tensor zUp, Tensor y) {
     Backend backend = backend();
-    Strided offsets = Tensor.of(new long[] {0, to - from}).strided();
+    Strided offsets = Tensor.of(x.device(), new long[] {0, to - from}).strided();
     Strided a = empty(to - from, hidden()).strided();
     // Without a backward pass the activation is applied where its argument is.
     Strided second = null;
@@ -125,7 +125,7 @@ record DensePass(
       long to = cuts[p + 1];
       boolean continues = p > 0;
       try (Scope _ = Scope.open()) {
-        Strided offsets = Tensor.of(new long[] {0, to - from}).strided();
+        Strided offsets = Tensor.of(x.device(), new long[] {0, to - from}).strided();
         Rows g = Rows.of(part(grad, from, to));
         bias(g, offsets, continues, dDownBias);
         if (!hidden) continue;
@@ -185,7 +185,7 @@ record DensePass(
     backend().grouped().groupedBiasGradient(rows, null, offsets, continues, stack(to));
   }
 
-  private static Tensor like(GradientSink sink, Tensor t) {
+  private Tensor like(GradientSink sink, Tensor t) {
     return t == null || !sink.wants(t) ? null : empty(t.shape());
   }
 
@@ -209,10 +209,10 @@ record DensePass(
   }
 
   private Backend backend() {
-    return Check.backend("feedForward", x, gate, down);
+    return Check.backend("feedForward", x, gate, gateBias, up, upBias, down, downBias);
   }
 
-  private static Tensor empty(long... shape) {
-    return Tensor.empty("feedForward", DType.F32, shape);
+  private Tensor empty(long... shape) {
+    return Tensor.empty(x.device(), "feedForward", DType.F32, shape);
   }
 }

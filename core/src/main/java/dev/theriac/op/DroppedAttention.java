@@ -109,7 +109,9 @@ public final class DroppedAttention {
     Tensor v = value.slice(1, from, to).to(DType.F32).unsqueeze(3);
     Tensor scores = q.permute(0, 2, 3, 1, 4).matmul(k.permute(0, 2, 3, 4, 1));
     Tensor masked =
-        scores.mul(1 / Math.sqrt(depth)).add(Tensor.of(hidden, batch, 1, 1, count, width));
+        scores
+            .mul(1 / Math.sqrt(depth))
+            .add(Tensor.of(query.device(), hidden, batch, 1, 1, count, width));
     Tensor out = change.apply(masked.softmax()).matmul(v.permute(0, 2, 3, 1, 4));
     return Elementwise.cast(
         out.permute(0, 3, 1, 2, 4).reshape(batch, count, heads, depth), query.dtype());

@@ -19,7 +19,7 @@ public final class Elementwise {
   public static Tensor unary(UnaryKind kind, Tensor x) {
     String name = Check.name(kind);
     Tensor in = Check.f32(name, x);
-    Tensor out = Tensor.empty(name, DType.F32, x.shape());
+    Tensor out = Tensor.empty(in.device(), name, DType.F32, x.shape());
     kernels(name, in).unary(kind, in.strided(), out.strided());
     return cast(Autograd.result(out.strided(), new ElementwiseOp.Unary(kind, in)), x.dtype());
   }
@@ -30,7 +30,7 @@ public final class Elementwise {
     Tensor x = Check.f32(name, a);
     Tensor y = Check.f32(name, b);
     long[] shape = Layout.broadcastShape(name, x.layout(), y.layout());
-    Tensor out = Tensor.empty(name, DType.F32, shape);
+    Tensor out = Tensor.empty(a.device(), name, DType.F32, shape);
     kernels(name, x, y).binary(kind, broadcast(x, shape), broadcast(y, shape), out.strided());
     return cast(
         Autograd.result(out.strided(), new ElementwiseOp.Binary(kind, x, y)),
@@ -45,7 +45,7 @@ public final class Elementwise {
   /** x * mul + add. */
   public static Tensor affine(Tensor x, double mul, double add) {
     Tensor in = Check.f32("affine", x);
-    Tensor out = Tensor.empty("affine", DType.F32, x.shape());
+    Tensor out = Tensor.empty(in.device(), "affine", DType.F32, x.shape());
     kernels("affine", in).affine(in.strided(), (float) mul, (float) add, out.strided());
     return cast(Autograd.result(out.strided(), new ElementwiseOp.Affine(in, mul)), x.dtype());
   }
@@ -55,7 +55,7 @@ public final class Elementwise {
     String name = Check.name(kind);
     Check.dtype(name, "the second tensor", b, a.dtype());
     long[] shape = Layout.broadcastShape(name, a.layout(), b.layout());
-    Tensor out = Tensor.empty(name, DType.BOOL, shape);
+    Tensor out = Tensor.empty(a.device(), name, DType.BOOL, shape);
     kernels(name, a, b).compare(kind, broadcast(a, shape), broadcast(b, shape), out.strided());
     Reference.reachabilityFence(a);
     Reference.reachabilityFence(b);
@@ -72,7 +72,7 @@ public final class Elementwise {
             "where",
             condition.layout(),
             Layout.contiguous(Layout.broadcastShape("where", x.layout(), y.layout())));
-    Tensor out = Tensor.empty("where", DType.F32, shape);
+    Tensor out = Tensor.empty(x.device(), "where", DType.F32, shape);
     kernels("where", condition, x, y)
         .where(
             broadcast(condition, shape), broadcast(x, shape), broadcast(y, shape), out.strided());
@@ -84,7 +84,7 @@ public final class Elementwise {
   /** Converts to another type; floating to floating passes the gradient. */
   public static Tensor cast(Tensor x, DType dtype) {
     if (x.dtype() == dtype) return x;
-    Tensor out = Tensor.empty("cast", dtype, x.shape());
+    Tensor out = Tensor.empty(x.device(), "cast", dtype, x.shape());
     kernels("cast", x).copy(x.strided(), out.strided());
     Reference.reachabilityFence(x);
     if (!dtype.isFloating()) return out;
@@ -101,7 +101,7 @@ public final class Elementwise {
     Tensor in = Check.f32("dropout", x).contiguous();
     long offset = rng.reserve(in.size());
     var op = new ElementwiseOp.Dropout(in, (float) p, rng.seed(), rng.stream(), offset);
-    Tensor out = Tensor.empty("dropout", DType.F32, x.shape());
+    Tensor out = Tensor.empty(in.device(), "dropout", DType.F32, x.shape());
     kernels("dropout", in)
         .dropout(in.strided(), op.p(), op.seed(), op.stream(), offset, out.strided());
     return cast(Autograd.result(out.strided(), op), x.dtype());

@@ -12,7 +12,7 @@ final class ElementwiseGradients {
   static void apply(ElementwiseOp op, Tensor out, Tensor grad, GradientSink sink) {
     switch (op) {
       case ElementwiseOp.Unary o -> {
-        Tensor dx = Tensor.empty(o.name() + " gradient", DType.F32, o.x().shape());
+        Tensor dx = Tensor.empty(o.x().device(), o.name() + " gradient", DType.F32, o.x().shape());
         Elementwise.kernels(o.name(), o.x())
             .unaryGradient(
                 o.kind(),
@@ -25,7 +25,7 @@ final class ElementwiseGradients {
       case ElementwiseOp.Binary o -> binary(o, grad, sink);
       case ElementwiseOp.Affine o -> sink.add(o.x(), grad.mul(o.mul()));
       case ElementwiseOp.Where o -> {
-        Tensor zero = Tensor.scalar(0);
+        Tensor zero = Tensor.zeros(grad.device());
         if (sink.wants(o.a())) {
           sink.add(o.a(), Reduce.sumTo(Elementwise.where(o.condition(), grad, zero), o.a()));
         }
@@ -35,7 +35,7 @@ final class ElementwiseGradients {
       }
       case ElementwiseOp.Cast o -> sink.add(o.x(), grad);
       case ElementwiseOp.Dropout o -> {
-        Tensor dx = Tensor.empty("dropout gradient", DType.F32, o.x().shape());
+        Tensor dx = Tensor.empty(grad.device(), "dropout gradient", DType.F32, o.x().shape());
         Elementwise.kernels("dropout", grad)
             .dropout(
                 grad.contiguous().strided(), o.p(), o.seed(), o.stream(), o.offset(), dx.strided());
@@ -88,8 +88,8 @@ final class ElementwiseGradients {
     long[] shape = grad.shape();
     Tensor gate = o.a().expand(shape).contiguous();
     Tensor up = o.b().expand(shape).contiguous();
-    Tensor dGate = Tensor.empty("swiglu gradient", DType.F32, shape);
-    Tensor dUp = Tensor.empty("swiglu gradient", DType.F32, shape);
+    Tensor dGate = Tensor.empty(gate.device(), "swiglu gradient", DType.F32, shape);
+    Tensor dUp = Tensor.empty(gate.device(), "swiglu gradient", DType.F32, shape);
     Elementwise.kernels(Check.name(BinaryKind.SWIGLU), gate, up)
         .swigluGradient(
             gate.strided(),

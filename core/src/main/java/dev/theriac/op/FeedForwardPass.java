@@ -7,7 +7,6 @@ import dev.theriac.backend.GroupedKernels;
 import dev.theriac.backend.GroupedKernels.Rows;
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.tensor.DType;
-import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Strided;
 import dev.theriac.tensor.Tensor;
@@ -176,16 +175,32 @@ record FeedForwardPass(
   /** The routing weight of each row. */
   private Strided scales(Wave wave, Strided slots) {
     Tensor scales = empty(wave.rows());
-    long from = weights.strided().address();
-    long to = scales.strided().address();
-    for (long r = 0; r < wave.rows(); r++) {
-      Host.setFloat(to + 4 * r, Host.getFloat(from + 4 * Host.getLong(slots.address() + 8 * r)));
-    }
+    Strided all = weights.strided();
+    backend()
+        .index()
+        .gatherRows(
+            all.with(all.layout().reshape(new long[] {weights.size(), 1})),
+            slots,
+            scales.strided().with(scales.layout().reshape(new long[] {wave.rows(), 1})));
     return scales.strided();
   }
 
   private Backend backend() {
-    return Check.backend("feedForward", x, weights, w.gate(), w.down());
+    return Check.backend(
+        "feedForward",
+        x,
+        weights,
+        w.gate(),
+        w.gateBias(),
+        w.up(),
+        w.upBias(),
+        w.down(),
+        w.downBias(),
+        groups.offsets(),
+        groups.rowToken(),
+        groups.rowSlot(),
+        groups.tokenStart(),
+        groups.tokenRow());
   }
 
   private ExpertKernels experts() {
@@ -196,8 +211,8 @@ record FeedForwardPass(
     return backend().grouped();
   }
 
-  private static Tensor empty(long... shape) {
-    return Tensor.empty("feedForward", DType.F32, shape);
+  private Tensor empty(long... shape) {
+    return Tensor.empty(x.device(), "feedForward", DType.F32, shape);
   }
 
   /** Where gradients go; null where none is wanted. */
@@ -215,7 +230,10 @@ record FeedForwardPass(
       x = like(sink, FeedForwardPass.this.x);
       // Choices that were dropped have no row, and get zero.
       boolean wanted = sink.wants(FeedForwardPass.this.weights);
-      weights = wanted ? Tensor.zeros(FeedForwardPass.this.weights.shape()) : null;
+      weights =
+          wanted
+              ? Tensor.zeros(FeedForwardPass.this.x.device(), FeedForwardPass.this.weights.shape())
+              : null;
       gate = like(sink, w.gate());
       gateBias = like(sink, w.gateBias());
       up = like(sink, w.up());
@@ -224,7 +242,7 @@ record FeedForwardPass(
       downBias = like(sink, w.downBias());
     }
 
-    private static Tensor like(GradientSink sink, Tensor t) {
+    private Tensor like(GradientSink sink, Tensor t) {
       return t == null || !sink.wants(t) ? null : empty(t.shape());
     }
 

@@ -3,7 +3,6 @@ package dev.theriac.op;
 import dev.theriac.backend.GroupedKernels.Rows;
 import dev.theriac.backend.UnaryKind;
 import dev.theriac.tensor.DType;
-import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Tensor;
 import java.lang.ref.Reference;
 
@@ -34,7 +33,7 @@ public final class Grouped {
     Tensor w = Check.f32("groupedLinear", weight).contiguous();
     Tensor b = bias == null ? null : Check.f32("groupedLinear", bias).contiguous();
     Tensor offs = offsets.contiguous();
-    Tensor out = Tensor.empty("groupedLinear", DType.F32, in.size(0), w.size(1));
+    Tensor out = Tensor.empty(in.device(), "groupedLinear", DType.F32, in.size(0), w.size(1));
     Check.backend("groupedLinear", in, w, b, offs)
         .grouped()
         .grouped(
@@ -117,8 +116,8 @@ public final class Grouped {
     }
     Tensor in = rows.contiguous();
     Tensor scale = Check.f32("combine", weights).contiguous();
-    Tensor y = Tensor.empty("combine", DType.F32, groups.tokens(), rows.size(1));
-    Check.backend("combine", in, scale, groups.rowSlot())
+    Tensor y = Tensor.empty(in.device(), "combine", DType.F32, groups.tokens(), rows.size(1));
+    Check.backend("combine", in, scale, groups.rowSlot(), groups.tokenStart(), groups.tokenRow())
         .experts()
         .combine(
             in.strided(),
@@ -139,11 +138,10 @@ public final class Grouped {
   }
 
   private static void checkOffsets(Tensor offsets, long rows) {
-    Tensor offs = offsets.contiguous();
-    long at = offs.strided().address();
     long last = 0;
-    for (long e = 0; e < offs.size(); e++) {
-      long o = Host.getLong(at + 8 * e);
+    long[] all = offsets.toLongs();
+    for (int e = 0; e < all.length; e++) {
+      long o = all[e];
       Check.that(
           o >= last && o <= rows && (e > 0 || o == 0),
           "groupedLinear: offset %d of group %d; offsets ascend from 0 to the %d rows",

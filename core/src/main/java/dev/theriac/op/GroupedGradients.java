@@ -45,6 +45,6 @@ final class GroupedGradients {
   }
 
   private static Tensor like(Tensor t) {
-    return Tensor.empty("groupedLinear gradient", DType.F32, t.shape());
+    return Tensor.empty(t.device(), "groupedLinear gradient", DType.F32, t.shape());
   }
 }

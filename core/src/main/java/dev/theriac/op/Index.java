@@ -2,6 +2,7 @@ package dev.theriac.op;
 
 import dev.theriac.backend.IndexKernels;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.DeviceStorage;
 import dev.theriac.tensor.Tensor;
 import java.util.Arrays;
 
@@ -17,7 +18,7 @@ public final class Index {
     Check.that(table.rank() == 2, "gatherRows: table must be [V, D], got %s", table.layout());
     Tensor t = table.contiguous();
     Tensor flat = flatIds("gatherRows", ids, t.size(0));
-    Tensor out = Tensor.empty("gatherRows", t.dtype(), flat.size(0), t.size(1));
+    Tensor out = Tensor.empty(t.device(), "gatherRows", t.dtype(), flat.size(0), t.size(1));
     kernels("gatherRows", t, flat).gatherRows(t.strided(), flat.strided(), out.strided());
     Tensor rows = Autograd.result(out.strided(), new IndexOp.GatherRows(t, flat));
     if (ids.rank() == 1) return rows;
@@ -32,7 +33,7 @@ public final class Index {
     Tensor in = Check.f32("scatterRows", x).contiguous();
     Tensor flat = flatIds("scatterRows", ids, rows);
     Check.shape("scatterRows", "ids", flat, in.size(0));
-    Tensor out = Tensor.zeros(rows, in.size(1));
+    Tensor out = Tensor.zeros(in.device(), rows, in.size(1));
     kernels("scatterRows", in, flat).scatterRows(in.strided(), flat.strided(), out.strided());
     return Elementwise.cast(
         Autograd.result(out.strided(), new IndexOp.ScatterRows(in, flat)), x.dtype());
@@ -48,7 +49,7 @@ public final class Index {
     Tensor in = Check.f32("gatherColumns", x).contiguous();
     flatIds("gatherColumns", ids, in.size(1));
     Tensor columns = ids.contiguous();
-    Tensor out = Tensor.empty("gatherColumns", DType.F32, ids.shape());
+    Tensor out = Tensor.empty(in.device(), "gatherColumns", DType.F32, ids.shape());
     kernels("gatherColumns", in, columns)
         .gatherColumns(in.strided(), columns.strided(), out.strided());
     return Elementwise.cast(
@@ -65,7 +66,7 @@ public final class Index {
     Tensor in = Check.f32("scatterColumns", x).contiguous();
     flatIds("scatterColumns", ids, columns);
     Tensor at = ids.contiguous();
-    Tensor out = Tensor.zeros(x.size(0), columns);
+    Tensor out = Tensor.zeros(in.device(), x.size(0), columns);
     kernels("scatterColumns", in, at).scatterColumns(in.strided(), at.strided(), out.strided());
     return Elementwise.cast(
         Autograd.result(out.strided(), new IndexOp.ScatterColumns(in, at)), x.dtype());
@@ -87,9 +88,10 @@ public final class Index {
     Check.that(x.rank() == 2, "topK: x must be [N, C], got %s", x.layout());
     Check.that(k >= 1 && k <= x.size(1), "topK: k = %d is not in [1, %d]", k, x.size(1));
     Tensor in = Check.f32("topK", x).contiguous();
-    Tensor values = Tensor.empty("topK", DType.F32, in.size(0), k);
-    Tensor indices = Tensor.empty("topK", DType.I64, in.size(0), k);
+    Tensor values = Tensor.empty(in.device(), "topK", DType.F32, in.size(0), k);
+    Tensor indices = Tensor.empty(in.device(), "topK", DType.I64, in.size(0), k);
     kernels("topK", in).topK(in.strided(), k, values.strided(), indices.strided());
+    if (indices.storage() instanceof DeviceStorage there) there.knowIds(in.size(1), k);
     Tensor out = Autograd.result(values.strided(), new IndexOp.TopK(in, indices));
     return new TopK(Elementwise.cast(out, x.dtype()), indices);
   }

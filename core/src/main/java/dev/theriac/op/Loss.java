@@ -36,25 +36,33 @@ public final class Loss {
     Tensor x = Check.f32("crossEntropy", logits).contiguous();
     Tensor labels = targets.contiguous();
     Check.ids("crossEntropy targets", labels, x.size(1), id -> id == ignored);
-    long counted = 0;
-    long at = labels.strided().address();
-    for (long i = 0; i < labels.size(); i++) {
-      if (Host.getLong(at + 8 * i) != ignored) counted++;
-    }
-    Tensor losses = Tensor.empty("crossEntropy", DType.F32, x.size(0));
-    Tensor lse = Tensor.empty("crossEntropy", DType.F32, x.size(0));
+    long counted = countOthers(labels, ignored);
+    Tensor losses = Tensor.empty(x.device(), "crossEntropy", DType.F32, x.size(0));
+    Tensor lse = Tensor.empty(x.device(), "crossEntropy", DType.F32, x.size(0));
     var backend = Check.backend("crossEntropy", x, labels);
     backend
         .loss()
         .crossEntropy(x.strided(), labels.strided(), ignored, losses.strided(), lse.strided());
-    Tensor sum = Tensor.empty("crossEntropy", DType.F32);
+    Tensor sum = Tensor.empty(x.device(), "crossEntropy", DType.F32);
     backend.reduce().reduce(ReduceKind.SUM, losses.strided(), 0, sum.strided());
     losses.close();
-    Tensor mean = Tensor.empty("crossEntropy", DType.F32);
+    Tensor mean = Tensor.empty(x.device(), "crossEntropy", DType.F32);
     backend.elementwise().affine(sum.strided(), 1f / Math.max(1, counted), 0, mean.strided());
     sum.close();
     return Autograd.result(
         mean.strided().with(Layout.contiguous()),
         new LossOp.CrossEntropy(x, labels, ignored, lse, counted));
+  }
+
+  private static long countOthers(Tensor labels, long ignored) {
+    long[] counted = new long[1];
+    Check.onHost(
+        labels,
+        at -> {
+          for (long i = 0; i < labels.size(); i++) {
+            if (Host.getLong(at + 8 * i) != ignored) counted[0]++;
+          }
+        });
+    return counted[0];
   }
 }

@@ -13,7 +13,8 @@ final class LossGradients {
         Tensor dx =
             sink.mayOverwrite(o.logits())
                 ? Tensor.result(o.logits().strided(), null)
-                : Tensor.empty("crossEntropy gradient", DType.F32, o.logits().shape());
+                : Tensor.empty(
+                    o.logits().device(), "crossEntropy gradient", DType.F32, o.logits().shape());
         Check.backend("crossEntropy", o.logits())
             .loss()
             .crossEntropyGradient(

@@ -31,7 +31,7 @@ public final class Matmul {
     long[] batchB = Arrays.copyOf(b.shape(), b.rank() - 2);
     long[] batch =
         Layout.broadcastShape("matmul", Layout.contiguous(batchA), Layout.contiguous(batchB));
-    Tensor out = Tensor.empty("matmul", DType.F32, join(batch, a.size(-2), b.size(-1)));
+    Tensor out = Tensor.empty(a.device(), "matmul", DType.F32, join(batch, a.size(-2), b.size(-1)));
     Strided x = a.strided().with(a.layout().expand(join(batch, a.size(-2), a.size(-1))));
     Strided y = b.strided().with(b.layout().expand(join(batch, b.size(-2), b.size(-1))));
     Check.backend("matmul", a, b).matmul().matmul(x, y, null, out.strided(), false);
@@ -56,7 +56,7 @@ public final class Matmul {
     Check.that(weight.dtype().isFloating(), "linear: weight is %s, not floating", weight.dtype());
     Tensor flat = Check.f32("linear", x).reshape(rows(x), x.size(-1));
     Tensor shift = bias == null ? null : Check.f32("linear", bias).contiguous();
-    Tensor out = Tensor.empty("linear", DType.F32, flat.size(0), weight.size(0));
+    Tensor out = Tensor.empty(flat.device(), "linear", DType.F32, flat.size(0), weight.size(0));
     Check.backend("linear", flat, weight, shift)
         .matmul()
         .matmul(

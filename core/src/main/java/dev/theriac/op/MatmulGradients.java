@@ -22,7 +22,7 @@ final class MatmulGradients {
       case MatmulOp.Linear o -> {
         Tensor g = grad.contiguous();
         if (sink.wants(o.x())) {
-          Tensor dx = Tensor.empty("linear gradient", DType.F32, o.x().shape());
+          Tensor dx = Tensor.empty(g.device(), "linear gradient", DType.F32, o.x().shape());
           Check.backend("linear", g, o.weight())
               .matmul()
               .matmul(g.strided(), o.weight().strided(), null, dx.strided(), false);

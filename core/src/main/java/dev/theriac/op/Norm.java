@@ -20,9 +20,9 @@ public final class Norm {
     Check.shape("layerNorm", "bias", bias, x.size(-1));
     Tensor w = Check.f32("layerNorm", weight).contiguous();
     Tensor b = Check.f32("layerNorm", bias).contiguous();
-    Tensor out = Tensor.empty("layerNorm", DType.F32, flat.shape());
-    Tensor mean = Tensor.empty("layerNorm", DType.F32, flat.size(0));
-    Tensor rstd = Tensor.empty("layerNorm", DType.F32, flat.size(0));
+    Tensor out = Tensor.empty(flat.device(), "layerNorm", DType.F32, flat.shape());
+    Tensor mean = Tensor.empty(flat.device(), "layerNorm", DType.F32, flat.size(0));
+    Tensor rstd = Tensor.empty(flat.device(), "layerNorm", DType.F32, flat.size(0));
     Check.backend("layerNorm", flat, w, b)
         .norm()
         .layerNorm(
@@ -46,8 +46,8 @@ public final class Norm {
   public static Tensor rmsNorm(Tensor x, Tensor weight, double eps) {
     Tensor flat = rows("rmsNorm", x, weight);
     Tensor w = Check.f32("rmsNorm", weight).contiguous();
-    Tensor out = Tensor.empty("rmsNorm", DType.F32, flat.shape());
-    Tensor rstd = Tensor.empty("rmsNorm", DType.F32, flat.size(0));
+    Tensor out = Tensor.empty(flat.device(), "rmsNorm", DType.F32, flat.shape());
+    Tensor rstd = Tensor.empty(flat.device(), "rmsNorm", DType.F32, flat.size(0));
     Check.backend("rmsNorm", flat, w)
         .norm()
         .rmsNorm(flat.strided(), w.strided(), (float) eps, out.strided(), rstd.strided());
@@ -81,10 +81,10 @@ public final class Norm {
     Check.shape("addLayerNorm", "bias", bias, x.size(-1));
     Tensor w = Check.f32("addLayerNorm", weight).contiguous();
     Tensor shift = Check.f32("addLayerNorm", bias).contiguous();
-    Tensor sum = Tensor.empty("addLayerNorm", DType.F32, a.shape());
-    Tensor out = Tensor.empty("addLayerNorm", DType.F32, a.shape());
-    Tensor mean = Tensor.empty("addLayerNorm", DType.F32, a.size(0));
-    Tensor rstd = Tensor.empty("addLayerNorm", DType.F32, a.size(0));
+    Tensor sum = Tensor.empty(a.device(), "addLayerNorm", DType.F32, a.shape());
+    Tensor out = Tensor.empty(a.device(), "addLayerNorm", DType.F32, a.shape());
+    Tensor mean = Tensor.empty(a.device(), "addLayerNorm", DType.F32, a.size(0));
+    Tensor rstd = Tensor.empty(a.device(), "addLayerNorm", DType.F32, a.size(0));
     Check.backend("addLayerNorm", a, b, w, shift)
         .norm()
         .addLayerNorm(
@@ -116,9 +116,9 @@ public final class Norm {
     Tensor a = rows("addRmsNorm", x, weight);
     Tensor b = rows("addRmsNorm", r, weight);
     Tensor w = Check.f32("addRmsNorm", weight).contiguous();
-    Tensor sum = Tensor.empty("addRmsNorm", DType.F32, a.shape());
-    Tensor out = Tensor.empty("addRmsNorm", DType.F32, a.shape());
-    Tensor rstd = Tensor.empty("addRmsNorm", DType.F32, a.size(0));
+    Tensor sum = Tensor.empty(a.device(), "addRmsNorm", DType.F32, a.shape());
+    Tensor out = Tensor.empty(a.device(), "addRmsNorm", DType.F32, a.shape());
+    Tensor rstd = Tensor.empty(a.device(), "addRmsNorm", DType.F32, a.size(0));
     Check.backend("addRmsNorm", a, b, w)
         .norm()
         .addRmsNorm(

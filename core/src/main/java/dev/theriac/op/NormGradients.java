@@ -60,7 +60,7 @@ final class NormGradients {
   }
 
   private static Tensor like(Tensor t) {
-    return Tensor.empty("norm gradient", DType.F32, t.shape());
+    return Tensor.empty(t.device(), "norm gradient", DType.F32, t.shape());
   }
 
   private static Strided strided(Tensor t) {

@@ -21,7 +21,9 @@ public final class Patch {
         patch);
     Tensor in = Check.f32("unfold", image).contiguous();
     long patches = in.size(2) / patch * (in.size(3) / patch);
-    Tensor out = Tensor.empty("unfold", DType.F32, in.size(0), patches, in.size(1) * patch * patch);
+    Tensor out =
+        Tensor.empty(
+            in.device(), "unfold", DType.F32, in.size(0), patches, in.size(1) * patch * patch);
     Check.backend("unfold", in).patch().unfold(in.strided(), patch, out.strided());
     return Elementwise.cast(
         Autograd.result(out.strided(), new PatchOp.Unfold(in, patch)), image.dtype());

@@ -10,7 +10,7 @@ final class PatchGradients {
   static void apply(PatchOp op, Tensor grad, GradientSink sink) {
     switch (op) {
       case PatchOp.Unfold o -> {
-        Tensor dx = Tensor.empty("unfold gradient", DType.F32, o.image().shape());
+        Tensor dx = Tensor.empty(grad.device(), "unfold gradient", DType.F32, o.image().shape());
         Check.backend("unfold", grad)
             .patch()
             .fold(grad.contiguous().strided(), o.patch(), dx.strided());

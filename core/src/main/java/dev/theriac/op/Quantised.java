@@ -33,7 +33,7 @@ public final class Quantised {
         weight.dtype(),
         weight.layout());
     Tensor w = Autograd.noGrad(weight::contiguous);
-    QuantisedMatrix q = QuantisedMatrix.empty(format, w.size(0), w.size(1));
+    QuantisedMatrix q = QuantisedMatrix.empty(w.device(), format, w.size(0), w.size(1));
     kernels("quantise", w, q).quantise(w.strided(), weights(q));
     Reference.reachabilityFence(w);
     return q;
@@ -41,7 +41,7 @@ public final class Quantised {
 
   /** The F32 matrix [N, K] that the numbers and scales stand for, without rounding. */
   public static Tensor dequantise(QuantisedMatrix w) {
-    Tensor out = Tensor.empty("dequantise", DType.F32, w.rows(), w.columns());
+    Tensor out = Tensor.empty(w.bytes().device(), "dequantise", DType.F32, w.rows(), w.columns());
     kernels("dequantise", out, w).dequantise(weights(w), out.strided());
     Reference.reachabilityFence(w);
     return out;
@@ -76,7 +76,7 @@ public final class Quantised {
     for (int i = 0; i < x.rank() - 1; i++) rows *= x.size(i);
     Tensor flat = in.reshape(rows, weight.columns()).contiguous();
     Tensor shift = bias == null ? null : Check.f32("quantisedLinear", bias).contiguous();
-    Tensor out = Tensor.empty("quantisedLinear", DType.F32, rows, weight.rows());
+    Tensor out = Tensor.empty(flat.device(), "quantisedLinear", DType.F32, rows, weight.rows());
     Check.backend("quantisedLinear", flat, weight.bytes(), shift)
         .quantised()
         .linear(

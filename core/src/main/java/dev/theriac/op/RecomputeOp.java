@@ -1,5 +1,6 @@
 package dev.theriac.op;
 
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Rng.Traced;
 import dev.theriac.tensor.Scope;
@@ -58,8 +59,11 @@ public record RecomputeOp(
       Function<List<Tensor>, Tensor> block, List<Tensor> inputs, List<Tensor> parameters) {
     Traced<Tensor> out =
         Rng.trace(() -> Autograd.noGrad(() -> Scope.call(() -> block.apply(inputs))));
+    // What the block makes of no other tensors comes to be where it came to be the first time.
+    Device device = Device.current();
+    Function<List<Tensor>, Tensor> there = in -> Device.with(device, () -> block.apply(in));
     return Autograd.result(
-        out.result().strided(), new RecomputeOp(block, inputs, parameters, out.positions()));
+        out.result().strided(), new RecomputeOp(there, inputs, parameters, out.positions()));
   }
 
   private Tensor again(List<Tensor> fresh) {

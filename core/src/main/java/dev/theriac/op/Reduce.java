@@ -2,6 +2,7 @@ package dev.theriac.op;
 
 import dev.theriac.backend.ReduceKind;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.DeviceStorage;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Tensor;
 import java.lang.ref.Reference;
@@ -50,7 +51,7 @@ public final class Reduce {
           name,
           x.layout());
     }
-    Tensor out = Tensor.empty(name, DType.F32, outShape);
+    Tensor out = Tensor.empty(in.device(), name, DType.F32, outShape);
     Check.backend(name, in).reduce().reduce(kind, in.strided().with(permuted), kept, out.strided());
     Layout layout = Layout.contiguous(keepDims ? keptShape : outShape);
     var op = new ReduceOp.Reduction(kind, in, LongStream.of(keptShape).boxed().toList());
@@ -65,8 +66,9 @@ public final class Reduce {
     Check.that(
         x.rank() > 0 && x.size(-1) > 0, "argmax: shape %s has nothing to choose", x.layout());
     Tensor in = Autograd.noGrad(() -> Check.f32("argmax", x).reshape(-1, x.size(-1)));
-    Tensor out = Tensor.empty("argmax", DType.I64, in.size(0));
+    Tensor out = Tensor.empty(in.device(), "argmax", DType.I64, in.size(0));
     Check.backend("argmax", in).reduce().argmax(in.strided(), out.strided());
+    if (out.storage() instanceof DeviceStorage there) there.knowIds(in.size(1), 1);
     Reference.reachabilityFence(in);
     return out.reshape(Arrays.copyOf(x.shape(), x.rank() - 1));
   }

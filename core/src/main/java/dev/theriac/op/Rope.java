@@ -49,7 +49,7 @@ public final class Rope {
   }
 
   static Tensor rotate(Tensor x, Tensor positions, RopeFrequencies frequencies, boolean inverse) {
-    Tensor out = Tensor.empty("rope", DType.F32, x.shape());
+    Tensor out = Tensor.empty(x.device(), "rope", DType.F32, x.shape());
     Check.backend("rope", x, positions)
         .rope()
         .rope(x.strided(), positions.strided(), frequencies, inverse, out.strided());

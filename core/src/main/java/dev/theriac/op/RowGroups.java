@@ -1,48 +1,132 @@
 package dev.theriac.op;
 
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Host;
+import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
+import java.lang.ref.Reference;
 import java.util.BitSet;
 
 /**
  * How T tokens are spread over E groups of rows, and how rows find back to their token. Rows of one
  * group lie together; inside a group they follow the token, then the choice. A token has as many
  * rows as choices, dropped ones left out. Immutable; all offsets are 64-bit.
- *
- * @param tokens number of tokens T
- * @param offsets I64 [E+1], where each group's rows begin; the last is the number of rows R
- * @param rowToken I64 [R], the token of each row
- * @param rowSlot I64 [R], each row's place in the flattened routing weights
- * @param tokenStart I64 [T+1], where each token's rows begin in {@code tokenRow}
- * @param tokenRow I64 [R], rows token by token, ascending within a token
  */
-public record RowGroups(
-    long tokens,
-    Tensor offsets,
-    Tensor rowToken,
-    Tensor rowSlot,
-    Tensor tokenStart,
-    Tensor tokenRow) {
+public final class RowGroups {
+  private final long tokens;
+  private final Tensor offsets;
+  private final Tensor rowToken;
+  private final Tensor rowSlot;
+  private final Tensor tokenStart;
+  private final Tensor tokenRow;
+
   /**
+   * Of given parts, all I64, contiguous and on one device.
+   *
+   * @param tokens number of tokens T
+   * @param offsets [E+1], where each group's rows begin; the last is the number of rows R
+   * @param rowToken [R], the token of each row
+   * @param rowSlot [R], each row's place in the flattened routing weights
+   * @param tokenStart [T+1], where each token's rows begin in {@code tokenRow}
+   * @param tokenRow [R], rows token by token, ascending within a token
    * @throws IllegalArgumentException when shapes do not fit, offsets or starts do not ascend from 0
    *     to R, an entry is out of range, a slot is taken twice, a group has a token twice, or {@code
    *     tokenRow} does not list exactly each token's rows in ascending order
    */
-  public RowGroups {
+  public RowGroups(
+      long tokens,
+      Tensor offsets,
+      Tensor rowToken,
+      Tensor rowSlot,
+      Tensor tokenStart,
+      Tensor tokenRow) {
+    this(tokens, offsets, rowToken, rowSlot, tokenStart, tokenRow, true);
+  }
+
+  /** Without a look at values, which come from a sort. */
+  static RowGroups sorted(
+      long tokens,
+      Tensor offsets,
+      Tensor rowToken,
+      Tensor rowSlot,
+      Tensor tokenStart,
+      Tensor tokenRow) {
+    return new RowGroups(tokens, offsets, rowToken, rowSlot, tokenStart, tokenRow, false);
+  }
+
+  private RowGroups(
+      long tokens,
+      Tensor offsets,
+      Tensor rowToken,
+      Tensor rowSlot,
+      Tensor tokenStart,
+      Tensor tokenRow,
+      boolean check) {
+    this.tokens = tokens;
+    this.offsets = offsets;
+    this.rowToken = rowToken;
+    this.rowSlot = rowSlot;
+    this.tokenStart = tokenStart;
+    this.tokenRow = tokenRow;
+    if (check) check();
+  }
+
+  private void check() {
     Check.that(tokens >= 0, "rowGroups: %d tokens", tokens);
     Check.that(offsets.size() >= 2, "rowGroups: no group; offsets must be [E+1] with E >= 1");
+    Check.backend("rowGroups", offsets, rowToken, rowSlot, tokenStart, tokenRow);
     long rows = rowToken.size();
+    int64("offsets", offsets);
+    int64("tokenStart", tokenStart);
+    int64("rowToken", rowToken);
+    int64("rowSlot", rowSlot);
+    int64("tokenRow", tokenRow);
     checkBounds("offsets", offsets, rows);
     checkBounds("tokenStart", tokenStart, rows);
     Check.shape("rowGroups", "tokenStart", tokenStart, tokens + 1);
     Check.shape("rowGroups", "rowSlot", rowSlot, rows);
     Check.shape("rowGroups", "tokenRow", tokenRow, rows);
-    Check.ids("rowGroups", int64("rowToken", rowToken), tokens);
-    Check.ids("rowGroups", int64("rowSlot", rowSlot), Long.MAX_VALUE);
-    Check.ids("rowGroups", int64("tokenRow", tokenRow), rows);
-    checkTokens(tokens, rowToken, tokenStart, tokenRow);
-    checkDistinct(tokens, offsets, rowToken, rowSlot);
+    Check.ids("rowGroups", rowToken, tokens);
+    Check.ids("rowGroups", rowSlot, Long.MAX_VALUE);
+    Check.ids("rowGroups", tokenRow, rows);
+    try (Scope _ = Scope.open()) {
+      long token = rowToken.to(Device.CPU).strided().address();
+      long slot = rowSlot.to(Device.CPU).strided().address();
+      checkTokens(token, tokenStart.toLongs(), tokenRow.to(Device.CPU).strided().address());
+      checkDistinct(token, slot);
+    }
+    Reference.reachabilityFence(this);
+  }
+
+  /** Number of tokens T. */
+  public long tokens() {
+    return tokens;
+  }
+
+  /** I64 [E+1], where each group's rows begin; the last is the number of rows R. */
+  public Tensor offsets() {
+    return offsets;
+  }
+
+  /** I64 [R], the token of each row. */
+  public Tensor rowToken() {
+    return rowToken;
+  }
+
+  /** I64 [R], each row's place in the flattened routing weights. */
+  public Tensor rowSlot() {
+    return rowSlot;
+  }
+
+  /** I64 [T+1], where each token's rows begin in {@link #tokenRow}. */
+  public Tensor tokenStart() {
+    return tokenStart;
+  }
+
+  /** I64 [R], rows token by token, ascending within a token. */
+  public Tensor tokenRow() {
+    return tokenRow;
   }
 
   /**
@@ -58,7 +142,7 @@ public record RowGroups(
     Check.dtype("rowGroups", "ids", ids, DType.I64);
     Check.that(ids.rank() == 2, "rowGroups: ids must be [T, k], got %s", ids.layout());
     Check.that(groups >= 1, "rowGroups: %d groups", groups);
-    return new RowSort(ids.contiguous(), groups).run();
+    return RowSort.byToken(ids.contiguous(), groups);
   }
 
   /**
@@ -94,14 +178,10 @@ public record RowGroups(
   }
 
   /** Rows that ascend within each token and belong to it, R of them, are every row once. */
-  private static void checkTokens(
-      long tokens, Tensor rowToken, Tensor tokenStart, Tensor tokenRow) {
-    long token = rowToken.strided().address();
-    long start = tokenStart.strided().address();
-    long list = tokenRow.strided().address();
-    for (long t = 0; t < tokens; t++) {
+  private void checkTokens(long token, long[] start, long list) {
+    for (int t = 0; t < tokens; t++) {
       long last = -1;
-      for (long i = Host.getLong(start + 8 * t); i < Host.getLong(start + 8 * (t + 1)); i++) {
+      for (long i = start[t]; i < start[t + 1]; i++) {
         long row = Host.getLong(list + 8 * i);
         if (row <= last || Host.getLong(token + 8 * row) != t) {
           throw new IllegalArgumentException(
@@ -113,9 +193,7 @@ public record RowGroups(
     }
   }
 
-  private static void checkDistinct(long tokens, Tensor offsets, Tensor rowToken, Tensor rowSlot) {
-    long token = rowToken.strided().address();
-    long slot = rowSlot.strided().address();
+  private void checkDistinct(long token, long slot) {
     long[] bounds = offsets.toLongs();
     int[] seen = new int[Math.toIntExact(tokens)]; // the last group that had a token, plus one
     BitSet slots = new BitSet();
@@ -131,22 +209,20 @@ public record RowGroups(
     }
   }
 
-  private static Tensor int64(String what, Tensor t) {
+  private static void int64(String what, Tensor t) {
     Check.dtype("rowGroups", what, t, DType.I64);
     Check.that(
         t.rank() == 1 && t.layout().isContiguous(),
         "rowGroups: %s must be one contiguous row, got %s",
         what,
         t.layout());
-    return t;
   }
 
   private static void checkBounds(String what, Tensor bounds, long rows) {
-    int64(what, bounds);
-    long at = bounds.strided().address();
+    long[] all = bounds.toLongs();
     long last = 0;
-    for (long i = 0; i < bounds.size(); i++) {
-      long bound = Host.getLong(at + 8 * i);
+    for (int i = 0; i < all.length; i++) {
+      long bound = all[i];
       Check.that(
           bound >= last && bound <= rows && (i > 0 || bound == 0),
           "rowGroups: %s[%d] is %d after %d; they ascend from 0 to the %d rows",

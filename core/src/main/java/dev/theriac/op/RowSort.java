@@ -1,126 +1,61 @@
 package dev.theriac.op;
 
-import dev.theriac.backend.Workers;
 import dev.theriac.tensor.DType;
-import dev.theriac.tensor.Host;
+import dev.theriac.tensor.Device;
+import dev.theriac.tensor.DeviceStorage;
 import dev.theriac.tensor.Tensor;
 
-/**
- * Stable counting sort of tokens' choices by group. Chunks of tokens are counted side by side; each
- * then fills its own places, which follow from the counts of the chunks before it: the result does
- * not depend on who ran what.
- */
+/** Makes {@link RowGroups} of choices. */
 final class RowSort {
-  /** Choices in a chunk, about. */
-  private static final long CHUNK = 16_384;
+  private RowSort() {}
 
-  private final Tensor ids;
-  private final long tokens;
-  private final long topK;
-  private final int groups;
-  private final long chunkTokens;
-  private final int chunks;
-
-  /** First row of each chunk's choices of each group; before that, their number. */
-  private final long[][] next;
-
-  /** Rows before each chunk. */
-  private final long[] kept;
-
-  RowSort(Tensor ids, int groups) {
-    this.ids = ids;
-    this.groups = groups;
-    tokens = ids.size(0);
-    topK = ids.size(1);
-    chunkTokens = Math.max(1, CHUNK / Math.max(1, topK));
-    chunks = Math.toIntExact((tokens + chunkTokens - 1) / chunkTokens);
-    next = new long[chunks][];
-    kept = new long[chunks + 1];
+  /** From each token's choices, contiguous: by a kernel where they are. */
+  static RowGroups byToken(Tensor ids, int groups) {
+    long tokens = ids.size(0);
+    long most = ids.size();
+    boolean known =
+        ids.storage() instanceof DeviceStorage there
+            && there.distinctIdsBelow(groups, ids.layout());
+    Tensor offsets = empty(ids, groups + 1L);
+    Tensor rowToken = empty(ids, most);
+    Tensor rowSlot = empty(ids, most);
+    Tensor tokenStart = empty(ids, tokens + 1);
+    Tensor tokenRow = empty(ids, most);
+    long rows =
+        Check.backend("rowGroups", ids)
+            .selection()
+            .sortRows(
+                ids.strided(),
+                groups,
+                known,
+                offsets.strided(),
+                rowToken.strided(),
+                rowSlot.strided(),
+                tokenStart.strided(),
+                tokenRow.strided());
+    know(offsets, rows + 1);
+    know(tokenStart, rows + 1);
+    return RowGroups.sorted(
+        tokens,
+        offsets,
+        first(rowToken, rows, tokens),
+        first(rowSlot, rows, most),
+        tokenStart,
+        first(tokenRow, rows, rows));
   }
 
-  RowGroups run() {
-    Workers.parallelFor(chunks, this::count);
-    long[] offsets = new long[groups + 1];
-    long row = 0;
-    for (int e = 0; e < groups; e++) {
-      offsets[e] = row;
-      for (long[] chunk : next) {
-        long own = chunk[e];
-        chunk[e] = row;
-        row += own;
-      }
-    }
-    offsets[groups] = row;
-    for (int c = 0; c < chunks; c++) kept[c + 1] += kept[c];
-    Tensor rowToken = Tensor.empty("rowGroups", DType.I64, row);
-    Tensor rowSlot = Tensor.empty("rowGroups", DType.I64, row);
-    Tensor tokenStart = Tensor.empty("rowGroups", DType.I64, tokens + 1);
-    Tensor tokenRow = Tensor.empty("rowGroups", DType.I64, row);
-    long token = rowToken.strided().address();
-    long slot = rowSlot.strided().address();
-    long start = tokenStart.strided().address();
-    long rows = tokenRow.strided().address();
-    Host.setLong(start, 0);
-    Workers.parallelFor(chunks, chunk -> fill(chunk, token, slot, start, rows));
-    return new RowGroups(tokens, Tensor.of(offsets), rowToken, rowSlot, tokenStart, tokenRow);
+  private static Tensor empty(Tensor ids, long size) {
+    return Tensor.empty(ids.device(), "rowGroups", DType.I64, size);
   }
 
-  private long end(int chunk) {
-    return Math.min(tokens, (chunk + 1) * chunkTokens);
+  /** The first of the entries, which are below {@code bound}. */
+  private static Tensor first(Tensor all, long rows, long bound) {
+    know(all, bound);
+    return rows == all.size() ? all : all.slice(0, 0, rows);
   }
 
-  private void count(int chunk) {
-    long[] counts = new long[groups];
-    long[] seen = new long[groups]; // the last token that chose a group, plus one
-    long from = ids.strided().address();
-    for (long t = chunk * chunkTokens; t < end(chunk); t++) {
-      for (long j = 0; j < topK; j++) {
-        long id = Host.getLong(from + 8 * (t * topK + j));
-        if (id == -1) continue;
-        if (id < 0 || id >= groups) {
-          throw new IllegalArgumentException(
-              "rowGroups: id %d of token %d, choice %d is not in [0, %d), nor -1 for a dropped one"
-                  .formatted(id, t, j, groups));
-        }
-        if (seen[(int) id] == t + 1) {
-          throw new IllegalArgumentException(
-              "rowGroups: token %d chose %d twice, the second time with choice %d; a token's"
-                      .formatted(t, id, j)
-                  + " choices must differ");
-        }
-        seen[(int) id] = t + 1;
-        counts[(int) id]++;
-        kept[chunk + 1]++;
-      }
-    }
-    next[chunk] = counts;
-  }
-
-  private void fill(int chunk, long token, long slot, long start, long rows) {
-    long from = ids.strided().address();
-    long[] mine = next[chunk];
-    long at = kept[chunk];
-    for (long t = chunk * chunkTokens; t < end(chunk); t++) {
-      long first = at;
-      for (long j = 0; j < topK; j++) {
-        long id = Host.getLong(from + 8 * (t * topK + j));
-        if (id == -1) continue;
-        long row = mine[(int) id]++;
-        Host.setLong(token + 8 * row, t);
-        Host.setLong(slot + 8 * row, t * topK + j);
-        insert(rows, first, at++, row);
-      }
-      Host.setLong(start + 8 * (t + 1), at);
-    }
-  }
-
-  /** Puts {@code row} among those of its token, [first, at), so that they ascend. */
-  private static void insert(long rows, long first, long at, long row) {
-    while (at > first && Host.getLong(rows + 8 * (at - 1)) > row) {
-      Host.setLong(rows + 8 * at, Host.getLong(rows + 8 * (at - 1)));
-      at--;
-    }
-    Host.setLong(rows + 8 * at, row);
+  private static void know(Tensor t, long bound) {
+    if (t.storage() instanceof DeviceStorage there) there.knowIds(bound, 1);
   }
 
   /** Rows by group from a list of tokens for each; -1 is no token. */
@@ -165,12 +100,13 @@ final class RowSort {
       rowSlot[row] = i;
       tokenRow[(int) next[(int) list[i]]++] = row++;
     }
-    return new RowGroups(
+    Device device = chosen.device();
+    return RowGroups.sorted(
         tokens,
-        Tensor.of(offsets),
-        Tensor.of(rowToken),
-        Tensor.of(rowSlot),
-        Tensor.of(start),
-        Tensor.of(tokenRow));
+        Tensor.of(device, offsets),
+        Tensor.of(device, rowToken),
+        Tensor.of(device, rowSlot),
+        Tensor.of(device, start),
+        Tensor.of(device, tokenRow));
   }
 }

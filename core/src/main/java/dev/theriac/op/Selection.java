@@ -1,9 +1,11 @@
 package dev.theriac.op;
 
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.DeviceStorage;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Tensor;
 import java.lang.ref.Reference;
+import java.util.stream.LongStream;
 
 /** Choice of k columns of each row in a total order, and softmax over what was chosen. */
 public final class Selection {
@@ -60,28 +62,29 @@ public final class Selection {
   public static Tensor topK(Tensor scores, int k, Groups groups) {
     Tensor in = matrix("selection", scores);
     groups.check(in.size(1), k);
-    Tensor ids = Tensor.empty("selection", DType.I64, in.size(0), k);
+    Tensor ids = Tensor.empty(in.device(), "selection", DType.I64, in.size(0), k);
     Check.backend("selection", in)
         .selection()
         .select(in.strided(), k, groups.groups, groups.kept, groups.best, ids.strided());
     Reference.reachabilityFence(in);
+    if (ids.storage() instanceof DeviceStorage there) there.knowIds(in.size(1), k);
     return ids;
   }
 
   /** The rows of F32 [N, C] that hold a NaN or have no highest element that is finite. */
   public static long[] unusableRows(Tensor scores) {
     Tensor in = matrix("selection", scores);
-    Tensor flags = Tensor.empty("selection", DType.BOOL, in.size(0));
+    Tensor flags = Tensor.empty(in.device(), "selection", DType.BOOL, in.size(0));
     Check.backend("selection", in).selection().unusable(in.strided(), flags.strided());
     Reference.reachabilityFence(in);
-    long at = flags.strided().address();
-    int count = 0;
-    for (long n = 0; n < flags.size(); n++) if (Host.getByte(at + n) != 0) count++;
-    long[] found = new long[count];
-    int next = 0;
-    for (long n = 0; next < count; n++) if (Host.getByte(at + n) != 0) found[next++] = n;
+    LongStream.Builder found = LongStream.builder();
+    Check.onHost(
+        flags,
+        at -> {
+          for (long n = 0; n < flags.size(); n++) if (Host.getByte(at + n) != 0) found.add(n);
+        });
     flags.close();
-    return found;
+    return found.build().toArray();
   }
 
   /**
@@ -103,7 +106,7 @@ public final class Selection {
         ids.layout());
     Tensor at = ids.contiguous();
     Check.ids("selectedSoftmax", at, in.size(1));
-    Tensor out = Tensor.empty("selectedSoftmax", DType.F32, at.shape());
+    Tensor out = Tensor.empty(in.device(), "selectedSoftmax", DType.F32, at.shape());
     Check.backend("selectedSoftmax", in, at)
         .selection()
         .selectedSoftmax(in.strided(), at.strided(), sigmoid, out.strided());

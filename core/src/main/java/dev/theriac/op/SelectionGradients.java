@@ -11,7 +11,9 @@ final class SelectionGradients {
     switch (op) {
       case SelectionOp.SelectedSoftmax o -> {
         Tensor g = grad.contiguous();
-        Tensor dx = Tensor.empty("selectedSoftmax gradient", DType.F32, o.logits().shape());
+        Tensor dx =
+            Tensor.empty(
+                o.logits().device(), "selectedSoftmax gradient", DType.F32, o.logits().shape());
         Check.backend("selectedSoftmax", out, g)
             .selection()
             .selectedSoftmaxGradient(

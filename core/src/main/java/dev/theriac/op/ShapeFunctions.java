@@ -1,5 +1,6 @@
 package dev.theriac.op;
 
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Tensor;
 import java.util.Arrays;
@@ -99,9 +100,18 @@ public final class ShapeFunctions {
 
   /** A copy in row-major order, even of a tensor that is. */
   public static Tensor copy(Tensor x) {
-    Tensor out = Tensor.empty("copy", x.dtype(), x.shape());
+    Tensor out = Tensor.empty(x.device(), "copy", x.dtype(), x.shape());
     Elementwise.kernels("copy", x).copy(x.strided(), out.strided());
     return Autograd.result(out.strided(), new ShapeOp.Copy(x));
+  }
+
+  /** A contiguous copy on another device, or x itself when it is there. */
+  public static Tensor move(Tensor x, Device device) {
+    if (x.device().equals(device)) return x;
+    Tensor from = Autograd.noGrad(() -> contiguous(x));
+    Tensor out = from.copyTo(device);
+    if (from != x) from.close();
+    return Autograd.result(out.strided(), new ShapeOp.Move(x));
   }
 
   /** Joins tensors of one type along a dimension; the other sizes are equal. */
@@ -124,7 +134,7 @@ public final class ShapeFunctions {
           p.layout());
       shape[axis] += other[axis];
     }
-    Tensor out = Tensor.empty("concat", first.dtype(), shape);
+    Tensor out = Tensor.empty(first.device(), "concat", first.dtype(), shape);
     long at = 0;
     for (Tensor p : parts) {
       Layout part = out.layout().slice(axis, at, at + p.size(axis));

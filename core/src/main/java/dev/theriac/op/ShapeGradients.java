@@ -16,13 +16,14 @@ final class ShapeGradients {
         sink.add(o.x(), grad.permute(inverse));
       }
       case ShapeOp.Slice o -> {
-        Tensor dx = Tensor.zeros(o.x().shape());
+        Tensor dx = Tensor.zeros(grad.device(), o.x().shape());
         Layout part = dx.layout().slice(o.dim(), o.from(), o.to());
         Elementwise.kernels("slice", grad).copy(grad.strided(), dx.strided().with(part));
         sink.add(o.x(), dx);
       }
       case ShapeOp.Expand o -> sink.add(o.x(), Reduce.sumTo(grad, o.x()));
       case ShapeOp.Copy o -> sink.add(o.x(), grad);
+      case ShapeOp.Move o -> sink.add(o.x(), grad.to(o.x().device()));
       case ShapeOp.Concat o -> {
         long at = 0;
         for (Tensor part : o.inputs()) {

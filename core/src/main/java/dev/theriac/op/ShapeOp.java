@@ -65,6 +65,19 @@ sealed interface ShapeOp extends Op {
     }
   }
 
+  /** To another device. */
+  record Move(Tensor x) implements ShapeOp {
+    @Override
+    public String name() {
+      return "move";
+    }
+
+    @Override
+    public List<Tensor> inputs() {
+      return List.of(x);
+    }
+  }
+
   record Concat(List<Tensor> inputs, int dim) implements ShapeOp {
     @Override
     public String name() {

@@ -11,7 +11,7 @@ public final class Softmax {
   /** exp(x - max) / sum; a row of -infinity gives zeros. */
   public static Tensor softmax(Tensor x) {
     Tensor in = rows("softmax", x);
-    Tensor out = Tensor.empty("softmax", DType.F32, in.shape());
+    Tensor out = Tensor.empty(in.device(), "softmax", DType.F32, in.shape());
     Check.backend("softmax", in).softmax().softmax(in.strided(), out.strided());
     return shaped(Autograd.result(out.strided(), new SoftmaxOp.Plain(in)), x);
   }
@@ -19,7 +19,7 @@ public final class Softmax {
   /** x - max - log(sum(exp(x - max))). */
   public static Tensor logSoftmax(Tensor x) {
     Tensor in = rows("logSoftmax", x);
-    Tensor out = Tensor.empty("logSoftmax", DType.F32, in.shape());
+    Tensor out = Tensor.empty(in.device(), "logSoftmax", DType.F32, in.shape());
     Check.backend("logSoftmax", in).softmax().logSoftmax(in.strided(), out.strided());
     return shaped(Autograd.result(out.strided(), new SoftmaxOp.Log(in)), x);
   }
@@ -27,7 +27,7 @@ public final class Softmax {
   /** log(sum(exp(x))) over the last dimension, which disappears; -infinity where all are. */
   public static Tensor logSumExp(Tensor x) {
     Tensor in = rows("logSumExp", x);
-    Tensor out = Tensor.empty("logSumExp", DType.F32, in.size(0));
+    Tensor out = Tensor.empty(in.device(), "logSumExp", DType.F32, in.size(0));
     Check.backend("logSumExp", in).softmax().logSumExp(in.strided(), out.strided());
     Tensor y = Autograd.result(out.strided(), new SoftmaxOp.LogSumExp(in));
     long[] shape = Arrays.copyOf(x.shape(), x.rank() - 1);

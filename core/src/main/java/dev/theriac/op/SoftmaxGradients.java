@@ -26,6 +26,6 @@ final class SoftmaxGradients {
   }
 
   private static Tensor like(Tensor out) {
-    return Tensor.empty("softmax gradient", DType.F32, out.shape());
+    return Tensor.empty(out.device(), "softmax gradient", DType.F32, out.shape());
   }
 }

@@ -1,5 +1,6 @@
 package dev.theriac.op;
 
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Strided;
 import dev.theriac.tensor.Tensor;
 import java.util.ArrayList;
@@ -21,13 +22,19 @@ record Wave(long from, long rows, int first, Tensor offsets, boolean continues) 
   private static final int MOST = 8;
 
   /**
-   * Cuts rows so that a wave's temporary results take about an eighth of what they would at once.
+   * Cuts rows in host memory so that a wave's temporary results take about an eighth of what they
+   * would at once.
    *
    * @param rowBytes bytes of temporary results for a row
    * @param waveBytes bytes of temporary results that are worth another wave
    */
   static List<Wave> of(RowGroups groups, long rowBytes, long waveBytes) {
     long total = groups.rows();
+    Device device = groups.offsets().device();
+    // Elsewhere there is no cache to keep things in, and every cut is a few launches more.
+    if (!device.equals(Device.CPU)) {
+      return List.of(new Wave(0, total, 0, groups.offsets(), false));
+    }
     long[] offsets = groups.offsets().toLongs();
     long count = Math.clamp(total * rowBytes / waveBytes, 1, MOST);
     long target = Math.max(1, (total + count - 1) / count);
@@ -45,7 +52,7 @@ record Wave(long from, long rows, int first, Tensor offsets, boolean continues) 
         long from = offsets[first];
         long[] local = Arrays.copyOfRange(offsets, first, end + 1);
         for (int i = 0; i < local.length; i++) local[i] -= from;
-        waves.add(new Wave(from, rows, first, Tensor.of(local), false));
+        waves.add(new Wave(from, rows, first, Tensor.of(Device.CPU, local), false));
       }
       first = end;
     }
@@ -57,7 +64,8 @@ record Wave(long from, long rows, int first, Tensor offsets, boolean continues) 
     for (long p = 0; p < parts; p++) {
       long start = rows * p / parts;
       long size = rows * (p + 1) / parts - start;
-      waves.add(new Wave(from + start, size, group, Tensor.of(new long[] {0, size}), p > 0));
+      waves.add(
+          new Wave(from + start, size, group, Tensor.of(Device.CPU, new long[] {0, size}), p > 0));
     }
   }
 

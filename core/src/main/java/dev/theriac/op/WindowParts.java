@@ -3,9 +3,8 @@ package dev.theriac.op;
 import dev.theriac.backend.AttentionKernels;
 import dev.theriac.backend.Backends;
 import dev.theriac.backend.ElementwiseKernels;
-import dev.theriac.backend.Workers;
 import dev.theriac.tensor.DType;
-import dev.theriac.tensor.Host;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Strided;
@@ -21,9 +20,6 @@ import java.util.Arrays;
  */
 final class WindowParts {
   private static final long BLOCK = 512;
-
-  /** Multiply-adds that make a task of putting together worth handing out. */
-  private static final long GRAIN = 1 << 14;
 
   private final AttentionOp.Windowed op;
   private final long batch;
@@ -130,7 +126,8 @@ final class WindowParts {
   private Strided lengths(Part part) {
     if (op.lengths() == null || part.row >= 0 || part.behind) return null;
     long most = part.keyTo - part.keyFrom;
-    return Tensor.of(Arrays.stream(ends).map(e -> Math.clamp(e - part.keyFrom, 0, most)).toArray())
+    return Tensor.of(
+            device(), Arrays.stream(ends).map(e -> Math.clamp(e - part.keyFrom, 0, most)).toArray())
         .strided();
   }
 
@@ -162,8 +159,10 @@ final class WindowParts {
             sums);
         if (beside == null) return;
         long n = beside.count();
-        Strided other = Tensor.empty("attention", DType.F32, batch, n, heads, depth).strided();
-        Strided otherSums = Tensor.empty("attention", DType.F32, batch, heads, n).strided();
+        Strided other =
+            Tensor.empty(device(), "attention", DType.F32, batch, n, heads, depth).strided();
+        Strided otherSums =
+            Tensor.empty(device(), "attention", DType.F32, batch, heads, n).strided();
         kernels.attention(
             beside.queries(q),
             beside.keys(k),
@@ -173,48 +172,13 @@ final class WindowParts {
             op.scale(),
             beside.turned(other),
             otherSums);
-        join(at, sums, other, otherSums, n);
+        kernels.joinAttention(
+            at.with(at.layout().slice(1, 0, n)),
+            sums.with(sums.layout().slice(2, 0, n)),
+            other,
+            otherSums.with(fromBehind(n)));
       }
     });
-  }
-
-  /** Puts the first n queries of two parts together; the second's log-sums come from behind. */
-  private void join(Strided out, Strided sums, Strided other, Strided otherSums, long n) {
-    Workers.parallelRange(
-        batch * heads,
-        Math.max(1, GRAIN / Math.max(1, n * depth)),
-        (from, to) -> {
-          for (long row = from; row < to; row++) {
-            long b = row / heads;
-            long h = row % heads;
-            for (long i = 0; i < n; i++) {
-              long sum = sums.address() + 4 * (row * sums.size(2) + i);
-              float one = Host.getFloat(sum);
-              float two = Host.getFloat(otherSums.address() + 4 * (row * n + n - 1 - i));
-              double max = Math.max(one, two);
-              if (max == Double.NEGATIVE_INFINITY) continue;
-              double first = StrictMath.exp(one - max);
-              double second = StrictMath.exp(two - max);
-              Host.setFloat(sum, (float) (max + StrictMath.log(first + second)));
-              mix(
-                  at(out, b, i, h),
-                  (float) (first / (first + second)),
-                  at(other, b, i, h),
-                  (float) (second / (first + second)));
-            }
-          }
-        });
-  }
-
-  private void mix(long to, float weight, long other, float otherWeight) {
-    for (long d = 0; d < depth; d++) {
-      float x = otherWeight * Host.getFloat(other + 4 * d);
-      Host.setFloat(to + 4 * d, Math.fma(weight, Host.getFloat(to + 4 * d), x));
-    }
-  }
-
-  private static long at(Strided x, long b, long t, long h) {
-    return x.address() + 4 * (b * x.stride(0) + t * x.stride(1) + h * x.stride(2));
   }
 
   /** Gradients from the output and the log-sums; all contiguous, {@code dk} and {@code dv} zero. */
@@ -226,21 +190,30 @@ final class WindowParts {
         gradient(kernels, main, sums, out, grad, main.queries(dq), dk, dv);
         if (beside == null) return;
         long n = beside.count();
-        Strided other = Tensor.empty("attention gradient", DType.F32, batch, heads, n).strided();
+        Strided other =
+            Tensor.empty(device(), "attention gradient", DType.F32, batch, heads, n).strided();
         Strided first = sums.with(sums.layout().slice(2, 0, n));
-        long[] turned = {heads * n, n, -1};
-        Layout behind = Layout.strided(new long[] {batch, heads, n}, turned, n - 1);
-        elementwise().copy(first, other.with(behind));
+        elementwise().copy(first, other.with(fromBehind(n)));
         Strided more =
-            Tensor.empty("attention gradient", DType.F32, batch, n, heads, depth).strided();
+            Tensor.empty(device(), "attention gradient", DType.F32, batch, n, heads, depth)
+                .strided();
         gradient(kernels, beside, other, out, grad, beside.turned(more), dk, dv);
         add(more, dq, beside.from, -1);
       }
     });
   }
 
+  private Device device() {
+    return op.query().device();
+  }
+
+  /** Log-sums [B, H, n] that lie as a part read from behind has them, in order. */
+  private Layout fromBehind(long n) {
+    return Layout.strided(new long[] {batch, heads, n}, new long[] {heads * n, n, -1}, n - 1);
+  }
+
   private ElementwiseKernels elementwise() {
-    return Backends.of(op.query().device()).elementwise();
+    return Backends.of(device()).elementwise();
   }
 
   private void gradient(
@@ -254,8 +227,8 @@ final class WindowParts {
       Strided dv) {
     long rows = part.row < 0 ? batch : 1;
     long[] shape = {rows, part.keyTo - part.keyFrom, dk.size(2), depth};
-    Strided moreK = Tensor.empty("attention gradient", DType.F32, shape).strided();
-    Strided moreV = Tensor.empty("attention gradient", DType.F32, shape).strided();
+    Strided moreK = Tensor.empty(device(), "attention gradient", DType.F32, shape).strided();
+    Strided moreV = Tensor.empty(device(), "attention gradient", DType.F32, shape).strided();
     kernels.attentionGradient(
         part.queries(op.query().strided()),
         part.keys(op.key().strided()),

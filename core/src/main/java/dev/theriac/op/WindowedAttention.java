@@ -38,8 +38,9 @@ public final class WindowedAttention {
     Tensor q = Attention.dense(query);
     Tensor k = Attention.dense(key);
     Tensor v = Attention.dense(value);
-    Tensor out = Tensor.empty("attention", DType.F32, q.shape());
-    Tensor lse = Tensor.empty("attention", DType.F32, q.size(0) * q.size(2) * q.size(1));
+    Tensor out = Tensor.empty(q.device(), "attention", DType.F32, q.shape());
+    Tensor lse =
+        Tensor.empty(q.device(), "attention", DType.F32, q.size(0) * q.size(2) * q.size(1));
     float scale = (float) (1 / Math.sqrt(query.size(3)));
     var op = new AttentionOp.Windowed(q, k, v, lengths, window, scale, lse);
     new WindowParts(op).forward(Check.backend("attention", q, k, v).attention(), out.strided());

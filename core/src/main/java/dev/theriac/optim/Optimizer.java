@@ -110,7 +110,7 @@ public abstract sealed class Optimizer implements AutoCloseable permits AdamW, S
         return slot.stacked() && untouched != Untouched.STEP ? slot.steps.length : 0;
       }
       Tensor target = slot.target();
-      grad = grad == null ? Tensor.full(0, DType.F32, target.shape()) : grad.to(DType.F32);
+      grad = grad == null ? Tensor.zeros(target.device(), target.shape()) : grad.to(DType.F32);
       if (!grad.layout().sameShape(target.layout())) {
         throw new IllegalArgumentException(
             "optimiser: gradient of shape %s for parameter %s of shape %s"

@@ -6,8 +6,10 @@ import dev.theriac.op.Autograd;
 import dev.theriac.op.ShapeFunctions;
 import dev.theriac.tensor.CpuStorage;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
+import java.lang.ref.Reference;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -26,6 +28,7 @@ final class Slot {
   final long[] steps;
 
   private Tensor value;
+  private long settings;
   private Tensor master;
 
   Slot(String name, Parameter parameter, ParameterGroup group, SequencedMap<String, Tensor> state) {
@@ -65,21 +68,37 @@ final class Slot {
   record Part(Tensor target, Tensor grad, Map<String, Tensor> moments, long step) {}
 
   private Tensor fresh() {
-    return Scope.persist(Tensor.full(0, DType.F32, parameter.value().shape()));
+    Tensor value = parameter.value();
+    return Scope.persist(Tensor.zeros(value.device(), value.shape()));
   }
 
   /** The F32 tensor that an update changes: the parameter itself, or the master of a half one. */
   Tensor target() {
     if (value != parameter.value()) {
+      boolean moved = value != null && settings == parameter.settings();
       own();
       value = parameter.value();
-      if (master != null) master.close();
-      master =
-          value.dtype() == DType.F32
-              ? null
-              : Scope.persist(Autograd.noGrad(() -> value.to(DType.F32)));
+      settings = parameter.settings();
+      if (moved) {
+        if (master != null) master = follow(master);
+      } else {
+        if (master != null) master.close();
+        master =
+            value.dtype() == DType.F32
+                ? null
+                : Scope.persist(Autograd.noGrad(() -> value.to(DType.F32)));
+      }
+      moments.replaceAll((_, t) -> follow(t));
     }
     return master == null ? value : master;
+  }
+
+  /** State goes where its parameter went. */
+  private Tensor follow(Tensor t) {
+    if (t.device().equals(value.device())) return t;
+    try (t) {
+      return Scope.persist(t.to(value.device()));
+    }
   }
 
   /** A mapped weight is copied when training is about to write to it. */
@@ -105,7 +124,7 @@ final class Slot {
     moments.forEach((kind, t) -> out.put(kind + "." + name, t));
     if (master != null) out.put("master." + name, master);
     boolean even = Arrays.stream(steps).allMatch(s -> s == steps[0]);
-    out.put("steps." + name, Tensor.of(even ? new long[] {steps[0]} : steps.clone()));
+    out.put("steps." + name, Tensor.of(Device.CPU, even ? new long[] {steps[0]} : steps.clone()));
   }
 
   /** Takes what {@link #save} gave; the parameter has its value already. */
@@ -135,7 +154,11 @@ final class Slot {
   }
 
   private static void copy(Tensor from, Tensor to) {
-    Backends.of(to.device()).elementwise().copy(from.strided(), to.strided());
+    try (Scope _ = Scope.open()) {
+      Tensor there = from.to(to.device());
+      Backends.of(to.device()).elementwise().copy(there.strided(), to.strided());
+      Reference.reachabilityFence(there);
+    }
   }
 
   void close() {

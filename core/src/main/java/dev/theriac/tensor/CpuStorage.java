@@ -1,46 +1,31 @@
 package dev.theriac.tensor;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.ref.Cleaner;
-import java.util.concurrent.atomic.AtomicReference;
 
 /** Host memory: a pooled block, or a mapped file that is read-only until copied. */
 public final class CpuStorage extends Storage {
-  private static final Cleaner CLEANER = Cleaner.create();
-
-  private final Body body;
+  private final HostBody body;
   private final long byteSize;
 
-  /** What the cleaner may touch; never the storage itself. */
-  private static final class Body implements Runnable {
+  private static final class HostBody extends Body {
     final Memory.Block block;
     final MemorySegment mapped;
-    final String holder;
-    final LeakDetector.Site site;
-    final AtomicReference<String> freed = new AtomicReference<>();
 
-    Body(Memory.Block block, MemorySegment mapped, String holder) {
+    HostBody(Memory.Block block, MemorySegment mapped, String holder) {
+      // Mapped memory is never freed here, so it cannot leak.
+      super(holder, block != null);
       this.block = block;
       this.mapped = mapped;
-      this.holder = holder;
-      // Mapped memory is never freed here, so it cannot leak.
-      this.site = block == null ? null : LeakDetector.track(holder);
-    }
-
-    boolean free(String why) {
-      if (!freed.compareAndSet(null, why)) return false;
-      LeakDetector.untrack(site);
-      if (block != null) Memory.release(block, holder);
-      return true;
     }
 
     @Override
-    public void run() {
-      if (free("the garbage collector")) LeakDetector.collected(site, holder);
+    void release(String holder) {
+      if (block != null) Memory.release(block, holder);
     }
   }
 
-  private CpuStorage(Body body, long byteSize) {
+  private CpuStorage(HostBody body, long byteSize) {
+    super(body);
     this.body = body;
     this.byteSize = byteSize;
   }
@@ -48,12 +33,12 @@ public final class CpuStorage extends Storage {
   /** {@code bytes} of uninitialised memory; {@code holder} is the operation named in reports. */
   public static CpuStorage allocate(long bytes, String holder) {
     Memory.Block block = Memory.allocate(bytes, holder);
-    return new CpuStorage(new Body(block, null, holder), block.bytes());
+    return new CpuStorage(new HostBody(block, null, holder), block.bytes());
   }
 
   /** Wraps memory owned by someone else, such as a mapped file; kept reachable, never freed. */
   public static CpuStorage wrap(MemorySegment memory, String holder) {
-    return new CpuStorage(new Body(null, memory, holder), memory.byteSize());
+    return new CpuStorage(new HostBody(null, memory, holder), memory.byteSize());
   }
 
   /** True for memory that Theriac does not own and must not write to, such as a mapped file. */
@@ -63,11 +48,7 @@ public final class CpuStorage extends Storage {
 
   /** Start address; an error when the storage was freed. */
   public long address() {
-    String why = body.freed.get();
-    if (why != null) {
-      throw new IllegalStateException(
-          "tensor made by %s was used after it was freed by %s".formatted(body.holder, why));
-    }
+    checkAlive();
     return body.block != null ? body.block.address() : body.mapped.address();
   }
 
@@ -79,25 +60,5 @@ public final class CpuStorage extends Storage {
   @Override
   public long byteSize() {
     return byteSize;
-  }
-
-  @Override
-  public boolean isAlive() {
-    return body.freed.get() == null;
-  }
-
-  @Override
-  public void free(String why) {
-    body.free(why);
-  }
-
-  @Override
-  void collectable() {
-    CLEANER.register(this, body);
-  }
-
-  @Override
-  void expectCollection() {
-    if (body.site != null) body.site.expected = true;
   }
 }

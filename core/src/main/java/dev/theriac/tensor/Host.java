@@ -56,6 +56,11 @@ public final class Host {
     ALL.set(I16, address, value);
   }
 
+  /** Copies bytes; the ranges do not overlap. */
+  public static void copy(long from, long to, long bytes) {
+    MemorySegment.copy(ALL, from, ALL, to, bytes);
+  }
+
   public static byte getByte(long address) {
     return ALL.get(ValueLayout.JAVA_BYTE, address);
   }

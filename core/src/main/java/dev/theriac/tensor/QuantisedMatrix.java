@@ -35,10 +35,23 @@ public record QuantisedMatrix(QuantisedFormat format, long rows, long columns, T
     }
   }
 
-  /** Uninitialised. */
+  /** Uninitialised, on the {@linkplain Device#current() current device}. */
   public static QuantisedMatrix empty(QuantisedFormat format, long rows, long columns) {
-    Tensor bytes = Tensor.empty("quantised matrix", DType.U8, format.bytes(rows, columns));
+    return empty(Device.current(), format, rows, columns);
+  }
+
+  /** As {@link #empty}, on {@code device}. */
+  public static QuantisedMatrix empty(
+      Device device, QuantisedFormat format, long rows, long columns) {
+    long size = format.bytes(rows, columns);
+    Tensor bytes = Tensor.empty(device, "quantised matrix", DType.U8, size);
     return new QuantisedMatrix(format, rows, columns, bytes);
+  }
+
+  /** A copy on another device; this matrix when it is there already. */
+  public QuantisedMatrix to(Device device) {
+    if (bytes.device().equals(device)) return this;
+    return new QuantisedMatrix(format, rows, columns, bytes.to(device));
   }
 
   /** Frees the memory now. */

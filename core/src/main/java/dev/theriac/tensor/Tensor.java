@@ -12,9 +12,11 @@ import dev.theriac.op.Op;
 import dev.theriac.op.Reduce;
 import dev.theriac.op.ShapeFunctions;
 import dev.theriac.op.Softmax;
+import java.lang.foreign.Arena;
 import java.lang.ref.Reference;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 
 /**
  * An n-dimensional array on a device: storage + layout + element type, and the operation that made
@@ -51,24 +53,48 @@ public final class Tensor implements AutoCloseable {
     return t;
   }
 
-  /** Uninitialised; {@code holder} is the operation named in memory reports. */
+  /**
+   * Uninitialised, on the {@linkplain Device#current() current device}; {@code holder} is the
+   * operation named in memory reports.
+   */
   public static Tensor empty(String holder, DType dtype, long... shape) {
+    return empty(Device.current(), holder, dtype, shape);
+  }
+
+  /** Uninitialised, on {@code device}: for operations, whose results are where their inputs are. */
+  public static Tensor empty(Device device, String holder, DType dtype, long... shape) {
     Layout layout = Layout.contiguous(shape);
     boolean fits = layout.size() <= Long.MAX_VALUE / dtype.bytes();
     long bytes = fits ? layout.size() * dtype.bytes() : Long.MAX_VALUE;
-    CpuStorage storage = CpuStorage.allocate(bytes, holder);
+    return made(
+        device.equals(Device.CPU)
+            ? CpuStorage.allocate(bytes, holder)
+            : DeviceStorage.allocate(device, bytes, holder),
+        dtype,
+        layout);
+  }
+
+  private static Tensor made(Storage storage, DType dtype, Layout layout) {
     Scope.register(storage);
     return new Tensor(new Strided(storage, dtype, layout));
   }
 
   public static Tensor full(double value, DType dtype, long... shape) {
-    Tensor t = empty("full", dtype, shape);
-    Backends.of(t.device()).elementwise().fill(t.data, value);
+    return full(Device.current(), value, dtype, shape);
+  }
+
+  public static Tensor full(Device device, double value, DType dtype, long... shape) {
+    Tensor t = empty(device, "full", dtype, shape);
+    Backends.of(device).elementwise().fill(t.data, value);
     return t;
   }
 
   public static Tensor zeros(long... shape) {
     return full(0, DType.F32, shape);
+  }
+
+  public static Tensor zeros(Device device, long... shape) {
+    return full(device, 0, DType.F32, shape);
   }
 
   public static Tensor ones(long... shape) {
@@ -77,20 +103,40 @@ public final class Tensor implements AutoCloseable {
 
   /** F32 from row-major values. */
   public static Tensor of(float[] values, long... shape) {
-    Tensor t = empty("of", DType.F32, shape.length == 0 ? new long[] {values.length} : shape);
-    t.checkCount(values.length);
-    long at = t.data.address();
-    for (int i = 0; i < values.length; i++) Host.setFloat(at + 4L * i, values[i]);
-    return t;
+    return of(Device.current(), values, shape);
+  }
+
+  /** F32 from row-major values. */
+  public static Tensor of(Device device, float[] values, long... shape) {
+    return filled(
+        device,
+        "of",
+        DType.F32,
+        shape.length == 0 ? new long[] {values.length} : shape,
+        t -> {
+          t.checkCount(values.length);
+          long at = t.data.address();
+          for (int i = 0; i < values.length; i++) Host.setFloat(at + 4L * i, values[i]);
+        });
   }
 
   /** I64 from row-major values. */
   public static Tensor of(long[] values, long... shape) {
-    Tensor t = empty("of", DType.I64, shape.length == 0 ? new long[] {values.length} : shape);
-    t.checkCount(values.length);
-    long at = t.data.address();
-    for (int i = 0; i < values.length; i++) Host.setLong(at + 8L * i, values[i]);
-    return t;
+    return of(Device.current(), values, shape);
+  }
+
+  /** I64 from row-major values. */
+  public static Tensor of(Device device, long[] values, long... shape) {
+    return filled(
+        device,
+        "of",
+        DType.I64,
+        shape.length == 0 ? new long[] {values.length} : shape,
+        t -> {
+          t.checkCount(values.length);
+          long at = t.data.address();
+          for (int i = 0; i < values.length; i++) Host.setLong(at + 8L * i, values[i]);
+        });
   }
 
   /** An F32 tensor of rank 0. */
@@ -101,23 +147,90 @@ public final class Tensor implements AutoCloseable {
   /** Normal with mean 0 and the given standard deviation, the same bits on every machine. */
   public static Tensor randn(Rng rng, double std, long... shape) {
     if (rng.givesPlaceholders()) return placeholder(rng, 2, shape);
-    Tensor t = empty("randn", DType.F32, shape);
-    long at = t.data.address();
-    for (long i = 0; i < t.size(); i++) {
-      Host.setFloat(at + 4 * i, (float) (std * rng.nextGaussian()));
-    }
-    return t;
+    return filled(
+        Device.current(),
+        "randn",
+        DType.F32,
+        shape,
+        t -> {
+          long at = t.data.address();
+          for (long i = 0; i < t.size(); i++) {
+            Host.setFloat(at + 4 * i, (float) (std * rng.nextGaussian()));
+          }
+        });
   }
 
   /** Uniform in [low, high). */
   public static Tensor uniform(Rng rng, double low, double high, long... shape) {
     if (rng.givesPlaceholders()) return placeholder(rng, 1, shape);
-    Tensor t = empty("uniform", DType.F32, shape);
-    long at = t.data.address();
-    for (long i = 0; i < t.size(); i++) {
-      Host.setFloat(at + 4 * i, (float) (low + (high - low) * rng.nextFloat()));
+    return filled(
+        Device.current(),
+        "uniform",
+        DType.F32,
+        shape,
+        t -> {
+          long at = t.data.address();
+          for (long i = 0; i < t.size(); i++) {
+            Host.setFloat(at + 4 * i, (float) (low + (high - low) * rng.nextFloat()));
+          }
+        });
+  }
+
+  /** Written on the host and, where {@code device} is another one, brought there. */
+  private static Tensor filled(
+      Device device, String holder, DType dtype, long[] shape, Consumer<Tensor> writer) {
+    Tensor t = empty(Device.CPU, holder, dtype, shape);
+    try {
+      writer.accept(t);
+    } catch (RuntimeException e) {
+      t.close();
+      throw e;
     }
-    return t;
+    if (device.equals(Device.CPU)) return t;
+    try (t) {
+      return upload(t, device);
+    }
+  }
+
+  private static Tensor upload(Tensor host, Device device) {
+    long bytes = host.size() * host.dtype().bytes();
+    boolean remember = host.dtype() == DType.I64;
+    String holder = host.storage().holder();
+    return made(
+        DeviceStorage.upload(device, host.data.address(), bytes, remember, holder),
+        host.dtype(),
+        Layout.contiguous(host.shape()));
+  }
+
+  private static Tensor download(Tensor there) {
+    Tensor host = empty(Device.CPU, there.storage().holder(), there.dtype(), there.shape());
+    there.read(there.layout().offset(), host.data.address(), there.size());
+    return host;
+  }
+
+  /** Brings {@code count} elements from {@code first} of the storage on to host memory. */
+  private void read(long first, long hostAddress, long count) {
+    long size = dtype().bytes();
+    ((DeviceStorage) storage()).read(first * size, hostAddress, count * size);
+  }
+
+  /**
+   * For {@link dev.theriac.op.ShapeFunctions#move}: a copy of a contiguous tensor on another
+   * device.
+   */
+  public Tensor copyTo(Device device) {
+    Tensor out;
+    if (device().equals(Device.CPU)) {
+      out = upload(this, device);
+    } else if (device.equals(Device.CPU)) {
+      out = download(this);
+    } else {
+      try (Tensor host = download(this)) {
+        out = upload(host, device);
+      }
+    }
+    Reference.reachabilityFence(this);
+    return out;
   }
 
   private static Tensor placeholder(Rng rng, int wordsEach, long... shape) {
@@ -196,9 +309,7 @@ public final class Tensor implements AutoCloseable {
       }
       at += index[i] * l.stride(i);
     }
-    double value = Host.get(dtype(), data.address(), at);
-    Reference.reachabilityFence(this);
-    return value;
+    return element(at);
   }
 
   /** The only element of a tensor of size 1. */
@@ -207,7 +318,21 @@ public final class Tensor implements AutoCloseable {
       throw new IllegalStateException(
           "item: shape %s has %d elements, not 1".formatted(layout(), size()));
     }
-    float value = (float) Host.get(dtype(), data.address(), 0);
+    return (float) element(0);
+  }
+
+  /** The element so many places behind the first. */
+  private double element(long at) {
+    double value;
+    if (storage() instanceof CpuStorage) {
+      value = Host.get(dtype(), data.address(), at);
+    } else {
+      try (Arena arena = Arena.ofConfined()) {
+        long word = arena.allocate(8, 8).address();
+        read(layout().offset() + at, word, 1);
+        value = Host.get(dtype(), word, 0);
+      }
+    }
     Reference.reachabilityFence(this);
     return value;
   }
@@ -216,7 +341,7 @@ public final class Tensor implements AutoCloseable {
   public float[] toFloats() {
     float[] out = new float[Math.toIntExact(size())];
     try (Scope _ = Scope.open()) {
-      Strided s = Autograd.noGrad(this::contiguous).data;
+      Strided s = Autograd.noGrad(() -> contiguous().to(Device.CPU)).data;
       long at = s.address();
       for (int i = 0; i < out.length; i++) out[i] = (float) Host.get(s.dtype(), at, i);
     }
@@ -228,7 +353,7 @@ public final class Tensor implements AutoCloseable {
   public long[] toLongs() {
     long[] out = new long[Math.toIntExact(size())];
     try (Scope _ = Scope.open()) {
-      Strided s = Autograd.noGrad(this::contiguous).data;
+      Strided s = Autograd.noGrad(() -> contiguous().to(Device.CPU)).data;
       long at = s.address();
       for (int i = 0; i < out.length; i++) {
         out[i] =
@@ -340,6 +465,14 @@ public final class Tensor implements AutoCloseable {
   /** Converted to another type; this tensor when it has it already. */
   public Tensor to(DType dtype) {
     return Elementwise.cast(this, dtype);
+  }
+
+  /**
+   * A contiguous copy on another device; this tensor when it is there already. Gradients come back
+   * the same way.
+   */
+  public Tensor to(Device device) {
+    return ShapeFunctions.move(this, device);
   }
 
   // ---- arithmetic, with NumPy's broadcasting

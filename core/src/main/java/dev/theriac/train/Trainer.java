@@ -12,6 +12,7 @@ import dev.theriac.optim.GradientSum;
 import dev.theriac.optim.LearningRate;
 import dev.theriac.optim.Optimizer;
 import dev.theriac.optim.StepSummary;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -168,7 +169,7 @@ public final class Trainer {
           }
           loss += weight * value.item();
           tokens += task.tokens();
-          Tensor start = Tensor.full(weight, value.dtype(), value.shape());
+          Tensor start = Tensor.full(value.device(), weight, value.dtype(), value.shape());
           GradientSum.add(sum, value.backward(start), pass);
         }
       }
@@ -325,9 +326,11 @@ public final class Trainer {
    */
   private static void take(Parameter p, Tensor saved) {
     try (Scope _ = Scope.open()) {
-      Tensor have = Autograd.noGrad(p.value()::contiguous);
+      Device device = p.value().device();
+      Tensor have = Autograd.noGrad(() -> p.value().contiguous().to(Device.CPU));
       boolean same = bytes(have).mismatch(bytes(saved)) == -1;
-      if (!same) p.set(Autograd.noGrad(() -> ShapeFunctions.copy(saved)));
+      boolean mapped = device.equals(Device.CPU);
+      if (!same) p.set(mapped ? ShapeFunctions.copy(saved) : saved.to(device));
       Reference.reachabilityFence(have);
       Reference.reachabilityFence(saved);
     }

@@ -7,6 +7,7 @@ import dev.theriac.backend.Backend;
 import dev.theriac.backend.Backends;
 import dev.theriac.op.GradientCheck.Case;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.PretendProvider;
 import dev.theriac.tensor.Tensor;
 import java.util.List;
 import java.util.stream.Stream;
@@ -173,6 +174,11 @@ class ShapeTest {
             "squeeze",
             x -> x.getFirst().squeeze(1).unsqueeze(0),
             () -> List.of(Samples.normal(1, 3, 1))),
+        new Case(
+            "move",
+            x ->
+                x.getFirst().to(PretendProvider.SECOND).to(x.getFirst().device()).mul(x.getFirst()),
+            () -> List.of(Samples.normal(1, 3, 4))),
         new Case(
             "contiguous",
             x -> ShapeFunctions.copy(x.getFirst().transpose(0, 1)),

@@ -219,7 +219,8 @@ public final class Router extends Module implements Stochastic {
     boolean training = isTraining();
     Tensor x = u.to(DType.F32);
     if (training && config.jitter() > 0) {
-      x = x.mul(RouterNoise.uniform(rng, 1 - config.jitter(), 1 + config.jitter(), x.shape()));
+      Tensor drawn = RouterNoise.uniform(rng, 1 - config.jitter(), 1 + config.jitter(), x.shape());
+      x = x.mul(drawn.to(x.device()));
     }
     Tensor clean = logits(x);
     Routing.Noise noise = training ? noise(x, clean) : null;
@@ -279,12 +280,13 @@ public final class Router extends Module implements Stochastic {
     return switch (config.noise()) {
       case Noise.Constant c when c.std() == 0 -> null;
       case Noise.Constant c -> {
-        Tensor drawn = RouterNoise.normal(rng, clean.shape()).mul(c.std());
-        yield new Routing.Noise(clean, Tensor.scalar((float) c.std()), clean.add(drawn));
+        Tensor drawn = RouterNoise.normal(rng, clean.shape()).to(x.device()).mul(c.std());
+        yield new Routing.Noise(
+            clean, Tensor.full(x.device(), c.std(), DType.F32), clean.add(drawn));
       }
       case Noise.Learned _ -> {
         Tensor std = RouterNoise.softplus(noiseScale.forward(x)).add(Noise.Learned.EPSILON);
-        Tensor drawn = RouterNoise.normal(rng, clean.shape());
+        Tensor drawn = RouterNoise.normal(rng, clean.shape()).to(x.device());
         yield new Routing.Noise(clean, std, clean.add(drawn.mul(std)));
       }
     };

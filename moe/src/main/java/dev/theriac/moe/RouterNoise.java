@@ -5,6 +5,7 @@ import dev.theriac.backend.Workers;
 import dev.theriac.op.Autograd;
 import dev.theriac.op.CustomOp;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Philox;
 import dev.theriac.tensor.Rng;
@@ -27,12 +28,12 @@ final class RouterNoise {
     double element(int[] words, int at);
   }
 
-  /** Uniform in [low, high). */
+  /** Uniform in [low, high); in host memory. */
   static Tensor uniform(Rng rng, double low, double high, long... shape) {
     return fill(rng, 1, (words, at) -> low + (high - low) * Philox.uniform(words[at]), shape);
   }
 
-  /** Standard normal, by the formula of {@link Rng#nextGaussian}. */
+  /** Standard normal, by the formula of {@link Rng#nextGaussian}; in host memory. */
   static Tensor normal(Rng rng, long... shape) {
     return fill(
         rng,
@@ -47,7 +48,7 @@ final class RouterNoise {
 
   /** From a stretch of the stream that begins at a whole block of four words. */
   private static Tensor fill(Rng rng, int each, Draw draw, long... shape) {
-    Tensor out = Tensor.empty("router noise", DType.F32, shape);
+    Tensor out = Tensor.empty(Device.CPU, "router noise", DType.F32, shape);
     long size = out.size();
     int perBlock = 4 / each;
     rng.reserve(-rng.position() & 3);
@@ -128,8 +129,9 @@ final class RouterNoise {
   }
 
   private static Tensor map(Tensor x, DoubleUnaryOperator f) {
-    Tensor out = Tensor.empty("router noise", DType.F32, x.shape());
-    long from = x.strided().address();
+    Tensor in = x.to(Device.CPU);
+    Tensor out = Tensor.empty(Device.CPU, "router noise", DType.F32, in.shape());
+    long from = in.strided().address();
     long to = out.strided().address();
     Workers.parallelRange(
         x.size(),
@@ -139,7 +141,7 @@ final class RouterNoise {
             Host.setFloat(to + at, (float) f.applyAsDouble(Host.getFloat(from + at)));
           }
         });
-    Reference.reachabilityFence(x);
-    return out;
+    Reference.reachabilityFence(in);
+    return out.to(x.device());
   }
 }

@@ -107,6 +107,17 @@ final class ProductChecks {
           Strided lse = a.result(2, 4, a.rows);
           return b -> b.attention().attention(q, k, v, null, false, SCALE, out, lse);
         });
+    checks.add(
+        "attention.joinAttention",
+        a -> {
+          Strided out = a.changed(a.random(2, a.rows, 4, 20));
+          Strided lse = a.changed(a.random(2, 4, a.rows));
+          Strided other = a.random(2, a.rows, 4, 20);
+          Strided otherLse = a.random(2, 4, a.rows);
+          long[] strides = {4 * a.rows, a.rows, -1};
+          Layout behind = Layout.strided(otherLse.layout().shape(), strides, a.rows - 1);
+          return b -> b.attention().joinAttention(out, lse, other, otherLse.with(behind));
+        });
     gradient(checks, "", true);
     gradient(checks, "not causal", false);
   }

@@ -219,6 +219,20 @@ final class RowChecks {
           Strided flags = a.result(DType.BOOL, a.rows);
           return b -> b.selection().unusable(scores, flags);
         });
+    for (boolean known : new boolean[] {true, false}) {
+      checks.add(
+          "selection.sortRows",
+          known ? "" : "some dropped",
+          a -> {
+            Strided ids = known ? places(a) : dropped(a);
+            Strided offsets = a.result(DType.I64, 17);
+            Strided token = a.result(DType.I64, 3 * a.rows);
+            Strided slot = a.result(DType.I64, 3 * a.rows);
+            Strided start = a.result(DType.I64, a.rows + 1);
+            Strided row = a.result(DType.I64, 3 * a.rows);
+            return b -> b.selection().sortRows(ids, 16, known, offsets, token, slot, start, row);
+          });
+    }
     checks.add(
         "selection.selectedSoftmax",
         a -> {
@@ -237,6 +251,12 @@ final class RowChecks {
           Strided dx = a.result(a.rows, 16);
           return b -> b.selection().selectedSoftmaxGradient(logits, ids, false, weights, grad, dx);
         });
+  }
+
+  /** As {@link #places}, but for every fourth choice. */
+  private static Strided dropped(Arguments a) {
+    Strided ids = a.longs(3 * a.rows, i -> i % 4 == 3 ? -1 : (i * 5 + i / 3) % 16);
+    return ids.with(dev.theriac.tensor.Layout.contiguous(a.rows, 3));
   }
 
   /** Three different columns of sixteen in each row. */

@@ -60,6 +60,51 @@ final class ScalarAttention implements AttentionKernels {
   }
 
   @Override
+  public void joinAttention(Strided out, Strided lse, Strided other, Strided otherLse) {
+    long queries = out.size(1);
+    long heads = out.size(2);
+    long depth = out.size(3);
+    long sums = lse.address();
+    long otherSums = otherLse.address();
+    Workers.parallelRange(
+        out.size(0) * heads,
+        Math.max(1, GRAIN / Math.max(1, queries * depth)),
+        (from, to) -> {
+          for (long row = from; row < to; row++) {
+            long b = row / heads;
+            long h = row % heads;
+            for (long t = 0; t < queries; t++) {
+              long sum = sums + 4 * place(lse, b, h, t);
+              float one = Host.getFloat(sum);
+              float two = Host.getFloat(otherSums + 4 * place(otherLse, b, h, t));
+              double max = Math.max(one, two);
+              if (max == Double.NEGATIVE_INFINITY) continue;
+              double first = StrictMath.exp(one - max);
+              double second = StrictMath.exp(two - max);
+              Host.setFloat(sum, (float) (max + StrictMath.log(first + second)));
+              mix(
+                  at(out, b, t, h),
+                  (float) (first / (first + second)),
+                  at(other, b, t, h),
+                  (float) (second / (first + second)),
+                  depth);
+            }
+          }
+        });
+  }
+
+  private static long place(Strided sums, long b, long h, long t) {
+    return b * sums.stride(0) + h * sums.stride(1) + t * sums.stride(2);
+  }
+
+  private static void mix(long to, float weight, long other, float otherWeight, long depth) {
+    for (long d = 0; d < depth; d++) {
+      float x = otherWeight * Host.getFloat(other + 4 * d);
+      Host.setFloat(to + 4 * d, Math.fma(weight, Host.getFloat(to + 4 * d), x));
+    }
+  }
+
+  @Override
   public void attentionGradient(
       Strided q,
       Strided k,

@@ -134,6 +134,19 @@ final class ScalarSelection implements SelectionKernels {
   }
 
   @Override
+  public long sortRows(
+      Strided ids,
+      int groups,
+      boolean known,
+      Strided offsets,
+      Strided rowToken,
+      Strided rowSlot,
+      Strided tokenStart,
+      Strided tokenRow) {
+    return new RowSort(ids, groups).run(offsets, rowToken, rowSlot, tokenStart, tokenRow);
+  }
+
+  @Override
   public void selectedSoftmax(Strided logits, Strided ids, boolean sigmoid, Strided weights) {
     long columns = logits.size(1);
     int k = Math.toIntExact(ids.size(1));

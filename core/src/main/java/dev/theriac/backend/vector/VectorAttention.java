@@ -21,6 +21,12 @@ final class VectorAttention implements AttentionKernels {
   /** Multiply-adds that make a task worth handing out. */
   private static final double TASK = Grain.of(Grain.ATTENTION);
 
+  private final AttentionKernels scalar;
+
+  VectorAttention(AttentionKernels scalar) {
+    this.scalar = scalar;
+  }
+
   @Override
   public void attention(
       Strided q,
@@ -74,6 +80,11 @@ final class VectorAttention implements AttentionKernels {
   private static int step(int heads, int blocks, int tasks) {
     int parts = Math.clamp(tasks / Math.max(1, heads), 1, Math.max(1, blocks / FEWEST_BLOCKS));
     return Math.max(1, (blocks + parts - 1) / parts);
+  }
+
+  @Override
+  public void joinAttention(Strided out, Strided lse, Strided other, Strided otherLse) {
+    scalar.joinAttention(out, lse, other, otherLse);
   }
 
   @Override

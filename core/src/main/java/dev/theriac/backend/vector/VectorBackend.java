@@ -38,7 +38,7 @@ public final class VectorBackend implements Backend {
   private final ExpertKernels experts = new VectorExperts();
   private final OptimKernels optim = new VectorOptim();
   private final QuantisedKernels quantised = new VectorQuantised(scalar.quantised());
-  private final AttentionKernels attention = new VectorAttention();
+  private final AttentionKernels attention = new VectorAttention(scalar.attention());
   private final RopeKernels rope = new VectorRope(scalar.rope());
   private final PatchKernels patch = new VectorPatch();
   private final SelectionKernels selection = scalar.selection();

@@ -2,6 +2,7 @@ package dev.theriac.llm.quantised;
 
 import dev.theriac.llm.Decoder;
 import dev.theriac.op.Autograd;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
@@ -115,7 +116,8 @@ public record AccuracyLoss(
         Scope.call(() -> {
           Tensor x = decoder.embed(Tensor.of(ids, 1, row.length));
           Tensor at = Tensor.of(positions, 1, row.length);
-          return decoder.logits(decoder.forward(x, at, null, null, false).hidden()).contiguous();
+          Tensor hidden = decoder.forward(x, at, null, null, false).hidden();
+          return decoder.logits(hidden).contiguous().to(Device.CPU);
         }));
   }
 

@@ -2,6 +2,7 @@ package dev.theriac.llm.quantised;
 
 import dev.theriac.op.Quantised;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.QuantisedFormat;
 import dev.theriac.tensor.QuantisedMatrix;
@@ -53,9 +54,10 @@ public record WeightLoss(
         Tensor bytes = matrix.bytes().slice(0, at, at + format.bytes(end - from, columns));
         Tensor stands =
             Quantised.dequantise(new QuantisedMatrix(format, end - from, columns, bytes));
-        Tensor exact = weight.slice(0, from, end).to(DType.F32).contiguous();
+        Tensor exact = weight.slice(0, from, end).to(DType.F32).contiguous().to(Device.CPU);
+        Tensor approximate = stands.to(Device.CPU);
         long a = exact.strided().address();
-        long b = stands.strided().address();
+        long b = approximate.strided().address();
         for (long i = 0, n = exact.size(); i < n; i++) {
           double w = Host.getFloat(a + 4 * i);
           double d = Math.abs(Host.getFloat(b + 4 * i) - w);
@@ -65,7 +67,7 @@ public record WeightLoss(
           largest = Math.max(largest, Math.abs(w));
         }
         Reference.reachabilityFence(exact);
-        Reference.reachabilityFence(stands);
+        Reference.reachabilityFence(approximate);
       }
     }
     return new WeightLoss(

@@ -2,6 +2,7 @@ package dev.theriac.moe.audit;
 
 import dev.theriac.nn.Module;
 import dev.theriac.op.Autograd;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Host;
 import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Scope;
@@ -63,10 +64,10 @@ public final class Fingerprint {
     return finish(buffer);
   }
 
-  /** Adds dtype, shape and bytes of a CPU tensor. */
+  /** Adds dtype, shape and bytes of a tensor, on whichever device. */
   public Fingerprint add(String name, Tensor tensor) {
     try (Scope _ = Scope.open()) {
-      Tensor t = Autograd.noGrad(tensor.detach()::contiguous);
+      Tensor t = Autograd.noGrad(() -> tensor.detach().contiguous().to(Device.CPU));
       begin(name, t.dtype().name() + Arrays.toString(t.shape()), t.size());
       MemorySegment bytes = Host.ALL.asSlice(t.strided().address(), t.size() * t.dtype().bytes());
       for (long at = 0; at < bytes.byteSize(); at += CHUNK) {
