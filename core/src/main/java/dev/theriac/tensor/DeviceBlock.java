@@ -1,24 +1,5 @@
 package dev.theriac.tensor;
 
-<<<<<<< HEAD
-/** Memory of a device that is not the CPU, as its back end hands it out. Thread-safe. */
-public interface DeviceBlock {
-  Device device();
-
-  /** What the device calls the first byte. */
-  long address();
-
-  /** Capacity in bytes. */
-  long bytes();
-
-  /** Copies to host memory; returns when the bytes are there. */
-  void copyToHost(long offset, long hostAddress, long bytes);
-
-  /** Copies from host memory, which may be changed as soon as this returns. */
-  void copyFromHost(long offset, long hostAddress, long bytes);
-
-  /** Gives the memory back; called once. */
-=======
 /**
  * Memory on a device that is not the host, as its back end gives it ({@link
  * dev.theriac.backend.Backend#allocate}). Copies and kernels that one thread asks for take effect
@@ -42,6 +23,5 @@ public interface DeviceBlock {
   void copyFromHost(long offset, long hostAddress, long bytes);
 
   /** Gives the memory back; called once, from any thread. */
->>>>>>> 0256780 (Tensors on devices other than the CPU: storage, placement, moving, a device that is none for tests)
   void release();
 }

@@ -1,23 +1,5 @@
 package dev.theriac.tensor;
 
-<<<<<<< HEAD
-/** Memory of a device that is not the host. */
-public final class DeviceStorage extends Storage {
-  private final DeviceBlock block;
-  private boolean freed;
-
-  private DeviceStorage(DeviceBlock block) {
-    this.block = block;
-  }
-
-  /** Takes over memory that a back end gave; {@code holder} is the operation named in reports. */
-  public static DeviceStorage wrap(DeviceBlock block, String holder) {
-    return new DeviceStorage(block);
-  }
-
-  public DeviceBlock block() {
-    return block;
-=======
 import dev.theriac.backend.Backends;
 import java.lang.ref.Reference;
 
@@ -152,43 +134,15 @@ public final class DeviceStorage extends Storage {
     return layout.isContiguous()
         && layout.offset() == 0
         && layout.size() * DType.I64.bytes() == used;
->>>>>>> 0256780 (Tensors on devices other than the CPU: storage, placement, moving, a device that is none for tests)
   }
 
   @Override
   public Device device() {
-<<<<<<< HEAD
-    return block.device();
-=======
     return body.block.device();
->>>>>>> 0256780 (Tensors on devices other than the CPU: storage, placement, moving, a device that is none for tests)
   }
 
   @Override
   public long byteSize() {
-<<<<<<< HEAD
-    return block.bytes();
-  }
-
-  @Override
-  public boolean isAlive() {
-    return !freed;
-  }
-
-  @Override
-  public void free(String why) {
-    if (freed) return;
-    freed = true;
-    block.release();
-  }
-
-  @Override
-  void collectable() {}
-
-  @Override
-  void expectCollection() {}
-=======
     return body.block.bytes();
   }
->>>>>>> 0256780 (Tensors on devices other than the CPU: storage, placement, moving, a device that is none for tests)
 }

@@ -18,12 +18,6 @@ public record Strided(Storage storage, DType dtype, Layout layout) {
     return cpu.address() + layout.offset() * dtype.bytes();
   }
 
-<<<<<<< HEAD
-  public long deviceAddress(Device device) {
-    if (!(storage instanceof DeviceStorage there) || !there.device().equals(device)) {
-      throw new IllegalStateException(
-          "a kernel of %s got a tensor on %s".formatted(device, storage.device()));
-=======
   /**
    * As {@link #address()}, in the addresses of another device: for its kernels.
    *
@@ -32,20 +26,16 @@ public record Strided(Storage storage, DType dtype, Layout layout) {
   public long deviceAddress(Device device) {
     if (!(storage instanceof DeviceStorage there) || !there.device().equals(device)) {
       throw elsewhere(device);
->>>>>>> 0256780 (Tensors on devices other than the CPU: storage, placement, moving, a device that is none for tests)
     }
     return there.block().address() + layout.offset() * dtype.bytes();
   }
 
-<<<<<<< HEAD
-=======
   private IllegalStateException elsewhere(Device wanted) {
     return new IllegalStateException(
         "%s%s, made by %s, is on %s and was read on %s; move it with to(Device)"
             .formatted(dtype, layout, storage.holder(), storage.device(), wanted));
   }
 
->>>>>>> 0256780 (Tensors on devices other than the CPU: storage, placement, moving, a device that is none for tests)
   public long size() {
     return layout.size();
   }

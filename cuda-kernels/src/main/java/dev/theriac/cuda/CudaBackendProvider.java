@@ -17,12 +17,7 @@ public final class CudaBackendProvider implements BackendProvider {
   }
 
   @Override
-<<<<<<< HEAD
   public Backend create(int index) {
     return Cuda.backend(index);
-=======
-  public Backend create(int index) {
-    throw new IllegalStateException("the CUDA back end is not available: " + availability());
->>>>>>> 0256780 (Tensors on devices other than the CPU: storage, placement, moving, a device that is none for tests)
   }
 }

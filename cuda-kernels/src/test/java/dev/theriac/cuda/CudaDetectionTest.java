@@ -31,23 +31,6 @@ class CudaDetectionTest {
         .isEqualTo("cuda");
   }
 
-<<<<<<< HEAD
-=======
-  /** Holds with and without a GPU: this version has no kernels. */
-  @Test
-  void saysWhyOnceAndCreateRepeatsIt() {
-    BackendProvider provider = new CudaBackendProvider();
-    Availability answer = provider.availability();
-    assertThat(answer.available()).isFalse();
-    assertThat(answer.cause()).isNotBlank();
-    assertThat(provider.availability()).isSameAs(answer);
-    assertThat(new CudaBackendProvider().availability()).isSameAs(answer);
-    assertThatThrownBy(() -> provider.create(0))
-        .isInstanceOf(IllegalStateException.class)
-        .hasMessageContaining(answer.cause());
-  }
-
->>>>>>> 0256780 (Tensors on devices other than the CPU: storage, placement, moving, a device that is none for tests)
   @Test
   void aMissingDriverIsNamed() {
     assertThat(CudaDetection.detect("libcuda-that-is-nowhere.so.1").toString())
