@@ -145,8 +145,8 @@ class DenseFeedForwardTest {
           Tensor want = Backends.with(backend, p::composed);
           Tensor got = Backends.with(backend, p::fused);
           Tensor bare = Backends.with(backend, () -> Autograd.noGrad(p::fused));
-          assertThat(got.toFloats()).containsExactly(want.toFloats());
-          assertThat(bare.toFloats()).containsExactly(want.toFloats());
+          assertThat(got.toFloats()).isEqualTo(want.toFloats());
+          assertThat(bare.toFloats()).isEqualTo(want.toFloats());
           Tensor g = Samples.normal(10, want.shape());
           Gradients wanted = Backends.with(backend, () -> want.backward(g));
           Gradients found = Backends.with(backend, () -> got.backward(g));
@@ -176,7 +176,7 @@ class DenseFeedForwardTest {
           Workers.setThreads(threads);
           List<float[]> again = bits(backend, p);
           for (int i = 0; i < first.size(); i++) {
-            assertThat(again.get(i)).containsExactly(first.get(i));
+            assertThat(again.get(i)).isEqualTo(first.get(i));
           }
         }
         Problem one =
@@ -191,7 +191,7 @@ class DenseFeedForwardTest {
                 p.activation);
         Tensor all = Backends.with(backend, p::fused);
         assertThat(Backends.with(backend, one::fused).toFloats())
-            .containsExactly(all.slice(0, 77, 78).toFloats());
+            .isEqualTo(all.slice(0, 77, 78).toFloats());
       }
     } finally {
       Workers.setThreads(before);
@@ -219,7 +219,7 @@ class DenseFeedForwardTest {
     Tensor y = Matmul.feedForward(x, gate, null, null, null, p.down.detach(), null, UnaryKind.RELU);
     assertThat(y.shape()).containsExactly(2, 4, 33);
     Tensor z = Matmul.linear(x, gate, null).apply(UnaryKind.RELU);
-    assertThat(y.toFloats()).containsExactly(Matmul.linear(z, p.down, null).toFloats());
+    assertThat(y.toFloats()).isEqualTo(Matmul.linear(z, p.down, null).toFloats());
     Gradients found = y.sum().backward();
     assertThat(found.leaves()).hasSize(1);
     assertThat(found.get(x).shape()).containsExactly(2, 4, 5);

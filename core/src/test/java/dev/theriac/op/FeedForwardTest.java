@@ -134,7 +134,7 @@ class FeedForwardTest {
     Tensor want = Backends.with(Backends.scalar(), p::composed);
     Tensor got = Backends.with(backend, p::fused);
     Tensor bare = Backends.with(backend, () -> Autograd.noGrad(p::fused));
-    assertThat(bare.toFloats()).containsExactly(got.toFloats());
+    assertThat(bare.toFloats()).isEqualTo(got.toFloats());
     near("feedForward", backend, want, got);
     Gradients wanted = Backends.with(Backends.scalar(), () -> want.backward(g));
     Gradients found = Backends.with(backend, () -> got.backward(g));
@@ -195,7 +195,7 @@ class FeedForwardTest {
         Workers.setThreads(threads);
         List<float[]> again = bits(backend, p);
         for (int i = 0; i < first.size(); i++) {
-          assertThat(again.get(i)).containsExactly(first.get(i));
+          assertThat(again.get(i)).isEqualTo(first.get(i));
         }
       }
       float[] y = first.getFirst();

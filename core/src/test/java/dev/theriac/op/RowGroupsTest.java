@@ -33,10 +33,8 @@ class RowGroupsTest {
         Workers.setThreads(threads);
         RowGroups g = RowGroups.of(Tensor.of(ids, tokens, topK), groups);
         assertThat(g.offsets().toLongs()).containsExactly(offsets);
-        assertThat(g.rowToken().toLongs())
-            .containsExactly(rows.stream().mapToLong(r -> r[0]).toArray());
-        assertThat(g.rowSlot().toLongs())
-            .containsExactly(rows.stream().mapToLong(r -> r[1]).toArray());
+        assertThat(g.rowToken().toLongs()).isEqualTo(rows.stream().mapToLong(r -> r[0]).toArray());
+        assertThat(g.rowSlot().toLongs()).isEqualTo(rows.stream().mapToLong(r -> r[1]).toArray());
         checkTokens(g);
       }
     } finally {

@@ -34,17 +34,20 @@ public final class FullSizeBench implements Bench {
 
   private final List<FullSizeModel> models;
   private final List<String> launcher;
+  private final int millis;
 
   public FullSizeBench() {
-    this(FullSizeModel.published(), null);
+    this(FullSizeModel.published(), null, 100);
   }
 
   /**
    * @param launcher what asks a model, or null for the source tree's
+   * @param millis of one of the five parts of a measurement of the machine's rates
    */
-  FullSizeBench(List<FullSizeModel> models, List<String> launcher) {
+  FullSizeBench(List<FullSizeModel> models, List<String> launcher, int millis) {
     this.models = models;
     this.launcher = launcher;
+    this.millis = millis;
   }
 
   @Override
@@ -213,9 +216,10 @@ public final class FullSizeBench implements Bench {
     return e.getMessage() == null ? e.toString() : e.getMessage();
   }
 
-  private static void ceiling(BenchReport report, int threads) throws IOException {
+  private void ceiling(BenchReport report, int threads) throws IOException {
     try {
-      report.ceiling(threads, new Ceiling(Ceilings.fma(threads, 200), Ceilings.read(threads, 300)));
+      report.ceiling(
+          threads, new Ceiling(Ceilings.fma(threads, 2 * millis), Ceilings.read(threads, 3 * millis)));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);

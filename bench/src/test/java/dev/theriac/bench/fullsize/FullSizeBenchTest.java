@@ -108,7 +108,7 @@ class FullSizeBenchTest {
             models,
             List.of(weights),
             notes::add);
-    return new FullSizeBench(List.of(FullSizeModel.TINY), List.of(launcher.toString()))
+    return new FullSizeBench(List.of(FullSizeModel.TINY), List.of(launcher.toString()), 5)
         .run(options);
   }
 

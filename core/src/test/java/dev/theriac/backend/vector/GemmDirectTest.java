@@ -32,30 +32,30 @@ class GemmDirectTest {
   })
   void chains(int rows, int columns, int depth) {
     assumeTrue(columns % Lanes.LENGTH == 0 && depth >= Lanes.LENGTH);
-    for (Order a : new Order[] {Order.ROWS, Order.COLUMNS}) {
-      for (Order b : Order.values()) {
-        if (rows == 1 && b != Order.ROWS) continue;
-        for (boolean accumulate : new boolean[] {false, true}) {
-          compare(rows, columns, depth, a, b, accumulate, !accumulate && b == Order.ROWS);
+    for (boolean accumulate : new boolean[] {false, true}) {
+      for (boolean bias : new boolean[] {false, true}) {
+        if (accumulate && bias) continue;
+        // The values are the same in every order, and so are the sums.
+        Strided expected = chain(rows, columns, depth, accumulate, bias);
+        for (Order a : new Order[] {Order.ROWS, Order.COLUMNS}) {
+          for (Order b : Order.values()) {
+            if (rows == 1 && b != Order.ROWS) continue;
+            if (!accumulate && bias != (b == Order.ROWS)) continue;
+            compare(expected, depth, a, b, accumulate, bias);
+          }
         }
       }
     }
   }
 
   private static void compare(
-      int rows,
-      int columns,
-      int depth,
-      Order orderA,
-      Order orderB,
-      boolean accumulate,
-      boolean bias) {
+      Strided expected, int depth, Order orderA, Order orderB, boolean accumulate, boolean bias) {
+    int rows = (int) expected.size(0);
+    int columns = (int) expected.size(1);
     Strided a = Matrices.matrix(rows, depth, orderA, 1);
     Strided b = Matrices.matrix(depth, columns, orderB, 2);
     Strided shift = bias ? Matrices.values(3, columns) : null;
     Strided c = Matrices.values(4, rows, columns);
-    Strided expected = Matrices.values(4, rows, columns);
-    chain(a, b, shift, expected, accumulate);
     assertThat(run(a, b, shift, c, accumulate)).isTrue();
     for (long i = 0; i < c.size(); i++) {
       Matrices.assertSame(
@@ -63,22 +63,27 @@ class GemmDirectTest {
     }
   }
 
-  private static void chain(Strided a, Strided b, Strided bias, Strided c, boolean accumulate) {
-    int columns = (int) c.size(1);
+  private static Strided chain(
+      int rows, int columns, int depth, boolean accumulate, boolean biased) {
+    float[] a = Matrices.floats(Matrices.matrix(rows, depth, Order.ROWS, 1));
+    float[] b = Matrices.floats(Matrices.matrix(depth, columns, Order.ROWS, 2));
+    Strided bias = Matrices.values(3, columns);
+    Strided c = Matrices.values(4, rows, columns);
     float[] sums = new float[columns];
-    for (int i = 0; i < c.size(0); i++) {
+    for (int i = 0; i < rows; i++) {
       for (int j = 0; j < columns; j++) {
         if (accumulate) sums[j] = Matrices.get(c, i, j);
-        else sums[j] = bias == null ? 0 : Host.getFloat(bias.address() + 4L * j);
+        else sums[j] = biased ? Host.getFloat(bias.address() + 4L * j) : 0;
       }
-      for (int k = 0; k < a.size(1); k++) {
-        float x = Matrices.get(a, i, k);
-        for (int j = 0; j < columns; j++) sums[j] = Math.fma(x, Matrices.get(b, k, j), sums[j]);
+      for (int k = 0; k < depth; k++) {
+        float x = a[i * depth + k];
+        for (int j = 0; j < columns; j++) sums[j] = Math.fma(x, b[k * columns + j], sums[j]);
       }
       for (int j = 0; j < columns; j++) {
         Host.setFloat(c.address() + 4L * ((long) i * columns + j), sums[j]);
       }
     }
+    return c;
   }
 
   private static boolean run(Strided a, Strided b, Strided bias, Strided c, boolean accumulate) {

@@ -73,6 +73,24 @@ final class Matrices {
     return (float) Host.get(x.dtype(), x.address(), index(x, index));
   }
 
+  /** The elements in row-major order, for the loops of an oracle. */
+  static float[] floats(Strided x) {
+    int last = x.layout().shape().length - 1;
+    int columns = (int) x.size(last);
+    float[] all = new float[(int) x.size()];
+    for (int i = 0; i < all.length; i++) {
+      long at = 0;
+      int rest = i / Math.max(1, columns);
+      for (int d = last - 1; d >= 0; d--) {
+        at += rest % x.size(d) * x.stride(d);
+        rest /= (int) x.size(d);
+      }
+      at += i % columns * x.stride(last);
+      all[i] = (float) Host.get(x.dtype(), x.address(), at);
+    }
+    return all;
+  }
+
   /** An assertion is built only where there is something to report: these run millions of times. */
   static void assertSame(float actual, float expected) {
     if (actual != expected) {

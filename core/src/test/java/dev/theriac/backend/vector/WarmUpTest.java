@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 class WarmUpTest {
@@ -65,6 +66,7 @@ class WarmUpTest {
   }
 
   @Test
+  @Tag(VectorWidthsTest.ONE_WIDTH)
   void aBackEndCompilesItsTilesBeforeTheyAreAskedFor() throws Exception {
     // In a JVM in which nothing else has begun to.
     Process process =
