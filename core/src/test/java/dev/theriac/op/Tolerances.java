@@ -55,7 +55,7 @@ final class Tolerances {
   }
 
   static {
-    // What was measured by the end of the run; docs/PRECISION.md says how it is used.
+    // What this JVM measured, one of several unless -Dtest.forks=1; docs/PRECISION.md says more.
     Runtime.getRuntime().addShutdownHook(new Thread(Tolerances::report));
   }
 

@@ -34,20 +34,20 @@ public final class FullSizeBench implements Bench {
 
   private final List<FullSizeModel> models;
   private final List<String> launcher;
-  private final int millis;
+  private final Rates rates;
 
   public FullSizeBench() {
-    this(FullSizeModel.published(), null, 100);
+    this(FullSizeModel.published(), null, FullSizeBench::rates);
   }
 
   /**
    * @param launcher what asks a model, or null for the source tree's
-   * @param millis of one of the five parts of a measurement of the machine's rates
+   * @param rates measures the machine's
    */
-  FullSizeBench(List<FullSizeModel> models, List<String> launcher, int millis) {
+  FullSizeBench(List<FullSizeModel> models, List<String> launcher, Rates rates) {
     this.models = models;
     this.launcher = launcher;
-    this.millis = millis;
+    this.rates = rates;
   }
 
   @Override
@@ -216,10 +216,18 @@ public final class FullSizeBench implements Bench {
     return e.getMessage() == null ? e.toString() : e.getMessage();
   }
 
+  /** Measures what the machine can do with so many threads. */
+  interface Rates {
+    Ceiling with(int threads) throws InterruptedException;
+  }
+
+  static Ceiling rates(int threads) throws InterruptedException {
+    return new Ceiling(Ceilings.fma(threads, 200), Ceilings.read(threads, 300));
+  }
+
   private void ceiling(BenchReport report, int threads) throws IOException {
     try {
-      report.ceiling(
-          threads, new Ceiling(Ceilings.fma(threads, 2 * millis), Ceilings.read(threads, 3 * millis)));
+      report.ceiling(threads, rates.with(threads));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new IOException("interrupted", e);

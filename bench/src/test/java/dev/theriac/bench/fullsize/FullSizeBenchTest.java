@@ -7,6 +7,7 @@ import dev.theriac.bench.frame.BenchOptions;
 import dev.theriac.bench.frame.BenchReport;
 import dev.theriac.bench.frame.Finding;
 import dev.theriac.bench.frame.Row;
+import dev.theriac.bench.frame.Work.Ceiling;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -39,6 +40,7 @@ class FullSizeBenchTest {
   @TempDir private Path temp;
   private final List<String> notes = new ArrayList<>();
   private Path launcher;
+  private FullSizeBench.Rates rates = _ -> new Ceiling(100, 10);
 
   @BeforeAll
   static void ourAnswer() throws IOException {
@@ -108,7 +110,7 @@ class FullSizeBenchTest {
             models,
             List.of(weights),
             notes::add);
-    return new FullSizeBench(List.of(FullSizeModel.TINY), List.of(launcher.toString()), 5)
+    return new FullSizeBench(List.of(FullSizeModel.TINY), List.of(launcher.toString()), rates)
         .run(options);
   }
 
@@ -128,6 +130,7 @@ class FullSizeBenchTest {
 
   @Test
   void comparesAnswersThenTimesBothProgramsAndQuantisedCopies() throws Exception {
+    rates = FullSizeBench::rates;
     BenchReport report = run(python(tokens.subList(0, 4), ""), 2, "bf16", "bf16-packed", "int8");
     assertThat(report.failures()).isEmpty();
     assertThat(notes).anyMatch(n -> n.contains("first 4 tokens are PyTorch's in F32"));

@@ -43,19 +43,25 @@ class VectorQuantisedTest extends KernelFixture {
 
   private static byte[] blocks(Strided x, Weights w, Strided bias) {
     QuantisedFormat format = w.format();
-    long columns = w.columns();
+    int columns = Math.toIntExact(w.columns());
     Strided out = empty(x.size(0), w.rows());
-    for (long m = 0; m < x.size(0); m++) {
-      for (long n = 0; n < w.rows(); n++) {
-        float sum = bias == null ? 0 : Host.getFloat(bias.address() + 4 * n);
-        for (long k = 0; k < columns; k += 32) {
+    float[] values = Matrices.floats(x);
+    float[] numbers = new float[columns];
+    float[] scales = new float[columns];
+    for (int n = 0; n < w.rows(); n++) {
+      for (int k = 0; k < columns; k++) {
+        numbers[k] = format.number(w.address(), columns, n, k);
+        short scale = Host.getShort(format.scaleAddress(w.address(), columns, n, k / 32 * 32));
+        scales[k] = Halves.fromBf16(scale);
+      }
+      for (int m = 0; m < x.size(0); m++) {
+        float sum = bias == null ? 0 : Host.getFloat(bias.address() + 4L * n);
+        for (int k = 0; k < columns; k += 32) {
           float part = 0;
-          for (long i = k; i < Math.min(columns, k + 32); i++) {
-            float value = Host.getFloat(x.address() + 4 * (m * columns + i));
-            part = Math.fma(value, format.number(w.address(), columns, n, i), part);
+          for (int i = k; i < Math.min(columns, k + 32); i++) {
+            part = Math.fma(values[m * columns + i], numbers[i], part);
           }
-          short scale = Host.getShort(format.scaleAddress(w.address(), columns, n, k));
-          sum = Math.fma(Halves.fromBf16(scale), part, sum);
+          sum = Math.fma(scales[k], part, sum);
         }
         Host.setFloat(out.address() + 4 * (m * w.rows() + n), sum);
       }

@@ -12,8 +12,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 import org.junit.platform.launcher.LauncherDiscoveryRequest;
 import org.junit.platform.launcher.TagFilter;
 import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
@@ -22,29 +20,23 @@ import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
 import org.junit.platform.launcher.listeners.TestExecutionSummary;
 
 /**
- * All tests of this package once more with narrower vectors than this machine prefers, and without
- * the large kernels, and one check of every kernel: each in a JVM of its own, as both are fixed for
- * its life.
+ * All tests of this package once more with narrower vectors than this machine prefers, and one
+ * check of every kernel, in a JVM of its own, as the width is fixed for its life. The narrowest
+ * vectors have a class of their own, {@link VectorNarrowestTest}, and so has a JVM without the
+ * large kernels, {@link VectorSmallKernelsTest}: classes run at the same time.
  */
 @Tag(VectorWidthsTest.ONE_WIDTH)
 class VectorWidthsTest {
   /** On test classes that start JVMs of their own, or for which the width does not matter. */
   static final String ONE_WIDTH = "one-width";
 
-  @ParameterizedTest
-  @ValueSource(ints = {128, 256})
-  void everyTestPassesWithNarrowVectorsToo(int bits) throws IOException, InterruptedException {
-    assertThat(run(Lanes.BITS_PROPERTY + "=" + bits)).contains("vector-" + bits + " passes");
-  }
-
   @Test
-  void everyTestPassesWithTheKernelsOfAJvmThatRefusesDirectives()
-      throws IOException, InterruptedException {
-    assertThat(run(JitDirectives.PROPERTY + "=false")).contains(" passes");
+  void everyTestPassesWithVectorsOf256BitsToo() throws IOException, InterruptedException {
+    assertThat(run(Lanes.BITS_PROPERTY + "=256")).contains("vector-256 passes");
   }
 
   /** What the tests print in a JVM with this property. */
-  private static String run(String property) throws IOException, InterruptedException {
+  static String run(String property) throws IOException, InterruptedException {
     Process process =
         new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
