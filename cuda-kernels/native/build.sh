@@ -70,7 +70,7 @@ build_host() {
   objects=$emulator/objects
   mkdir -p "$objects"
   # Results are those of the source: no contraction into fused multiply-adds on processors that have them.
-  options="-std=c++17 -O2 -g1 -fPIC -ffp-contract=off -fstack-clash-protection -pthread -Wall -Wextra -Werror"
+  options="-std=c++17 -O2 -g1 -fPIC -fvisibility=hidden -ffp-contract=off -fstack-clash-protection -pthread -Wall -Wextra -Werror"
   options="$options -Wno-unknown-pragmas -Wno-unused-function -Wno-unused-parameter $flags"
   if [ "$(cat "$objects/options" 2>/dev/null)" != "$compiler $options" ]; then
     rm -f "$objects"/*.o
@@ -79,9 +79,7 @@ build_host() {
   jobs=$(getconf _NPROCESSORS_ONLN)
   running=
   changed=
-  driver= blas= kernels=
-  plain=$options
-  options="$plain -fvisibility=hidden"
+  driver= blas= runtime= kernels= selftest=
   for source in "$here"/emu/driver/*.cpp; do
     compile "$source" "$objects/driver_$(basename "$source" .cpp).o"
     driver="$driver $objects/driver_$(basename "$source" .cpp).o"
@@ -92,7 +90,11 @@ build_host() {
   done
   for source in "$here"/emu/host/*.cpp; do
     compile "$source" "$objects/host_$(basename "$source" .cpp).o"
-    kernels="$kernels $objects/host_$(basename "$source" .cpp).o"
+    runtime="$runtime $objects/host_$(basename "$source" .cpp).o"
+  done
+  for source in "$here"/emu/selftest/*.cu; do
+    compile "$source" "$objects/selftest_$(basename "$source" .cu).o"
+    selftest="$selftest $objects/selftest_$(basename "$source" .cu).o"
   done
   for source in "$here"/kernels/*.cu; do
     name=$(basename "$source" .cu)
@@ -103,7 +105,10 @@ build_host() {
   for process in $running; do
     wait "$process" || exit 1
   done
-  [ -n "$changed" ] || { [ -f "$emulator/libcuda.so.1" ] && [ -f "$emulator/libcublas.so.12" ] && [ -f "$emulator/libkernels_host.so" ]; } || changed=yes
+  libraries="libcuda.so.1 libcublas.so.12 libkernels_host.so libselftest_host.so"
+  for library in $libraries; do
+    [ -f "$emulator/$library" ] || changed=yes
+  done
   if [ -z "$changed" ]; then
     say "the emulated device is up to date"
     return 0
@@ -111,9 +116,10 @@ build_host() {
   link="$compiler -shared -pthread"
   $link -Wl,-soname,libcuda.so.1 -o "$emulator/libcuda.so.1.tmp" $driver -ldl
   $link -Wl,-soname,libcublas.so.12 -Wl,--version-script="$here/emu/blas/v12.map" -o "$emulator/libcublas.so.12.tmp" $blas -ldl
-  $link -Wl,-z,defs -o "$emulator/libkernels_host.so.tmp" $kernels
+  $link -Wl,-z,defs -o "$emulator/libkernels_host.so.tmp" $kernels $runtime
+  $link -Wl,-z,defs -o "$emulator/libselftest_host.so.tmp" $selftest $runtime
   # Renamed, not written over: a JVM that still runs may have the old files mapped.
-  for library in libcuda.so.1 libcublas.so.12 libkernels_host.so; do
+  for library in $libraries; do
     mv "$emulator/$library.tmp" "$emulator/$library"
   done
   say "built the emulated device with $compiler"

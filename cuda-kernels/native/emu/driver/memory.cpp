@@ -92,19 +92,25 @@ CUresult allocate(Context& context, CUdeviceptr* address, size_t bytes, const ch
   return CUDA_SUCCESS;
 }
 
-CUresult release(Context& context, CUdeviceptr address, const char* call) {
-  auto found = context.allocations.find(address);
-  if (found == context.allocations.end()) return explain(CUDA_ERROR_INVALID_VALUE, call, "not an allocation");
-  size_t bytes = found->second;
+// Puts an allocation in quarantine; true if nothing wrote around it.
+bool retire(Context& context, std::map<uintptr_t, size_t>::iterator allocation) {
+  auto [address, bytes] = *allocation;
   bool intact = canaries_intact(address, bytes);
-  context.allocations.erase(found);
+  context.allocations.erase(allocation);
   DeviceMemory& memory = memory_of(context.device);
   memory.used -= bytes;
   memset(reinterpret_cast<void*>(address), garbage, bytes);
   memory.quarantine.emplace_back(reinterpret_cast<unsigned char*>(address) - red_zone, bytes);
   memory.quarantined += bytes;
   trim_quarantine(memory, quarantine_limit);
-  return intact ? CUDA_SUCCESS : overrun(call, bytes);
+  return intact;
+}
+
+CUresult release(Context& context, CUdeviceptr address, const char* call) {
+  auto found = context.allocations.find(address);
+  if (found == context.allocations.end()) return explain(CUDA_ERROR_INVALID_VALUE, call, "not an allocation");
+  size_t bytes = found->second;
+  return retire(context, found) ? CUDA_SUCCESS : overrun(call, bytes);
 }
 
 }  // namespace
@@ -131,7 +137,7 @@ CUresult check_canaries(Context& context, const char* call) {
 }
 
 void free_all_memory(Context& context) {
-  while (!context.allocations.empty()) release(context, context.allocations.begin()->first, "end of a context");
+  while (!context.allocations.empty()) retire(context, context.allocations.begin());
   for (auto& [address, bytes] : context.pinned) free(reinterpret_cast<void*>(address));
   context.pinned.clear();
   context.registered.clear();

@@ -63,13 +63,21 @@ bool set(Settings& settings, const std::string& key, const char* value) {
   return false;
 }
 
+constexpr const char* variables[][2] = {
+    {"CUEMU_SCHED", "schedule"},  {"CUEMU_CPASYNC", "cpasync"}, {"CUEMU_WORKERS", "workers"}, {"CUEMU_ASYNC", "async"},
+    {"CUEMU_VERBOSE", "verbose"}, {"CUEMU_MEMORY", "memory"},   {"CUEMU_DEVICES", "devices"}, {"CUEMU_CC", "capability"},
+    {"CUEMU_VERSION", "version"}, {"CUEMU_INIT", "init"},       {"CUEMU_KERNELS", "kernels"},
+};
+
+// A setting goes by two names.
+std::string short_name(const char* key) {
+  for (auto& variable : variables) {
+    if (!strcmp(key, variable[0])) return variable[1];
+  }
+  return key;
+}
+
 Settings from_environment() {
-  static const char* const variables[][2] = {
-      {"CUEMU_SCHED", "schedule"},    {"CUEMU_CPASYNC", "cpasync"}, {"CUEMU_WORKERS", "workers"},
-      {"CUEMU_ASYNC", "async"},       {"CUEMU_VERBOSE", "verbose"}, {"CUEMU_MEMORY", "memory"},
-      {"CUEMU_DEVICES", "devices"},   {"CUEMU_CC", "capability"},   {"CUEMU_VERSION", "version"},
-      {"CUEMU_INIT", "init"},         {"CUEMU_KERNELS", "kernels"},
-  };
   Settings settings;
   for (auto& variable : variables) {
     const char* value = getenv(variable[0]);
@@ -86,12 +94,21 @@ Settings& settings() {
   return settings;
 }
 
-// Changes a setting; the keys are those of from_environment. Work that is queued runs first, under the old ones.
+// Changes a setting, named as in the environment or short. Work that is queued runs first, under the old ones.
 API CUresult cuemu_configure(const char* key, const char* value) {
   Lock lock;
   if (!key || !value) return CUDA_ERROR_INVALID_VALUE;
   drain_everything();
-  return set(settings(), key, value) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+  return set(settings(), short_name(key), value) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+// Back to what the environment says, but for the kernels.
+API void cuemu_restore() {
+  Lock lock;
+  drain_everything();
+  std::string kernels = settings().kernels;
+  settings() = from_environment();
+  settings().kernels = kernels;
 }
 
 API CUresult cuemu_set_kernels(const char* path) { return cuemu_configure("kernels", path ? path : ""); }

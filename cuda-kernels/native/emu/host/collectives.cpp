@@ -13,8 +13,9 @@ const char* operation_name(int operation) {
 
 namespace {
 
-// The meeting of this mask, which may be new.
-Meeting& meeting_of(Warp& warp, uint32_t mask, int operation) {
+// The meeting of this mask, which may be new. Others may be under way: a part of a warp may meet by itself while
+// the rest already waits for all. But a lane that waits for one that waits for it is an error.
+Meeting& meeting_of(Warp& warp, uint32_t lane, uint32_t mask, int operation) {
   Meeting* unused = nullptr;
   for (Meeting& meeting : warp.meetings) {
     if (!meeting.arrived) {
@@ -22,9 +23,9 @@ Meeting& meeting_of(Warp& warp, uint32_t mask, int operation) {
       continue;
     }
     if (meeting.mask == mask) return meeting;
-    if (meeting.mask & mask) {
-      fail(Fault::failed, "%s: mask %08x overlaps that of lanes which wait in %s, %08x", operation_name(operation), mask,
-           operation_name(meeting.operation), meeting.mask);
+    if ((meeting.mask & lane) && (meeting.arrived & mask)) {
+      fail(Fault::failed, "%s: mask %08x names lanes that wait for this one in %s, under mask %08x",
+           operation_name(operation), mask, operation_name(meeting.operation), meeting.mask);
     }
   }
   if (!unused) fail(Fault::failed, "%s: too many groups of lanes wait in this warp", operation_name(operation));
@@ -48,7 +49,7 @@ bool warp_arrive(uint32_t mask, int operation) {
     fail(Fault::failed, "%s: mask %08x names lanes that have returned; %08x are left", operation_name(operation), mask,
          warp.live);
   }
-  Meeting& meeting = meeting_of(warp, mask, operation);
+  Meeting& meeting = meeting_of(warp, lane, mask, operation);
   if (meeting.operation != operation) {
     fail(Fault::failed, "lanes of mask %08x disagree: some are in %s, others in %s", mask,
          operation_name(meeting.operation), operation_name(operation));

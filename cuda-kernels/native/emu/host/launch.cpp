@@ -123,6 +123,16 @@ API const cuhost::KernelDescription* cuhost_find(const char* name) {
   return found == kernels.end() ? nullptr : &found->second;
 }
 
+// Writes as many names as there is room for, and says how many there are.
+API int cuhost_kernels(const char** names, int capacity) {
+  int count = 0;
+  for (auto& entry : cuhost::registry()) {
+    if (count < capacity) names[count] = entry.first.c_str();
+    count++;
+  }
+  return count;
+}
+
 API cuhost::LaunchOutcome cuhost_launch(const cuhost::LaunchRequest* request, char* message, size_t capacity) {
   static auto* pool = new cuhost::Pool;
   static std::mutex one_at_a_time;
