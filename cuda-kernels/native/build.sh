@@ -70,7 +70,7 @@ build_host() {
   objects=$emulator/objects
   mkdir -p "$objects"
   # Results are those of the source: no contraction into fused multiply-adds on processors that have them.
-  options="-std=c++17 -O2 -g1 -fPIC -fvisibility=hidden -ffp-contract=off -fstack-clash-protection -pthread -Wall -Wextra -Werror"
+  options="-std=c++17 -O2 -g1 -fPIC -fvisibility=hidden -ffp-contract=off -fstack-clash-protection -pthread -Wall -Wextra -Werror=return-type"
   options="$options -Wno-unknown-pragmas -Wno-unused-function -Wno-unused-parameter $flags"
   if [ "$(cat "$objects/options" 2>/dev/null)" != "$compiler $options" ]; then
     rm -f "$objects"/*.o
