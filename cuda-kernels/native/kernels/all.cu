@@ -1,3 +1,4 @@
 // All kernels as one translation unit, for nvcc: one PTX module. The host compiler takes each file by itself.
 #include "elementwise.cu"
 #include "matmul.cu"
+#include "moves.cu"

@@ -25,7 +25,7 @@ import dev.theriac.tensor.Device;
  */
 public final class CudaBackend implements Backend {
   private final CudaDevice device;
-  private final ElementwiseKernels elementwise = MissingKernels.of(ElementwiseKernels.class);
+  private final ElementwiseKernels elementwise;
   private final ReduceKernels reduce = MissingKernels.of(ReduceKernels.class);
   private final IndexKernels index = MissingKernels.of(IndexKernels.class);
   private final MatmulKernels matmul;
@@ -52,6 +52,7 @@ public final class CudaBackend implements Backend {
   public CudaBackend(CudaDevice device, Precision precision) {
     this.device = device;
     matmul = new CudaMatmul(device);
+    elementwise = new CudaElementwise(device);
   }
 
   @Override
