@@ -28,11 +28,7 @@ final class CudaElementwise extends CudaKernels implements ElementwiseKernels {
     Places places = Places.inQuads(this, "unary", List.of(out), x);
     places
         .addWithQuadsTo(
-            places
-                .shape(kernel("elementwise_unary"))
-                .ints(kind.ordinal())
-                .pointer(x)
-                .pointer(out))
+            places.shape(kernel("elementwise_unary")).ints(kind.ordinal()).pointer(x).pointer(out))
         .run();
   }
 

@@ -57,8 +57,7 @@ final class Places {
     return found.words(tensors[0].size(), quads);
   }
 
-  private static Builder of(
-      String operation, long[] shape, long[][] strides, Strided... tensors) {
+  private static Builder of(String operation, long[] shape, long[][] strides, Strided... tensors) {
     Layout first = tensors[0].layout();
     int rank = 0;
     for (int d = 0; d < first.rank(); d++) {
@@ -130,9 +129,7 @@ final class Places {
 
   /** Sets the dimensions of a launch: each thread has four elements. */
   Launch shape(Launch launch) {
-    return launch
-        .grid(Math.ceilDiv(count, BLOCK_THREADS * PER_THREAD))
-        .block(BLOCK_THREADS);
+    return launch.grid(Math.ceilDiv(count, BLOCK_THREADS * PER_THREAD)).block(BLOCK_THREADS);
   }
 
   /** Adds the parameters {@code places, count}. */

@@ -65,7 +65,7 @@ class CudaElementwiseTest extends CudaFixture {
       Strided e = run(empty(n), d -> scalar.elementwise().unaryGradient(kind, x, y, g, d));
       Strided a = run(empty(n), d -> cuda.elementwise().unaryGradient(kind, x, y, g, d));
       // Derivatives of the GELUs cross zero: relative to the gradient's own size there.
-      assertClose(kind + "", a, e, CudaTolerances.UNARY_GRADIENT, 1);
+      assertClose(kind + " gradient", a, e, CudaTolerances.UNARY_GRADIENT, 1);
     }
   }
 
@@ -132,7 +132,8 @@ class CudaElementwiseTest extends CudaFixture {
   @EnumSource
   void binaryAgreesWithScalar(BinaryKind kind) {
     for (long n : SIZES) checkBinary(kind, random(n), random(n));
-    checkBinary(kind, of(SPECIAL), run(empty(SPECIAL.length), o -> scalar.elementwise().fill(o, -3)));
+    checkBinary(
+        kind, of(SPECIAL), run(empty(SPECIAL.length), o -> scalar.elementwise().fill(o, -3)));
     Strided nan = of(Float.NaN, 1, Float.NaN, 0f, -0f, -0f);
     checkBinary(kind, nan, of(1, Float.NaN, Float.NaN, -0f, 0f, -0f));
   }

@@ -12,7 +12,13 @@ import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Strided;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 
 /** Tensors and comparisons for tests that hold kernels of the device against the scalar ones. */
@@ -57,6 +63,13 @@ abstract class CudaFixture {
     -1e20f
   };
 
+  /** The largest relative difference that {@link #assertClose} saw, by what was compared. */
+  private static final Map<String, Double> MEASURED = new ConcurrentHashMap<>();
+
+  static {
+    Runtime.getRuntime().addShutdownHook(new Thread(CudaFixture::report));
+  }
+
   final CudaDevice device = EmulatedCuda.device();
   final Backend scalar = Backends.scalar();
 
@@ -78,6 +91,7 @@ abstract class CudaFixture {
       for (long rows : new long[] {0, 1, 3, 17, 129}) {
         if (rows == 0 && !takesNothing(check)) continue;
         double apart = check.apart(cuda, scalar, rows);
+        if (apart > 0) MEASURED.merge("check " + check.name(), apart, Math::max);
         assertThat(apart).as("%s of %d rows", check.name(), rows).isLessThanOrEqualTo(tolerance);
       }
     }
@@ -86,6 +100,18 @@ abstract class CudaFixture {
   /** The largest or the least of nothing does not exist. */
   private static boolean takesNothing(KernelCheck check) {
     return !check.name().startsWith("reduce.reduce M") && !check.kernel().equals("optim.nonZero");
+  }
+
+  /** Writes what was measured, in units of 2^-24, for the comments of {@link CudaTolerances}. */
+  private static void report() {
+    StringBuilder out = new StringBuilder();
+    new TreeMap<>(MEASURED)
+        .forEach((what, error) -> out.append("%-40s %8.2f%n".formatted(what, error / 0x1p-24)));
+    try {
+      Files.writeString(Path.of("target", "cuda-precision.txt"), out);
+    } catch (IOException e) {
+      System.getLogger("dev.theriac.test").log(System.Logger.Level.WARNING, "no report", e);
+    }
   }
 
   static Strided empty(DType dtype, long... shape) {
@@ -176,6 +202,10 @@ abstract class CudaFixture {
     for (int i = 0; i < a.length; i++) {
       boolean same = Double.compare(a[i], e[i]) == 0 || a[i] == e[i];
       double limit = relative * Math.max(Math.abs(e[i]), scale) + 2e-38;
+      if (!same && Math.abs(e[i]) > 1e-37) {
+        double error = Math.abs(a[i] - e[i]) / Math.max(Math.abs(e[i]), scale);
+        MEASURED.merge(what, error, Math::max);
+      }
       if (!same && !(Math.abs(a[i] - e[i]) <= limit)) {
         throw new AssertionError(
             "%s: element %d of %s is %s, expected %s (limit %.3g)"
@@ -192,7 +222,8 @@ abstract class CudaFixture {
     double[] e = values(expected);
     for (int i = 0; i < a.length; i++) {
       if (a[i] == 0 && e[i] == 0 && Double.compare(a[i], e[i]) != 0) {
-        throw new AssertionError("%s: element %d is %s, expected %s".formatted(what, i, a[i], e[i]));
+        throw new AssertionError(
+            "%s: element %d is %s, expected %s".formatted(what, i, a[i], e[i]));
       }
     }
   }

@@ -166,8 +166,10 @@ class CudaMovesTest extends CudaFixture {
     Strided row = x.with(x.layout().slice(0, 3, 4).expand(40, 30));
     for (CompareKind kind : CompareKind.values()) {
       for (Strided other : new Strided[] {turned, row, x}) {
-        Strided e = run(empty(DType.BOOL, 40, 30), o -> scalar.elementwise().compare(kind, x, other, o));
-        Strided a = run(empty(DType.BOOL, 40, 30), o -> cuda.elementwise().compare(kind, x, other, o));
+        Strided e =
+            run(empty(DType.BOOL, 40, 30), o -> scalar.elementwise().compare(kind, x, other, o));
+        Strided a =
+            run(empty(DType.BOOL, 40, 30), o -> cuda.elementwise().compare(kind, x, other, o));
         assertSame(kind + " of " + dtype, a, e);
       }
     }
