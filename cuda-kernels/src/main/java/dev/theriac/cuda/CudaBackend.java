@@ -18,6 +18,7 @@ import dev.theriac.backend.SelectionKernels;
 import dev.theriac.backend.SoftmaxKernels;
 import dev.theriac.cuda.device.CudaDevice;
 import dev.theriac.tensor.Device;
+import dev.theriac.tensor.DeviceBlock;
 
 /**
  * The kernels of one GPU. Everything runs on the device's compute stream, in the order of the
@@ -63,6 +64,11 @@ public final class CudaBackend implements Backend {
   @Override
   public Device device() {
     return device.device();
+  }
+
+  @Override
+  public DeviceBlock allocate(long bytes, String holder) {
+    return device.allocate(bytes, holder);
   }
 
   @Override

@@ -97,7 +97,8 @@ public final class Decoder extends Module {
     Tensor x = embed(ids);
     if (padId == null || !x.requiresGrad()) return x;
     long pad = padId < 0 ? padId + config.vocabulary() : padId;
-    Tensor filling = Elementwise.compare(CompareKind.EQ, ids, Tensor.of(new long[] {pad}, 1));
+    Tensor filling =
+        Elementwise.compare(CompareKind.EQ, ids, Tensor.of(ids.device(), new long[] {pad}, 1));
     return Elementwise.where(filling.unsqueeze(-1), x.detach(), x);
   }
 
@@ -255,7 +256,7 @@ public final class Decoder extends Module {
     if (!weight.isQuantised()) {
       Tensor all = weight.value();
       Tensor some = all.slice(0, 0, Math.min(ANNOUNCED, all.size(0)));
-      Matmul.linear(Tensor.zeros(rows, all.size(1)), some, null);
+      Matmul.linear(Tensor.zeros(weight.device(), rows, all.size(1)), some, null);
       return;
     }
     QuantisedMatrix all = weight.quantised().getFirst();
@@ -263,7 +264,7 @@ public final class Decoder extends Module {
     long some = Math.min(ANNOUNCED, all.rows());
     Tensor bytes = all.bytes().slice(0, 0, format.bytes(some, all.columns()));
     Quantised.linear(
-        Tensor.zeros(rows, all.columns()),
+        Tensor.zeros(weight.device(), rows, all.columns()),
         new QuantisedMatrix(format, some, all.columns(), bytes),
         null);
   }

@@ -21,7 +21,7 @@ public final class NextTokenLoss {
     long batch = logits.size(0);
     long length = logits.size(1);
     // Labels move instead of logits: no second [B, T, V]. The last position has nothing to predict.
-    Tensor none = Tensor.full(Loss.IGNORE_INDEX, DType.I64, batch, 1);
+    Tensor none = Tensor.full(labels.device(), Loss.IGNORE_INDEX, DType.I64, batch, 1);
     Tensor wanted = ShapeFunctions.concat(1, List.of(labels.slice(1, 1, length), none));
     return Loss.crossEntropy(
         logits.reshape(batch * length, logits.size(2)), wanted.reshape(batch * length));

@@ -55,6 +55,6 @@ record RowOrder(long[] order, long[] inverse, long[] lengths) {
 
   private static Tensor gather(Tensor x, long[] rows) {
     Tensor flat = x.reshape(x.size(0) * x.size(1), x.size(2));
-    return Index.gatherRows(flat, Tensor.of(rows)).reshape(x.shape());
+    return Index.gatherRows(flat, Tensor.of(x.device(), rows)).reshape(x.shape());
   }
 }

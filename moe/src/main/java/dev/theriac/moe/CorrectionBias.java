@@ -69,7 +69,7 @@ public final class CorrectionBias {
       }
       double mean = Arrays.stream(moved).sum() / moved.length;
       for (int e = 0; e < moved.length; e++) values[e] = (float) (moved[e] - mean);
-      bias.set(Tensor.of(values));
+      bias.set(Tensor.of(bias.device(), values));
     }
     Arrays.fill(counts, 0);
   }

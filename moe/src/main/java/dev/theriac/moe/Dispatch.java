@@ -64,7 +64,7 @@ public record Dispatch(Tensor experts, RowGroups groups, List<Drop> drops) {
       drops.add(new Drop(s / topK, s % topK, (int) ids[s], reason));
       ids[s] = -1;
     }
-    Tensor experts = Tensor.of(ids, routing.tokens(), topK);
+    Tensor experts = Tensor.of(routing.experts().device(), ids, routing.tokens(), topK);
     return new Dispatch(experts, RowGroups.of(experts, count), List.copyOf(drops));
   }
 

@@ -113,7 +113,7 @@ public final class ExpertChoice extends Module {
     if (mask != null && !mask.isAll()) {
       long[] at = mask.positions();
       long[] ids = Arrays.stream(chosen.toLongs()).map(i -> at[(int) i]).toArray();
-      chosen = Tensor.of(ids, chosen.shape());
+      chosen = Tensor.of(chosen.device(), ids, chosen.shape());
     }
     return new Choice(
         logits, scores, chosen, weights, RowGroups.ofColumns(chosen, u.size(0)), mask);
@@ -123,8 +123,9 @@ public final class ExpertChoice extends Module {
   private Choice nothing(Tensor logits, Tensor scores, TokenMask mask) {
     long[] empty = new long[experts()];
     Arrays.fill(empty, -1);
-    Tensor tokens = Tensor.of(empty, experts(), 1);
+    Tensor tokens = Tensor.of(logits.device(), empty, experts(), 1);
     RowGroups groups = RowGroups.ofColumns(tokens, logits.size(0));
-    return new Choice(logits, scores, tokens, Tensor.zeros(experts(), 1), groups, mask);
+    return new Choice(
+        logits, scores, tokens, Tensor.zeros(logits.device(), experts(), 1), groups, mask);
   }
 }

@@ -265,7 +265,7 @@ public final class Experts extends Module {
         Tensor tokens = groups.rowToken().slice(0, offsets[e], offsets[e + 1]);
         outputs.add(Scope.call(() -> through(expert, Index.gatherRows(in, tokens))));
       }
-      if (outputs.isEmpty()) return Tensor.zeros(x.shape()).to(x.dtype());
+      if (outputs.isEmpty()) return Tensor.zeros(x.device(), x.shape()).to(x.dtype());
       Tensor rows = ShapeFunctions.concat(0, outputs);
       return Grouped.combine(rows, weights, groups).to(x.dtype());
     });

@@ -3,6 +3,7 @@ package dev.theriac.moe;
 import dev.theriac.nn.TokenMask;
 import dev.theriac.op.Index;
 import dev.theriac.op.Softmax;
+import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Tensor;
 
 /**
@@ -81,7 +82,7 @@ public final class Losses {
     for (int e = 0; e < factors.length; e++) {
       factors[e] = (float) (counts[e] * (double) counts.length / (topK * tokens * tokens));
     }
-    return p.sum(0, false).mul(Tensor.of(factors)).sum();
+    return p.sum(0, false).mul(Tensor.of(p.device(), factors)).sum();
   }
 
   /**
@@ -100,7 +101,9 @@ public final class Losses {
     long tokens = p.size(0);
     long count = p.size(1);
     if (tokens == 0) return nothing(p);
-    Tensor share = Index.scatterColumns(Tensor.ones(tokens, 1), first, count).mean(0, false);
+    Tensor share =
+        Index.scatterColumns(Tensor.full(p.device(), 1, DType.F32, tokens, 1), first, count)
+            .mean(0, false);
     return p.mean(0, false).mul(share).sum().mul(count);
   }
 
@@ -145,13 +148,16 @@ public final class Losses {
     Tensor noisy = counted(noise.noisy(), routing.mask());
     Tensor std =
         noise.std().rank() == 0
-            ? Tensor.scalar(Math.max(noise.std().item(), LEAST_STD))
+            ? Tensor.full(clean.device(), Math.max(noise.std().item(), LEAST_STD), DType.F32)
             : counted(noise.std(), routing.mask());
     // The k-th highest of the others: the (k+1)-th of all for those that are among the k highest.
     Index.TopK best = Index.topK(noisy, k + 1);
     Tensor inside = best.indices().slice(1, 0, k).contiguous();
     Tensor isIn =
-        Index.scatterColumns(Tensor.ones(inside.size(0), k), inside, routing.expertCount());
+        Index.scatterColumns(
+            Tensor.full(inside.device(), 1, DType.F32, inside.size(0), k),
+            inside,
+            routing.expertCount());
     Tensor last = best.values().slice(1, k - 1, k);
     Tensor next = best.values().slice(1, k, k + 1);
     Tensor threshold = last.add(isIn.mul(next.sub(last)));
@@ -168,7 +174,7 @@ public final class Losses {
   /** The rows of t [T, ...] that count. */
   static Tensor counted(Tensor t, TokenMask mask) {
     if (mask == null || mask.isAll()) return t;
-    return Index.gatherRows(t, Tensor.of(mask.positions(), mask.count()));
+    return Index.gatherRows(t, Tensor.of(t.device(), mask.positions(), mask.count()));
   }
 
   /** 0, with a graph through which zeros flow back. */

@@ -263,7 +263,7 @@ public final class Router extends Module implements Stochastic {
       int at = Math.toIntExact(row * experts);
       System.arraycopy(of, at, values, at, experts);
     }
-    return Tensor.of(values, selection.shape());
+    return Tensor.of(selection.device(), values, selection.shape());
   }
 
   private Tensor weights(Tensor logits, Tensor scores, Tensor chosen) {

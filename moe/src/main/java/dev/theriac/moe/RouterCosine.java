@@ -38,7 +38,7 @@ final class RouterCosine extends Module {
   /** [T, dim] to [T, E]. */
   Tensor logits(Tensor u) {
     Tensor cosines = unit(projector.forward(u), 1).matmul(unit(directions.value(), 0));
-    Tensor bound = Tensor.of(new float[] {(float) -Math.log(LOWEST_TEMPERATURE)});
+    Tensor bound = Tensor.of(u.device(), new float[] {(float) -Math.log(LOWEST_TEMPERATURE)});
     return cosines.mul(Elementwise.binary(BinaryKind.MINIMUM, temperature.value(), bound).exp());
   }
 

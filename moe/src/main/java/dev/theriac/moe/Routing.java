@@ -88,7 +88,7 @@ public final class Routing {
     if (config.scoring() == Scoring.SOFTMAX) return scores;
     long[] all = new long[expertCount()];
     for (int e = 0; e < all.length; e++) all[e] = e;
-    Tensor every = Tensor.of(all, 1, all.length).expand(tokens(), all.length);
+    Tensor every = Tensor.of(logits.device(), all, 1, all.length).expand(tokens(), all.length);
     return Selection.softmax(logits, every, true);
   }
 
