@@ -172,7 +172,7 @@ build_device() {
   fi
   nvcc=${NVCC:-nvcc}
   if ! command -v "$nvcc" >/dev/null 2>&1; then
-    say "no nvcc: the device code is the checked-in PTX, which is not that of the sources"
+    say "no nvcc: the device code is the checked-in PTX"
     return 0
   fi
   say "compiling the device code with $nvcc"
