@@ -2,3 +2,5 @@
 #include "elementwise.cu"
 #include "matmul.cu"
 #include "moves.cu"
+#include "grouped.cu"
+#include "experts.cu"

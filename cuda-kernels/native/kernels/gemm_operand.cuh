@@ -32,8 +32,9 @@ DV Operand operand(const void* data, int type, long long outer, long long depth,
 
 // The part of one thread in a tile of OUTER x DEPTH elements: PER groups of four elements that lie next to each
 // other along the faster dimension. fetch() reads them into registers, where they wait while the tile before
-// them is multiplied; each() hands them to whoever puts them into shared memory.
-template <int OUTER, int DEPTH, int THREADS>
+// them is multiplied; each() hands them to whoever puts them into shared memory. HALVES: whether the operand may
+// be of a half type.
+template <int OUTER, int DEPTH, int THREADS, bool HALVES>
 struct Part {
   static constexpr int PER = OUTER * DEPTH / 4 / THREADS;
   static_assert(PER * 4 * THREADS == OUTER * DEPTH);
@@ -76,13 +77,12 @@ struct Part {
 
   // Reads the tile that begins at k = first; what is outside of the matrix is 0.
   DV void fetch(long long first) {
-    switch (type) {
-      case TYPE_F32:
-        return fetch_as<float>(first);
-      case TYPE_BF16:
-        return fetch_as<dv::bf16>(first);
-      default:
-        return fetch_as<dv::f16>(first);
+    if (!HALVES || type == TYPE_F32) {
+      fetch_as<float>(first);
+    } else if (type == TYPE_BF16) {
+      fetch_as<dv::bf16>(first);
+    } else {
+      fetch_as<dv::f16>(first);
     }
   }
 

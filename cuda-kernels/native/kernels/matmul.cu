@@ -17,7 +17,7 @@ struct MatmulShape {
   int accumulate;
 };
 
-DV long long batch_offset(const dv::Layout8& batches, long long batch) {
+DV long long matmul_batch_offset(const dv::Layout8& batches, long long batch) {
   long long offset = 0;
   for (int d = batches.rank - 1; d >= 0; d--) {
     offset += batch % batches.shape[d] * batches.stride[d];
@@ -35,16 +35,16 @@ DV void matmul_tile(const float* a, const void* b, const float* bias, float* c, 
   long long tiles_down = (s.m + P::BM - 1) / P::BM;
   long long row = blockIdx.x % tiles_down * P::BM;
   long long column = blockIdx.x / tiles_down * P::BN;
-  const char* right = static_cast<const char*>(b) + batch_offset(batches_b, batch) * gemm::bytes_of(s.b_type);
+  const char* right = static_cast<const char*>(b) + matmul_batch_offset(batches_b, batch) * gemm::bytes_of(s.b_type);
   float* out = c + batch * s.m * s.n;
   float sums[1][P::SUMS];
   P::each([&](int i, int j, int at) {
     bool inside = row + i < s.m && column + j < s.n;
     sums[0][at] = s.accumulate && inside ? out[(row + i) * s.n + column + j] : 0.0f;
   });
-  gemm::Operand left = gemm::operand(a + batch_offset(batches_a, batch), gemm::TYPE_F32, s.m, s.k, s.a_row, s.a_depth);
+  gemm::Operand left = gemm::operand(a + matmul_batch_offset(batches_a, batch), gemm::TYPE_F32, s.m, s.k, s.a_row, s.a_depth);
   gemm::Operand rights[1] = {gemm::operand(right, s.b_type, s.n, s.k, s.b_column, s.b_depth)};
-  gemm::product<P, 1>(shared, left, rights, row, column, sums);
+  gemm::product<P, 1, true>(shared, left, rights, row, column, sums);
   P::each([&](int i, int j, int at) {
     if (row + i >= s.m || column + j >= s.n) return;
     out[(row + i) * s.n + column + j] = bias ? sums[0][at] + bias[column + j] : sums[0][at];
@@ -53,16 +53,17 @@ DV void matmul_tile(const float* a, const void* b, const float* bias, float* c, 
 
 }  // namespace
 
-#define MATMUL_KERNEL(name, ...)                                                                           \
-  extern "C" __global__ void __launch_bounds__(__VA_ARGS__::THREADS)                                       \
-      name(const float* a, const void* b, const float* bias, float* c, MatmulShape shape,                  \
-           dv::Layout8 batches_a, dv::Layout8 batches_b) {                                                 \
-    matmul_tile<__VA_ARGS__>(a, b, bias, c, shape, batches_a, batches_b);                                  \
-  }                                                                                                        \
+#define MATMUL_KERNEL(name, P)                                                                    \
+  extern "C" __global__ void __launch_bounds__(gemm::P::THREADS)                                  \
+      name(const float* a, const void* b, const float* bias, float* c, MatmulShape shape,         \
+           dv::Layout8 batches_a, dv::Layout8 batches_b) {                                        \
+    matmul_tile<gemm::P>(a, b, bias, c, shape, batches_a, batches_b);                             \
+  }                                                                                               \
   CU_EXPORT(name)
 
-// 64 x 64, for small products, and 128 x 128: the same bits.
-using MatmulSmall = gemm::Simt<64, 64, 16, 8, 4>;
-using MatmulLarge = gemm::Simt<128, 128, 8, 8, 8>;
-MATMUL_KERNEL(matmul_f32, MatmulSmall);
-MATMUL_KERNEL(matmul_f32_large, MatmulLarge);
+MATMUL_KERNEL(matmul_f32, SmallF32);
+MATMUL_KERNEL(matmul_f32_large, LargeF32);
+MATMUL_KERNEL(matmul_tf32, SmallTf32);
+MATMUL_KERNEL(matmul_tf32_large, LargeTf32);
+MATMUL_KERNEL(matmul_bf16, SmallBf16);
+MATMUL_KERNEL(matmul_bf16_large, LargeBf16);

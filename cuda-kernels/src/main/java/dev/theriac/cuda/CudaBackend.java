@@ -36,9 +36,9 @@ public final class CudaBackend implements Backend {
   private final RopeKernels rope = MissingKernels.of(RopeKernels.class);
   private final PatchKernels patch = MissingKernels.of(PatchKernels.class);
   private final LossKernels loss = MissingKernels.of(LossKernels.class);
-  private final GroupedKernels grouped = MissingKernels.of(GroupedKernels.class);
+  private final GroupedKernels grouped;
   private final SelectionKernels selection = MissingKernels.of(SelectionKernels.class);
-  private final ExpertKernels experts = MissingKernels.of(ExpertKernels.class);
+  private final ExpertKernels experts;
   private final OptimKernels optim = MissingKernels.of(OptimKernels.class);
   private final QuantisedKernels quantised = MissingKernels.of(QuantisedKernels.class);
 
@@ -52,8 +52,10 @@ public final class CudaBackend implements Backend {
   /** The back end of an open device, with matrix products of that precision. */
   public CudaBackend(CudaDevice device, Precision precision) {
     this.device = device;
-    matmul = new CudaMatmul(device);
     elementwise = new CudaElementwise(device);
+    matmul = new CudaMatmul(device, precision);
+    grouped = new CudaGrouped(device, precision);
+    experts = new CudaExperts(device, precision);
   }
 
   @Override

@@ -11,16 +11,12 @@ final class CudaMatmul implements MatmulKernels {
   /** What a grid takes along z. */
   private static final long MOST_BATCHES = 65535;
 
-  private static final int SMALL_SHARED = 2 * 16 * (2 * (Tiles.SMALL + 4)) * 4;
-  private static final int LARGE_SHARED = 2 * 8 * (2 * (Tiles.LARGE + 4)) * 4;
-
-  /** So many large tiles occupy a card; of fewer there are better many small ones. */
-  private static final long MANY_TILES = 128;
-
   private final CudaDevice device;
+  private final Precision precision;
 
-  CudaMatmul(CudaDevice device) {
+  CudaMatmul(CudaDevice device, Precision precision) {
     this.device = device;
+    this.precision = precision;
   }
 
   @Override
@@ -29,19 +25,12 @@ final class CudaMatmul implements MatmulKernels {
     long m = c.size(-2);
     long n = c.size(-1);
     int batchDims = c.layout().rank() - 2;
-    Layout batches = leading(c.layout(), batchDims);
-    boolean large =
-        Tiles.count(m, Tiles.LARGE) * Tiles.count(n, Tiles.LARGE) * batches.size() >= MANY_TILES;
-    int tile = large ? Tiles.LARGE : Tiles.SMALL;
-    for (long first = 0; first < batches.size(); first += MOST_BATCHES) {
-      device
-          .kernel(large ? "matmul_f32_large" : "matmul_f32")
-          .grid(
-              Tiles.count(m, tile) * Tiles.count(n, tile),
-              1,
-              Math.min(MOST_BATCHES, batches.size() - first))
-          .block(large ? 256 : 128)
-          .shared(large ? LARGE_SHARED : SMALL_SHARED)
+    long batches = leading(c.layout(), batchDims).size();
+    Tiles tiles = Tiles.of(precision, batches, m, n);
+    for (long first = 0; first < batches; first += MOST_BATCHES) {
+      tiles
+          .launch(device, "matmul", 1)
+          .grid(tiles.cover(m, n), 1, Math.min(MOST_BATCHES, batches - first))
           .pointer(a)
           .pointer(b)
           .pointer(bias)

@@ -137,16 +137,20 @@ class CudaMatmulTest {
   /** So many tiles that large ones are taken. */
   @Test
   void largeTilesGiveTheBitsOfSmallOnes() {
+    largeTiles(cuda, "matmul_f32");
+  }
+
+  private void largeTiles(Backend there, String kernel) {
     Strided one = make.random(129, 35);
     Strided a = one.with(Layout.strided(new long[] {32, 129, 35}, new long[] {0, 35, 1}, 0));
     Strided weights = make.random(35, 129);
     Strided b = weights.with(Layout.strided(new long[] {32, 35, 129}, new long[] {0, 129, 1}, 0));
     Strided large = make.unwritten(32, 129, 129);
-    cuda.matmul().matmul(a, b, null, large, false);
-    assertThat(device.lastKernel()).isEqualTo("matmul_f32_large");
+    there.matmul().matmul(a, b, null, large, false);
+    assertThat(device.lastKernel()).isEqualTo(kernel + "_large");
     Strided small = make.unwritten(129, 129);
-    cuda.matmul().matmul(one, weights, null, small, false);
-    assertThat(device.lastKernel()).isEqualTo("matmul_f32");
+    there.matmul().matmul(one, weights, null, small, false);
+    assertThat(device.lastKernel()).isEqualTo(kernel);
     float[] expected = Matrices.values(small);
     float[] found = Matrices.values(large);
     for (int i = 0; i < found.length; i++) {
@@ -182,15 +186,86 @@ class CudaMatmulTest {
         .hasMessageContaining("F32, BF16 and F16");
   }
 
-  /** Against the oracle, with the magnitude of an element: the sum of its products' magnitudes. */
+  /**
+   * Operands rounded before, so that the tensor cores' products are exact: what remains is the
+   * order of sums.
+   */
+  @ParameterizedTest
+  @EnumSource(
+      value = Precision.class,
+      names = {"TF32", "BF16"})
+  void tensorCores(Precision precision) {
+    Backend there = StagedBackend.of(new CudaBackend(device, precision), device);
+    for (long m : new long[] {1, 17, 64, 129}) {
+      for (long n : new long[] {3, 64, 97}) {
+        for (long k : new long[] {0, 1, 17, 64, 129}) {
+          for (int order = 0; order < 4; order++) {
+            Strided a = rounded(precision, m, k, order % 2 == 1);
+            Strided b = rounded(precision, k, n, order / 2 == 1);
+            check(there, CudaTolerances.PRODUCT_F32, a, b, make.random(n), null);
+          }
+        }
+      }
+    }
+    Strided a = rounded(precision, 40, 70, false);
+    check(
+        there,
+        CudaTolerances.PRODUCT_F32,
+        a,
+        rounded(precision, 70, 50, true),
+        null,
+        make.random(40, 50));
+  }
+
+  /** Operands that are rounded on the way. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Precision.class,
+      names = {"TF32", "BF16"})
+  void tensorCoresRoundTheirOperands(Precision precision) {
+    Backend there = StagedBackend.of(new CudaBackend(device, precision), device);
+    double tolerance =
+        precision == Precision.TF32 ? CudaTolerances.PRODUCT_TF32 : CudaTolerances.PRODUCT_BF16;
+    for (DType dtype : new DType[] {DType.F32, DType.BF16, DType.F16}) {
+      Strided b = turned(make.random(dtype, 50, 90));
+      check(there, tolerance, make.random(70, 90), b, null, null);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Precision.class,
+      names = {"TF32", "BF16"})
+  void largeTilesOfTensorCoresGiveTheBitsOfSmallOnes(Precision precision) {
+    Backend there = StagedBackend.of(new CudaBackend(device, precision), device);
+    String kernel = "matmul_" + precision.name().toLowerCase(java.util.Locale.ROOT);
+    largeTiles(there, kernel);
+  }
+
+  private Strided rounded(Precision precision, long rows, long columns, boolean turned) {
+    Strided x = turned ? make.random(columns, rows) : make.random(rows, columns);
+    for (long i = 0; i < x.size(); i++) {
+      int bits = Float.floatToRawIntBits(Host.getFloat(x.address() + 4 * i));
+      int low = precision == Precision.TF32 ? 0x1fff : 0xffff;
+      Host.setInt(x.address() + 4 * i, bits & ~low);
+    }
+    return turned ? turned(x) : x;
+  }
+
   private void check(Strided a, Strided b, Strided bias, Strided before) {
+    check(cuda, CudaTolerances.PRODUCT_F32, a, b, bias, before);
+  }
+
+  /** Against the oracle, with the magnitude of an element: the sum of its products' magnitudes. */
+  private void check(
+      Backend there, double tolerance, Strided a, Strided b, Strided bias, Strided before) {
     long[] shape = a.layout().shape();
     shape[shape.length - 1] = b.size(-1);
     Strided found = before == null ? make.unwritten(shape) : make.copy(before);
     Strided wanted = before == null ? make.unwritten(shape) : make.copy(before);
     Strided sizes = before == null ? make.unwritten(shape) : magnitudes(before);
     boolean accumulate = before != null;
-    cuda.matmul().matmul(a, b, bias, found, accumulate);
+    there.matmul().matmul(a, b, bias, found, accumulate);
     ORACLE.matmul().matmul(a, b, bias, wanted, accumulate);
     Strided sizeOfBias = bias == null ? null : magnitudes(bias);
     ORACLE.matmul().matmul(magnitudes(a), magnitudes(b), sizeOfBias, sizes, accumulate);
@@ -200,7 +275,7 @@ class CudaMatmulTest {
       double size = Host.getFloat(sizes.address() + 4 * i);
       assertThat(Math.abs(have - want))
           .as("%s times %s, element %d: %s for %s", a, b, i, have, want)
-          .isLessThanOrEqualTo(CudaTolerances.PRODUCT_F32 * size);
+          .isLessThanOrEqualTo(tolerance * size);
     }
   }
 
