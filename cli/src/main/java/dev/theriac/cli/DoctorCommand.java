@@ -1,10 +1,13 @@
 package dev.theriac.cli;
 
 import dev.theriac.backend.Availability;
+import dev.theriac.backend.Backend;
 import dev.theriac.backend.BackendProvider;
 import dev.theriac.backend.Backends;
 import dev.theriac.backend.Workers;
+import dev.theriac.backend.check.StagedBackend;
 import dev.theriac.bench.frame.Ceilings;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Memory;
 import dev.theriac.tensor.OutOfTensorMemoryException;
 import java.io.PrintWriter;
@@ -59,11 +62,22 @@ final class DoctorCommand implements Callable<Integer> {
     row(out, "self-check", check.text());
     check.failures().forEach(failure -> row(out, "", failure));
     if (!quick) measure(out);
+    boolean right = check.failures().isEmpty();
     for (BackendProvider provider : BackendProvider.all()) {
       Availability found = provider.availability();
       row(out, provider.name() + " back end", (found.available() ? "" : "not used: ") + found);
+      if (found.available()) right &= examine(out, Backends.of(new Device(provider.name(), 0)));
     }
-    return check.failures().isEmpty() ? 0 : 1;
+    return right ? 0 : 1;
+  }
+
+  /** What a back end beside the CPU's chose, and whether its kernels agree with scalar code. */
+  private static boolean examine(PrintWriter out, Backend backend) {
+    backend.choices().forEach((name, why) -> row(out, name, why));
+    SelfCheck check = SelfCheck.compare(StagedBackend.of(backend), Backends.scalar());
+    row(out, "self-check", check.text());
+    check.failures().forEach(failure -> row(out, "", failure));
+    return check.failures().isEmpty();
   }
 
   private static void measure(PrintWriter out) {

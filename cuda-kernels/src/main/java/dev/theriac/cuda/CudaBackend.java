@@ -19,12 +19,19 @@ import dev.theriac.backend.SoftmaxKernels;
 import dev.theriac.cuda.device.CudaDevice;
 import dev.theriac.tensor.Device;
 import dev.theriac.tensor.DeviceBlock;
+import java.lang.reflect.Proxy;
+import java.util.LinkedHashMap;
+import java.util.SequencedMap;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * The kernels of one GPU. Everything runs on the device's compute stream, in the order of the
  * calls; a family without kernels says so when it is called.
  */
 public final class CudaBackend implements Backend {
+  private static final double GIBI = 1L << 30;
+
   private final CudaDevice device;
   private final ElementwiseKernels elementwise;
   private final ReduceKernels reduce = MissingKernels.of(ReduceKernels.class);
@@ -71,6 +78,49 @@ public final class CudaBackend implements Backend {
   @Override
   public DeviceBlock allocate(long bytes, String holder) {
     return device.allocate(bytes, holder);
+  }
+
+  @Override
+  public SequencedMap<String, String> choices() {
+    SequencedMap<String, String> out = new LinkedHashMap<>();
+    out.put(
+        device.device().toString(),
+        "%s, %d multiprocessors, %.1f GiB of memory, %.1f free; driver of CUDA %d.%d"
+            .formatted(
+                device,
+                device.multiprocessors(),
+                device.totalMemory() / GIBI,
+                device.freeMemory() / GIBI,
+                device.driverVersion() / 1000,
+                device.driverVersion() % 1000 / 10));
+    out.put("CUDA kernels", KernelCatalogue.load().describe(device.kernelNames()));
+    out.put("CUDA missing", missing());
+    return out;
+  }
+
+  /** The families without kernels. */
+  private String missing() {
+    String none =
+        Stream.of(
+                elementwise,
+                reduce,
+                index,
+                matmul,
+                norm,
+                softmax,
+                attention,
+                rope,
+                patch,
+                loss,
+                grouped,
+                selection,
+                experts,
+                optim,
+                quantised)
+            .filter(family -> Proxy.isProxyClass(family.getClass()))
+            .map(Object::toString)
+            .collect(Collectors.joining(", "));
+    return none.isEmpty() ? "nothing: every family has kernels" : none;
   }
 
   @Override

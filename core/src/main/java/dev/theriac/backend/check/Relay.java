@@ -3,9 +3,7 @@ package dev.theriac.backend.check;
 import dev.theriac.tensor.Device;
 import dev.theriac.tensor.DeviceStorage;
 import dev.theriac.tensor.Strided;
-import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
-import java.lang.reflect.RecordComponent;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -29,38 +27,12 @@ final class Relay {
     return Proxy.newProxyInstance(
         family.getClassLoader(),
         new Class<?>[] {family},
-        (_, method, arguments) -> {
-          Object[] seen = new Object[arguments == null ? 0 : arguments.length];
-          for (int i = 0; i < seen.length; i++) seen[i] = onHost(arguments[i]);
-          try {
-            return family
-                .getMethod(method.getName(), method.getParameterTypes())
-                .invoke(kernels, seen);
-          } catch (InvocationTargetException e) {
-            throw e.getCause();
-          }
-        });
-  }
-
-  private Object onHost(Object argument) throws ReflectiveOperationException {
-    if (argument instanceof Strided tensor) return onHost(tensor);
-    return argument instanceof Record record ? onHost(record) : argument;
+        (_, kernel, arguments) -> Mapped.call(family, kernels, kernel, arguments, this::onHost));
   }
 
   private Strided onHost(Strided tensor) {
     tensor.deviceAddress(device);
     PretendBlock block = (PretendBlock) ((DeviceStorage) tensor.storage()).block();
     return new Strided(block.memory, tensor.dtype(), tensor.layout());
-  }
-
-  private Record onHost(Record record) throws ReflectiveOperationException {
-    RecordComponent[] components = record.getClass().getRecordComponents();
-    Class<?>[] types = new Class<?>[components.length];
-    Object[] values = new Object[components.length];
-    for (int i = 0; i < components.length; i++) {
-      types[i] = components[i].getType();
-      values[i] = onHost(components[i].getAccessor().invoke(record));
-    }
-    return record.getClass().getDeclaredConstructor(types).newInstance(values);
   }
 }

@@ -96,6 +96,13 @@ public final class CudaDevice {
         + attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
   }
 
+  /** The newest CUDA version that the driver speaks, as 1000 x major + 10 x minor. */
+  public int driverVersion() {
+    int[] version = new int[1];
+    Driver.check("cuDriverGetVersion", JCudaDriver.cuDriverGetVersion(version));
+    return version[0];
+  }
+
   /** Number of streaming multiprocessors. */
   public int multiprocessors() {
     return attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
