@@ -4,3 +4,4 @@
 #include "moves.cu"
 #include "grouped.cu"
 #include "experts.cu"
+#include "norm.cu"

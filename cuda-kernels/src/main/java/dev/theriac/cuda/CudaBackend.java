@@ -37,7 +37,7 @@ public final class CudaBackend implements Backend {
   private final ReduceKernels reduce = MissingKernels.of(ReduceKernels.class);
   private final IndexKernels index = MissingKernels.of(IndexKernels.class);
   private final MatmulKernels matmul;
-  private final NormKernels norm = MissingKernels.of(NormKernels.class);
+  private final NormKernels norm;
   private final SoftmaxKernels softmax = MissingKernels.of(SoftmaxKernels.class);
   private final AttentionKernels attention = MissingKernels.of(AttentionKernels.class);
   private final RopeKernels rope = MissingKernels.of(RopeKernels.class);
@@ -63,6 +63,7 @@ public final class CudaBackend implements Backend {
     matmul = new CudaMatmul(device, precision);
     grouped = new CudaGrouped(device, precision);
     experts = new CudaExperts(device, precision);
+    norm = new CudaNorm(device);
   }
 
   @Override

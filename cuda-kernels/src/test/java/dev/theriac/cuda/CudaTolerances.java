@@ -29,5 +29,24 @@ final class CudaTolerances {
   /** Their gradients, relative to the value or the arriving gradient; found: 5.4 units. */
   static final double UNARY_GRADIENT = 8 * 0x1p-24;
 
+  /** LayerNorm and RMSNorm, relative to the largest of a row; found: 2.4e-7. */
+  static final double NORM = 8 * 0x1p-24;
+
+  /** Their gradients, relative to the largest of a row or of the parameters; found: 5.5e-7. */
+  static final double NORM_GRADIENT = 16 * 0x1p-24;
+
   private CudaTolerances() {}
+
+  /**
+   * Of kernels that work row by row.
+   *
+   * @param kernel family and method, as {@code KernelCheck} names them
+   */
+  static double of(String kernel) {
+    boolean gradient = kernel.endsWith("Gradient");
+    return switch (kernel.substring(0, kernel.indexOf('.'))) {
+      case "norm" -> gradient ? NORM_GRADIENT : NORM;
+      default -> throw new IllegalArgumentException("no tolerance for " + kernel);
+    };
+  }
 }
