@@ -56,11 +56,21 @@ public final class CudaBackend implements Backend {
     this(device, Precision.configured());
   }
 
-  /** The back end of an open device, with matrix products of that precision. */
+  /**
+   * The back end of an open device, with matrix products of that precision; dense ones by cuBLAS
+   * where {@link dev.theriac.cuda.device.CudaBlas} found it.
+   */
   public CudaBackend(CudaDevice device, Precision precision) {
+    this(device, precision, true);
+  }
+
+  /**
+   * @param blas whether cuBLAS may be used
+   */
+  CudaBackend(CudaDevice device, Precision precision, boolean blas) {
     this.device = device;
     elementwise = new CudaElementwise(device);
-    matmul = new CudaMatmul(device, precision);
+    matmul = new CudaMatmul(device, precision, elementwise, blas);
     grouped = new CudaGrouped(device, precision);
     experts = new CudaExperts(device, precision);
     norm = new CudaNorm(device);

@@ -3,7 +3,12 @@ package dev.theriac.cuda;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.theriac.cuda.device.CudaBlas;
+import dev.theriac.cuda.device.CudaDevice;
+import dev.theriac.tensor.Strided;
 import java.io.File;
+import java.lang.foreign.Arena;
+import java.lang.foreign.SymbolLookup;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -36,6 +41,64 @@ class CudaAbsentTest {
         System.out.println("refused: " + e.getMessage());
       }
     }
+  }
+
+  /** A product with whatever multiplies here. */
+  static final class BlasProbe {
+    public static void main(String[] args) {
+      CudaDevice device = CudaDevice.open(0);
+      System.out.println(CudaBlas.of(device).availability());
+      try (Matrices make = new Matrices(3)) {
+        Strided c = make.unwritten(2, 5);
+        StagedBackend.of(new CudaBackend(device), device)
+            .matmul()
+            .matmul(make.filled(2, 2, 3), make.filled(4, 3, 5), null, c, false);
+        System.out.println(Arrays.toString(Matrices.values(c)));
+        System.out.println("by " + device.lastKernel());
+      }
+    }
+  }
+
+  private static final String PRODUCT =
+      "[24.0, 24.0, 24.0, 24.0, 24.0, 24.0, 24.0, 24.0, 24.0, 24.0]";
+
+  @Test
+  void multipliesWithCublas() throws Exception {
+    assertThat(run(BlasProbe.class, Map.of(), List.of(), ""))
+        .contains("cuBLAS 12.6", PRODUCT, "by cublasGemmEx");
+  }
+
+  @Test
+  void multipliesWithoutJCublas() throws Exception {
+    assertThat(run(BlasProbe.class, Map.of(), List.of(), "/jcublas-natives"))
+        .contains("no cuBLAS could be loaded", "libJCublas2-12.6.0", "install libcublas")
+        .contains(PRODUCT, "by matmul_f32");
+    assertThat(run(BlasProbe.class, Map.of(), List.of(), "/jcublas"))
+        .contains("no cuBLAS could be loaded", PRODUCT, "by matmul_f32");
+  }
+
+  @Test
+  void multipliesWithoutCublas() throws Exception {
+    Path driver = Files.createDirectory(temp.resolve("driver"));
+    Files.copy(EMULATOR.resolve("libcuda.so.1"), driver.resolve("libcuda.so.1"));
+    assumeTrue(systemHasNoCublas(), "this machine has cuBLAS");
+    assertThat(run(BlasProbe.class, Map.of("LD_LIBRARY_PATH", driver.toString()), List.of(), ""))
+        .contains("no cuBLAS could be loaded", "libcublas.so.12", "install libcublas")
+        .contains(PRODUCT, "by matmul_f32");
+  }
+
+  private static boolean systemHasNoCublas() {
+    try (Arena arena = Arena.ofConfined()) {
+      return SymbolLookup.libraryLookup("libcublas.so.12", arena) == null;
+    } catch (IllegalArgumentException e) {
+      return true;
+    }
+  }
+
+  @Test
+  void multipliesWithCublasTurnedOff() throws Exception {
+    assertThat(run(BlasProbe.class, Map.of(), List.of("-Dtheriac.cuda.blas=off"), ""))
+        .contains("cuBLAS is turned off by theriac.cuda.blas=off", PRODUCT, "by matmul_f32");
   }
 
   @Test
@@ -88,6 +151,12 @@ class CudaAbsentTest {
    */
   private String run(Map<String, String> environment, List<String> options, String without)
       throws Exception {
+    return run(Probe.class, environment, options, without);
+  }
+
+  private String run(
+      Class<?> program, Map<String, String> environment, List<String> options, String without)
+      throws Exception {
     assumeTrue(Files.exists(EMULATOR.resolve("libcuda.so.1")), "no emulated device was built");
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -100,7 +169,7 @@ class CudaAbsentTest {
         Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
             .filter(jar -> without.isEmpty() || !jar.contains(without))
             .collect(Collectors.joining(File.pathSeparator));
-    command.addAll(List.of("-cp", path, Probe.class.getName()));
+    command.addAll(List.of("-cp", path, program.getName()));
     ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
     if (environment != null) {
       builder.environment().put("LD_LIBRARY_PATH", EMULATOR.toString());

@@ -12,19 +12,19 @@ import dev.theriac.tensor.Host;
 import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Strided;
 import java.util.List;
-import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Dense products on the device against the scalar back end. */
+/** Dense products by our own kernels on the device against the scalar back end. */
 class CudaMatmulTest {
   private static final Backend ORACLE = Backends.scalar();
 
   private final CudaDevice device = EmulatedCuda.device();
-  private final Backend cuda = StagedBackend.of(new CudaBackend(device, Precision.F32), device);
+  private final Backend cuda =
+      StagedBackend.of(new CudaBackend(device, Precision.F32, false), device);
   private final Matrices make = new Matrices(7);
 
   @AfterEach
@@ -195,7 +195,7 @@ class CudaMatmulTest {
       value = Precision.class,
       names = {"TF32", "BF16"})
   void tensorCores(Precision precision) {
-    Backend there = StagedBackend.of(new CudaBackend(device, precision), device);
+    Backend there = StagedBackend.of(new CudaBackend(device, precision, false), device);
     for (long m : new long[] {1, 17, 64, 129}) {
       for (long n : new long[] {3, 64, 97}) {
         for (long k : new long[] {0, 1, 17, 64, 129}) {
@@ -223,7 +223,7 @@ class CudaMatmulTest {
       value = Precision.class,
       names = {"TF32", "BF16"})
   void tensorCoresRoundTheirOperands(Precision precision) {
-    Backend there = StagedBackend.of(new CudaBackend(device, precision), device);
+    Backend there = StagedBackend.of(new CudaBackend(device, precision, false), device);
     double tolerance =
         precision == Precision.TF32 ? CudaTolerances.PRODUCT_TF32 : CudaTolerances.PRODUCT_BF16;
     for (DType dtype : new DType[] {DType.F32, DType.BF16, DType.F16}) {
@@ -237,7 +237,7 @@ class CudaMatmulTest {
       value = Precision.class,
       names = {"TF32", "BF16"})
   void largeTilesOfTensorCoresGiveTheBitsOfSmallOnes(Precision precision) {
-    Backend there = StagedBackend.of(new CudaBackend(device, precision), device);
+    Backend there = StagedBackend.of(new CudaBackend(device, precision, false), device);
     String kernel = "matmul_" + precision.name().toLowerCase(java.util.Locale.ROOT);
     largeTiles(there, kernel);
   }
@@ -256,42 +256,10 @@ class CudaMatmulTest {
     check(cuda, CudaTolerances.PRODUCT_F32, a, b, bias, before);
   }
 
-  /** Against the oracle, with the magnitude of an element: the sum of its products' magnitudes. */
   private void check(
       Backend there, double tolerance, Strided a, Strided b, Strided bias, Strided before) {
-    long[] shape = a.layout().shape();
-    shape[shape.length - 1] = b.size(-1);
-    Strided found = before == null ? make.unwritten(shape) : make.copy(before);
-    Strided wanted = before == null ? make.unwritten(shape) : make.copy(before);
-    Strided sizes = before == null ? make.unwritten(shape) : magnitudes(before);
-    boolean accumulate = before != null;
-    there.matmul().matmul(a, b, bias, found, accumulate);
-    ORACLE.matmul().matmul(a, b, bias, wanted, accumulate);
-    Strided sizeOfBias = bias == null ? null : magnitudes(bias);
-    ORACLE.matmul().matmul(magnitudes(a), magnitudes(b), sizeOfBias, sizes, accumulate);
-    for (long i = 0; i < found.size(); i++) {
-      double have = Host.getFloat(found.address() + 4 * i);
-      double want = Host.getFloat(wanted.address() + 4 * i);
-      double size = Host.getFloat(sizes.address() + 4 * i);
-      assertThat(Math.abs(have - want))
-          .as("%s times %s, element %d: %s for %s", a, b, i, have, want)
-          .isLessThanOrEqualTo(tolerance * size);
-    }
-  }
-
-  /** |x|, contiguous. */
-  private Strided magnitudes(Strided x) {
-    long[] shape = x.layout().shape();
-    Strided result = make.make(DType.F32, shape);
-    long[] index = new long[shape.length];
-    for (long i : LongStream.range(0, result.size()).toArray()) {
-      long rest = i;
-      for (int d = shape.length - 1; d >= 0; d--) {
-        index[d] = rest % shape[d];
-        rest /= shape[d];
-      }
-      Host.setFloat(result.address() + 4 * i, (float) Math.abs(Matrices.at(x, index)));
-    }
-    return result;
+    assertThat(Products.apart(there, make, a, b, bias, before))
+        .as("%s times %s", a, b)
+        .isLessThanOrEqualTo(tolerance);
   }
 }
