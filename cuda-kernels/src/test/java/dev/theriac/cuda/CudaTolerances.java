@@ -38,6 +38,12 @@ final class CudaTolerances {
   /** Their gradients, relative to the largest of a row or of the parameters; found: 5.5e-7. */
   static final double NORM_GRADIENT = 16 * 0x1p-24;
 
+  /** Output and log-sums of attention in F32, relative to the terms' magnitudes; found: 6.3e-7. */
+  static final double ATTENTION_F32 = 2e-6;
+
+  /** Gradients of attention in F32, relative to the terms' magnitudes; found: 7.0e-7. */
+  static final double ATTENTION_GRADIENT_F32 = 2e-6;
+
   private CudaTolerances() {}
 
   /**
