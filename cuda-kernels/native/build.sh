@@ -160,8 +160,9 @@ gate() {
 # to_ptx SOURCE ARCHITECTURE PTX
 to_ptx() {
   "$nvcc" -std=c++17 -O3 -ptx -arch="$2" -Werror all-warnings $flags -o "$emulator/new.ptx" "$here/kernels/$1"
-  # nvcc 13 writes version 9.0, which drivers of CUDA 12 refuse; nothing in it needs more than 8.0.
-  sed -e 's/^\.version .*/.version 8.0/' -e '/^\/\//d' "$emulator/new.ptx" >"$3"
+  # nvcc 13 writes version 9.0, which drivers of CUDA 12 refuse; nothing in it needs more than 8.0, but for
+  # hints at which bytes of a parameter are used.
+  sed -e 's/^\.version .*/.version 8.0/' -e '/^\/\//d' -e '/\.pragma "used_bytes_mask /d' "$emulator/new.ptx" >"$3"
   rm "$emulator/new.ptx"
 }
 

@@ -5,3 +5,7 @@
 #include "grouped.cu"
 #include "experts.cu"
 #include "norm.cu"
+#include "attention_naive.cu"
+#include "attention_f32.cu"
+#include "attention_merge.cu"
+#include "attention_gradient_f32.cu"

@@ -39,7 +39,7 @@ public final class CudaBackend implements Backend {
   private final MatmulKernels matmul;
   private final NormKernels norm;
   private final SoftmaxKernels softmax = MissingKernels.of(SoftmaxKernels.class);
-  private final AttentionKernels attention = MissingKernels.of(AttentionKernels.class);
+  private final AttentionKernels attention;
   private final RopeKernels rope = MissingKernels.of(RopeKernels.class);
   private final PatchKernels patch = MissingKernels.of(PatchKernels.class);
   private final LossKernels loss = MissingKernels.of(LossKernels.class);
@@ -69,6 +69,7 @@ public final class CudaBackend implements Backend {
    */
   CudaBackend(CudaDevice device, Precision precision, boolean blas) {
     this.device = device;
+    attention = new CudaAttention(device, CudaAttention.Version.TILED);
     elementwise = new CudaElementwise(device);
     matmul = new CudaMatmul(device, precision, elementwise, blas);
     grouped = new CudaGrouped(device, precision);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.theriac.backend.AttentionKernels;
+import dev.theriac.backend.Backend;
 import dev.theriac.backend.Backends;
 import dev.theriac.backend.check.KernelCheck;
 import dev.theriac.cuda.AttentionProblem.Exact;
@@ -11,6 +12,7 @@ import dev.theriac.cuda.AttentionProblem.Size;
 import dev.theriac.cuda.AttentionProblem.View;
 import dev.theriac.cuda.CudaAttention.Version;
 import dev.theriac.cuda.device.CudaDevice;
+import java.lang.reflect.Proxy;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -43,7 +45,17 @@ class CudaAttentionTest {
   private static final View[] ONE = {View.DENSE};
 
   private AttentionKernels kernels(Version version) {
-    return StagedBackend.of(AttentionKernels.class, new CudaAttention(device, version), device);
+    Backend backend = new CudaBackend(device);
+    AttentionKernels attention = new CudaAttention(device, version);
+    Object versioned =
+        Proxy.newProxyInstance(
+            Backend.class.getClassLoader(),
+            new Class<?>[] {Backend.class},
+            (_, method, arguments) ->
+                method.getName().equals("attention")
+                    ? attention
+                    : method.invoke(backend, arguments));
+    return StagedBackend.of((Backend) versioned, device).attention();
   }
 
   private static void check(
