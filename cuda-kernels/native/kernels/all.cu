@@ -1,5 +1,6 @@
 // All kernels as one translation unit, for nvcc: one PTX module. The host compiler takes each file by itself.
 #include "elementwise.cu"
+#include "index.cu"
 #include "matmul.cu"
 #include "moves.cu"
 #include "grouped.cu"
@@ -9,3 +10,7 @@
 #include "attention_f32.cu"
 #include "attention_merge.cu"
 #include "attention_gradient_f32.cu"
+#include "optim.cu"
+#include "reduce.cu"
+#include "rope.cu"
+#include "topk.cu"

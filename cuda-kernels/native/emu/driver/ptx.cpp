@@ -48,6 +48,7 @@ bool parse_ptx(const std::string& text, std::map<std::string, EntryInfo>& entrie
   std::string raw;
   EntryInfo* entry = nullptr;
   bool versioned = false;
+  bool in_list = false;
   while (std::getline(lines, raw)) {
     std::string line = trimmed(raw);
     if (starts_with(line, ".version")) versioned = true;
@@ -56,10 +57,13 @@ bool parse_ptx(const std::string& text, std::map<std::string, EntryInfo>& entrie
       std::string name = line.substr(at + strlen(".entry "));
       name.erase(name.find_first_of("( \t") == std::string::npos ? name.size() : name.find_first_of("( \t"));
       entry = &entries[name];
+      in_list = line.find(')', at) == std::string::npos;
       continue;
     }
     if (!entry) continue;
-    if (starts_with(line, ".param")) entry->parameter_sizes.push_back(size_of_declaration(line));
+    // Calls in the body declare parameters of their own.
+    if (starts_with(line, ")")) in_list = false;
+    if (in_list && starts_with(line, ".param")) entry->parameter_sizes.push_back(size_of_declaration(line));
     if (starts_with(line, ".shared")) entry->static_shared += int(size_of_declaration(line));
     if (starts_with(line, ".maxntid")) {
       int x = 1;

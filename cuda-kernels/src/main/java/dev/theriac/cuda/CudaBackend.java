@@ -34,19 +34,19 @@ public final class CudaBackend implements Backend {
 
   private final CudaDevice device;
   private final ElementwiseKernels elementwise;
-  private final ReduceKernels reduce = MissingKernels.of(ReduceKernels.class);
-  private final IndexKernels index = MissingKernels.of(IndexKernels.class);
+  private final ReduceKernels reduce;
+  private final IndexKernels index;
   private final MatmulKernels matmul;
   private final NormKernels norm;
   private final SoftmaxKernels softmax = MissingKernels.of(SoftmaxKernels.class);
   private final AttentionKernels attention;
-  private final RopeKernels rope = MissingKernels.of(RopeKernels.class);
-  private final PatchKernels patch = MissingKernels.of(PatchKernels.class);
+  private final RopeKernels rope;
+  private final PatchKernels patch;
   private final LossKernels loss = MissingKernels.of(LossKernels.class);
   private final GroupedKernels grouped;
   private final SelectionKernels selection = MissingKernels.of(SelectionKernels.class);
   private final ExpertKernels experts;
-  private final OptimKernels optim = MissingKernels.of(OptimKernels.class);
+  private final OptimKernels optim;
   private final QuantisedKernels quantised = MissingKernels.of(QuantisedKernels.class);
 
   /**
@@ -75,6 +75,11 @@ public final class CudaBackend implements Backend {
     grouped = new CudaGrouped(device, precision);
     experts = new CudaExperts(device, precision);
     norm = new CudaNorm(device);
+    optim = new CudaOptim(device);
+    patch = new CudaPatch(device);
+    rope = new CudaRope(device);
+    index = new CudaIndex(device);
+    reduce = new CudaReduce(device);
   }
 
   @Override

@@ -118,6 +118,11 @@ final class Places {
     }
   }
 
+  /** How far apart neighbours of the first tensor's last dimension are. */
+  long lastStride() {
+    return Math.abs(words[MOST_DIMENSIONS + (int) words[0]]);
+  }
+
   /** Are all elements of all tensors one after the other, in the same order? */
   boolean inOneRun() {
     if (words[0] != 1) return false;

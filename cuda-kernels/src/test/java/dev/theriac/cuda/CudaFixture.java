@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 
 /** Tensors and comparisons for tests that hold kernels of the device against the scalar ones. */
 abstract class CudaFixture {
@@ -180,6 +181,19 @@ abstract class CudaFixture {
     byte[] out = new byte[(int) x.size() * x.dtype().bytes()];
     for (int i = 0; i < out.length; i++) out[i] = Host.getByte(x.address() + i);
     return out;
+  }
+
+  /** The same bits whatever the order in which threads run. */
+  static void assertSameUnderSchedules(Supplier<Strided> kernel) {
+    byte[] first = bits(kernel.get());
+    try {
+      for (String schedule : new String[] {"rev", "rand:1", "rand:2"}) {
+        EmulatedCuda.configure("CUEMU_SCHED", schedule);
+        assertThat(Arrays.equals(bits(kernel.get()), first)).as(schedule).isTrue();
+      }
+    } finally {
+      EmulatedCuda.configure("CUEMU_SCHED", "fwd");
+    }
   }
 
   /** Equal bit for bit. */

@@ -44,6 +44,18 @@ final class CudaTolerances {
   /** Gradients of attention in F32, relative to the terms' magnitudes; found: 7.0e-7. */
   static final double ATTENTION_GRADIENT_F32 = 2e-6;
 
+  /** Sums and means, relative to the size of their terms; found: equal bit for bit. */
+  static final double REDUCE = 4 * 0x1p-24;
+
+  /** Rotated pairs, relative to the value or 1; found: 2.5 units. */
+  static final double ROPE = 4 * 0x1p-24;
+
+  /**
+   * Steps of optimisers, relative to the value, or to 1 for SGD and 0.1 for AdamW; found: 3.7
+   * units.
+   */
+  static final double OPTIM = 8 * 0x1p-24;
+
   private CudaTolerances() {}
 
   /**
