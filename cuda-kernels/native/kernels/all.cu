@@ -14,3 +14,5 @@
 #include "reduce.cu"
 #include "rope.cu"
 #include "topk.cu"
+#include "softmax.cu"
+#include "loss.cu"

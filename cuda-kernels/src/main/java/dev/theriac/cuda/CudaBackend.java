@@ -38,11 +38,11 @@ public final class CudaBackend implements Backend {
   private final IndexKernels index;
   private final MatmulKernels matmul;
   private final NormKernels norm;
-  private final SoftmaxKernels softmax = MissingKernels.of(SoftmaxKernels.class);
+  private final SoftmaxKernels softmax;
   private final AttentionKernels attention;
   private final RopeKernels rope;
   private final PatchKernels patch;
-  private final LossKernels loss = MissingKernels.of(LossKernels.class);
+  private final LossKernels loss;
   private final GroupedKernels grouped;
   private final SelectionKernels selection = MissingKernels.of(SelectionKernels.class);
   private final ExpertKernels experts;
@@ -80,6 +80,8 @@ public final class CudaBackend implements Backend {
     rope = new CudaRope(device);
     index = new CudaIndex(device);
     reduce = new CudaReduce(device);
+    softmax = new CudaSoftmax(device);
+    loss = new CudaLoss(device);
   }
 
   @Override

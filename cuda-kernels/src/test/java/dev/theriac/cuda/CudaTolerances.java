@@ -56,6 +56,11 @@ final class CudaTolerances {
    */
   static final double OPTIM = 8 * 0x1p-24;
 
+  /**
+   * Softmax, its log, cross-entropy and gradients, relative to a row's largest; found: 2.7 units.
+   */
+  static final double SOFTMAX = 8 * 0x1p-24;
+
   private CudaTolerances() {}
 
   /**
@@ -67,6 +72,7 @@ final class CudaTolerances {
     boolean gradient = kernel.endsWith("Gradient");
     return switch (kernel.substring(0, kernel.indexOf('.'))) {
       case "norm" -> gradient ? NORM_GRADIENT : NORM;
+      case "softmax", "loss" -> SOFTMAX;
       default -> throw new IllegalArgumentException("no tolerance for " + kernel);
     };
   }
