@@ -68,6 +68,21 @@ public abstract class Module {
     parts.forEach((name, m) -> m.collectModules(path.isEmpty() ? name : path + "." + name, all));
   }
 
+  /** Where the first of its parameters is, and so all unless some were moved alone. */
+  public final Device device() {
+    Parameter first = first();
+    return first == null ? Device.CPU : first.device();
+  }
+
+  private Parameter first() {
+    if (!own.isEmpty()) return own.firstEntry().getValue();
+    for (Module part : parts.values()) {
+      Parameter first = part.first();
+      if (first != null) return first;
+    }
+    return null;
+  }
+
   /** Number of values in all parameters. */
   public final long parameterCount() {
     return parameters().values().stream().mapToLong(Parameter::size).sum();

@@ -15,6 +15,7 @@ import dev.theriac.op.Matmul;
 import dev.theriac.op.Norm;
 import dev.theriac.op.Quantised;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.QuantisedFormat;
 import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Rng;
@@ -82,9 +83,12 @@ public final class Decoder extends Module {
     return List.copyOf(layers);
   }
 
-  /** I64 ids [...] to vectors [..., dim] in F32, whatever the type of the table. */
+  /**
+   * I64 ids [...] to vectors [..., dim] in F32, whatever the type of the table; ids that are
+   * elsewhere are brought to where the model is.
+   */
   public Tensor embed(Tensor ids) {
-    return embedding.forward(ids).to(DType.F32);
+    return embedding.forward(ids.to(device())).to(DType.F32);
   }
 
   /**
@@ -94,11 +98,12 @@ public final class Decoder extends Module {
    * @param padId negative ones count from the vocabulary's end; null for none
    */
   public Tensor embed(Tensor ids, Integer padId) {
-    Tensor x = embed(ids);
+    Tensor there = ids.to(device());
+    Tensor x = embed(there);
     if (padId == null || !x.requiresGrad()) return x;
     long pad = padId < 0 ? padId + config.vocabulary() : padId;
     Tensor filling =
-        Elementwise.compare(CompareKind.EQ, ids, Tensor.of(ids.device(), new long[] {pad}, 1));
+        Elementwise.compare(CompareKind.EQ, there, Tensor.of(x.device(), new long[] {pad}, 1));
     return Elementwise.where(filling.unsqueeze(-1), x.detach(), x);
   }
 
@@ -114,7 +119,7 @@ public final class Decoder extends Module {
       Tensor hidden, List<Tensor> hiddenStates, List<FeedForward.SideOutput> sides) {}
 
   /**
-   * Runs the blocks.
+   * Runs the blocks, where they are: inputs that are elsewhere are brought there.
    *
    * @param x embedded input [B, T, dim]
    * @param positions I64 [B, T]
@@ -176,11 +181,15 @@ public final class Decoder extends Module {
       throw new IllegalArgumentException(
           "decoder: input %s, [B, T, %d] is wanted".formatted(x.layout(), config.dim()));
     }
+    Device device = device();
+    Tensor at = positions.to(device);
+    Tensor ends = lengths == null ? null : lengths.to(device);
+    x = x.to(device);
     if (embeddingDropout != null) x = embeddingDropout.forward(x);
     List<Tensor> states = new ArrayList<>();
     List<FeedForward.SideOutput> sides = new ArrayList<>();
     TokenMask mask =
-        lengths == null ? TokenMask.all(x.size(0), x.size(1)) : mask(lengths, cache, x.size(1));
+        ends == null ? TokenMask.all(x.size(0), x.size(1)) : mask(ends, cache, x.size(1));
     Norm.Added h = new Norm.Added(x, norm(0).forward(x));
     for (int i = 0; i < layers.size(); i++) {
       if (cancelled.getAsBoolean()) throw new Cancelled();
@@ -191,7 +200,7 @@ public final class Decoder extends Module {
       Norm.Added in = h;
       Normalisation next = norm(i + 1);
       DecoderLayer.Step step =
-          alone(() -> layer.step(in, positions, lengths, cache, index, mask, side, next));
+          alone(() -> layer.step(in, at, ends, cache, index, mask, side, next));
       h = step.out();
       if (!Autograd.enabled() && !allStates) {
         in.norm().close();
@@ -243,6 +252,7 @@ public final class Decoder extends Module {
    * a prompt is computed: they would be asked for at its end, and the first steps wait for them.
    */
   void announceSteps(int rows) {
+    if (!device().equals(Device.CPU)) return;
     try (Scope _ = Scope.open()) {
       announce(head.weight(), rows);
       layers.getFirst().parameters().values().stream()
@@ -274,8 +284,9 @@ public final class Decoder extends Module {
     return head.forward(hidden);
   }
 
-  /** An empty cache for {@code batch} rows of up to {@code capacity} positions. */
+  /** An empty cache, where the model is, for {@code batch} rows of up to {@code capacity} positions. */
   public KvCache cache(int batch, long capacity) {
-    return new KvCache(config.layers(), batch, capacity, config.kvHeads(), config.headDim());
+    return new KvCache(
+        device(), config.layers(), batch, capacity, config.kvHeads(), config.headDim());
   }
 }

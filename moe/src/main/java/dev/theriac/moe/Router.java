@@ -199,7 +199,7 @@ public final class Router extends Module implements Stochastic {
    * so that the experts which it would choose give the same bits, and gradients flow through the
    * weights.
    *
-   * @param experts I64 [T, k], ids in [0, E), distinct in a token
+   * @param experts I64 [T, k], on any device, ids in [0, E), distinct in a token
    * @param mask null for all
    */
   public Routing replay(Tensor u, Tensor experts, TokenMask mask) {
@@ -233,7 +233,10 @@ public final class Router extends Module implements Stochastic {
     boolean softmax = config.scoring() == Scoring.SOFTMAX;
     Tensor scores = softmax ? logits.softmax() : logits.apply(UnaryKind.SIGMOID);
     Tensor selection = selection(logits.detach(), scores.detach());
-    Tensor chosen = given == null ? Selection.topK(selection, topK(), config.groups()) : given;
+    Tensor chosen =
+        given == null
+            ? Selection.topK(selection, topK(), config.groups())
+            : given.to(logits.device());
     return new Routing(
         config,
         logits,

@@ -18,8 +18,8 @@ public final class Projector extends Module {
     second = part("2", new Linear(dim, dim, true, rng, std));
   }
 
-  /** [..., visionDim] to [..., dim]. */
+  /** [..., visionDim], on any device, to [..., dim] on this module's. */
   public Tensor forward(Tensor features) {
-    return second.forward(first.forward(features).gelu());
+    return second.forward(first.forward(features.to(device())).gelu());
   }
 }

@@ -21,7 +21,8 @@ import java.util.List;
  * The image half of CLIP (Radford et al., 2021) or SigLIP (Zhai et al., 2023): patch embedding,
  * learned positions, pre-norm blocks. Parameter paths are those of Hugging Face's {@code
  * CLIPVisionModel} and {@code SiglipVisionModel} (including {@code pre_layrnorm}). Weights may be
- * F32, BF16 or F16; everything is computed in F32. Forward passes may run on several threads.
+ * F32, BF16 or F16; everything is computed in F32, on the device where the weights are, to which
+ * images are brought. Forward passes may run on several threads.
  */
 public final class VisionTransformer extends Module {
   private final VisionConfig config;
@@ -139,7 +140,7 @@ public final class VisionTransformer extends Module {
           "vision: hidden state %d; there are 0 to %d, or -1 to %d"
               .formatted(index, layers.size(), -layers.size() - 1));
     }
-    Tensor h = embeddings(images);
+    Tensor h = embeddings(images.to(device()));
     if (preNorm != null) h = preNorm.forward(h);
     if (state == 0) return h;
     Norm.Added added = new Norm.Added(h, layers.getFirst().inputNorm().forward(h));

@@ -27,6 +27,7 @@ import dev.theriac.nn.Parameter;
 import dev.theriac.op.Index;
 import dev.theriac.op.Loss;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Memory;
 import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Rng;
@@ -42,7 +43,8 @@ import java.util.SequencedMap;
 
 /**
  * A causal language model with mixtures of experts: Mixtral, Qwen2-MoE or OLMoE. Parameter paths
- * are those of {@link Decoder}; {@link ExpertKeys} leads to the names of checkpoints.
+ * are those of {@link Decoder}; {@link ExpertKeys} leads to the names of checkpoints. It runs on the
+ * device where its parameters are ({@link #to}); ids, lengths and labels may be anywhere.
  *
  * <pre>{@code
  * MoeLanguageModel model = MoeLanguageModel.load(directory);
@@ -159,7 +161,7 @@ public final class MoeLanguageModel extends Module {
     for (FeedForward.SideOutput side : out.sides()) {
       if (side instanceof MoeLayer.Side s) routing.add(s.routing());
     }
-    Tensor auxiliary = auxiliary(routing);
+    Tensor auxiliary = auxiliary(routing, logits.device());
     if (labels == null) return new Forward(logits, null, null, auxiliary, routing);
     Tensor crossEntropy = NextTokenLoss.of(logits, labels);
     Tensor loss = crossEntropy.add(auxiliary.mul(config.auxiliaryCoefficient()));
@@ -172,7 +174,7 @@ public final class MoeLanguageModel extends Module {
    * experts of (choices of the expert / tokens) * (its mean probability). k when perfectly even.
    * Filling does not count; 0 when there are no tokens.
    */
-  static Tensor auxiliary(List<Routing> routing) {
+  static Tensor auxiliary(List<Routing> routing, Device device) {
     Tensor choices = null;
     Tensor probabilities = null;
     long rows = 0;
@@ -180,19 +182,21 @@ public final class MoeLanguageModel extends Module {
       Tensor p = r.probabilities();
       Tensor ids = r.experts();
       if (r.mask() != null && !r.mask().isAll()) {
-        Tensor counted = Tensor.of(r.mask().positions(), r.mask().count());
+        Tensor counted = Tensor.of(p.device(), r.mask().positions(), r.mask().count());
         p = Index.gatherRows(p, counted);
         ids = Index.gatherRows(ids, counted);
       }
       long tokens = p.size(0);
       rows += tokens;
       Tensor c =
-          Index.scatterColumns(Tensor.ones(tokens, r.topK()), ids, r.expertCount()).sum(0, false);
+          Index.scatterColumns(
+                  Tensor.full(p.device(), 1, DType.F32, tokens, r.topK()), ids, r.expertCount())
+              .sum(0, false);
       choices = choices == null ? c : choices.add(c);
       Tensor sum = p.sum(0, false);
       probabilities = probabilities == null ? sum : probabilities.add(sum);
     }
-    if (rows == 0) return Tensor.scalar(0);
+    if (rows == 0) return Tensor.zeros(device);
     double factor = choices.size() / ((double) rows * rows);
     return choices.mul(probabilities).sum().mul(factor);
   }

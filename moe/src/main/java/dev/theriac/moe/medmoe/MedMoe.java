@@ -25,6 +25,7 @@ import dev.theriac.op.Index;
 import dev.theriac.op.Loss;
 import dev.theriac.op.ShapeFunctions;
 import dev.theriac.tensor.DType;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -44,6 +45,10 @@ import java.util.function.Consumer;
  * Med-MoE (Jiang et al., arXiv 2404.10237): a vision encoder, a projector and a decoder whose every
  * other feed-forward may be a mixture of domain experts with an always-active meta expert. Until
  * {@link #upcycle} it is the dense model of the first two stages.
+ *
+ * <p>It runs on the device where its parameters are ({@link #to}), to which it brings words and
+ * pictures; {@code Device.with(device, () -> MedMoe.load(directory))} reads a model to another one
+ * than the CPU.
  *
  * <p>Fresh and up-cycled models are ready to answer: dropout is off until a stage trains them.
  * Answering questions is safe from several threads; training is not.
@@ -166,8 +171,8 @@ public final class MedMoe extends Module {
         float each = 1f / (lengths[b] * out.hiddenStates().size());
         Arrays.fill(share, b * in.length(), b * in.length() + (int) lengths[b], each);
       }
-      Tensor weights = Tensor.of(share, in.batch(), 1, in.length());
-      Tensor sum = Tensor.zeros(in.batch(), 1, language.config().dim());
+      Tensor weights = Tensor.of(language.device(), share, in.batch(), 1, in.length());
+      Tensor sum = Tensor.zeros(language.device(), in.batch(), 1, language.config().dim());
       for (Tensor state : out.hiddenStates()) sum = sum.add(weights.matmul(state));
       return sum.toFloats();
     }
@@ -175,7 +180,7 @@ public final class MedMoe extends Module {
 
   ModelInput input(List<Example> examples, float[][] pixels) {
     Batch batch = Batch.of(examples, vision.config().features(), tokenizer.padId());
-    return ModelInput.of(batch, pixels, preprocessing.size());
+    return ModelInput.of(batch, pixels, preprocessing.size(), language.device());
   }
 
   /** Text and picture vectors in their places, padding zero: [B, L, dim]. */
@@ -187,9 +192,9 @@ public final class MedMoe extends Module {
           Autograd.enabled()
               ? projector.forward(vision.features(in.images()))
               : Scope.call(() -> projector.forward(vision.features(in.images())));
-      rows.add(seen.reshape(-1, seen.size(-1)));
+      rows.add(seen.reshape(-1, seen.size(-1)).to(language.device()));
     }
-    rows.add(Tensor.zeros(1, language.config().dim()));
+    rows.add(Tensor.zeros(language.device(), 1, language.config().dim()));
     return Index.gatherRows(ShapeFunctions.concat(0, rows), in.order())
         .reshape(in.batch(), in.length(), -1);
   }
@@ -345,15 +350,17 @@ public final class MedMoe extends Module {
               block.feedForward(),
               router.with(options.topK(), options.weighting()),
               options.metaExpert());
+      mixture.to(block.device());
       mixture.router().train(path -> false);
       block.setFeedForward(mixture);
     }
     return new MedMoe(vision, projector, language, tokenizer, preprocessing, options, kept);
   }
 
-  /** A copy that shares no parameter with this model. */
+  /** A copy on the same device that shares no parameter with this model. */
   public MedMoe copy() {
-    MedMoe out = blank(ModelShape.of(this), tokenizer, preprocessing, kept);
+    ModelShape shape = ModelShape.of(this);
+    MedMoe out = Device.with(device(), () -> blank(shape, tokenizer, preprocessing, kept));
     out.load(ParameterCopies.of(this));
     return out;
   }

@@ -1,6 +1,7 @@
 package dev.theriac.moe.medmoe;
 
 import dev.theriac.moe.medmoe.prompt.Batch;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Tensor;
 import java.util.Arrays;
 
@@ -31,8 +32,9 @@ record ModelInput(
   /**
    * @param pixels the pictures in the order of {@link Batch#imageOwners}, [3, S, S] each,
    *     normalised
+   * @param device where the tensors are made
    */
-  static ModelInput of(Batch batch, float[][] pixels, int imageSize) {
+  static ModelInput of(Batch batch, float[][] pixels, int imageSize, Device device) {
     int[] owners = batch.imageOwners();
     if (owners.length != pixels.length) {
       throw new IllegalArgumentException(
@@ -60,18 +62,18 @@ record ModelInput(
       at[k++] = i;
     }
     return new ModelInput(
-        Tensor.of(ids, ids.length),
-        images(pixels, imageSize),
-        Tensor.of(order, size),
-        Tensor.of(positions, batch.size(), batch.length()),
-        Tensor.of(Arrays.stream(batch.lengths()).asLongStream().toArray(), batch.size()),
-        Tensor.of(targets, learned),
-        Tensor.of(at, learned),
+        Tensor.of(device, ids, ids.length),
+        images(device, pixels, imageSize),
+        Tensor.of(device, order, size),
+        Tensor.of(device, positions, batch.size(), batch.length()),
+        Tensor.of(device, Arrays.stream(batch.lengths()).asLongStream().toArray(), batch.size()),
+        Tensor.of(device, targets, learned),
+        Tensor.of(device, at, learned),
         batch.size(),
         batch.length());
   }
 
-  private static Tensor images(float[][] pixels, int size) {
+  private static Tensor images(Device device, float[][] pixels, int size) {
     if (pixels.length == 0) return null;
     float[] all = new float[pixels.length * 3 * size * size];
     for (int i = 0; i < pixels.length; i++) {
@@ -82,6 +84,6 @@ record ModelInput(
       }
       System.arraycopy(pixels[i], 0, all, i * pixels[i].length, pixels[i].length);
     }
-    return Tensor.of(all, pixels.length, 3, size, size);
+    return Tensor.of(device, all, pixels.length, 3, size, size);
   }
 }

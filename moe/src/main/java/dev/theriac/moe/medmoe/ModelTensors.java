@@ -7,6 +7,7 @@ import dev.theriac.io.Weights;
 import dev.theriac.llm.ModelFiles;
 import dev.theriac.llm.ModelWeights;
 import dev.theriac.llm.Quantisation;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.QuantisedMatrix;
 import dev.theriac.tensor.Tensor;
 import dev.theriac.vision.VisionDirectory;
@@ -354,6 +355,6 @@ final class ModelTensors {
   /** A weight that is none, mapped where a type holds it. */
   Tensor tensor(String key, CheckpointKeys.Place place) {
     Source source = found.get(key);
-    return source == null ? Tensor.zeros(place.shape()) : source.weights.get(source.key);
+    return source == null ? Tensor.zeros(Device.CPU, place.shape()) : source.weights.get(source.key);
   }
 }

@@ -13,6 +13,7 @@ import dev.theriac.op.Autograd;
 import dev.theriac.op.Loss;
 import dev.theriac.op.Reduce;
 import dev.theriac.optim.AdamW;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Rng;
 import dev.theriac.tensor.Scope;
 import dev.theriac.tensor.Tensor;
@@ -92,18 +93,17 @@ public final class RouterTrainer {
     return this;
   }
 
-  /** Trains a router for top-1 routing by probability. */
+  /** Trains a router for top-1 routing by probability, on the model's device. */
   public Router run() {
     if (labelled.size() == 0) {
       throw new IllegalArgumentException("router training: no labelled sample");
     }
+    Device device = model.language().device();
+    int dim = model.language().config().dim();
     Router router =
-        new Router(
-            model.language().config().dim(),
-            experts,
-            1,
-            Router.Weighting.PROBABILITY,
-            new Rng(seed));
+        Device.with(
+            device,
+            () -> new Router(dim, experts, 1, Router.Weighting.PROBABILITY, new Rng(seed)));
     long[] classes = classes(labelled, experts, classOf);
     float[][] features = features(model, labelled);
     int perEpoch = (features.length + batchSize - 1) / batchSize;
@@ -115,7 +115,8 @@ public final class RouterTrainer {
             int from = (int) (step % perEpoch) * batchSize;
             int[] rows = Arrays.copyOfRange(order, from, Math.min(from + batchSize, order.length));
             long[] targets = Arrays.stream(rows).mapToLong(r -> classes[r]).toArray();
-            return Loss.crossEntropy(router.logits(stack(features, rows)), Tensor.of(targets));
+            return Loss.crossEntropy(
+                router.logits(stack(device, features, rows)), Tensor.of(device, targets));
           }
 
           @Override
@@ -147,20 +148,20 @@ public final class RouterTrainer {
     for (int i = 0; i < all.length; i++) all[i] = i;
     try (Scope _ = Scope.open()) {
       long[] told =
-          Autograd.noGrad(() -> Reduce.argmax(router.logits(stack(features, all))).toLongs());
+          Autograd.noGrad(() -> Reduce.argmax(router.logits(stack(router.device(), features, all))).toLongs());
       int right = 0;
       for (int i = 0; i < told.length; i++) if (told[i] == classes[i]) right++;
       return (double) right / told.length;
     }
   }
 
-  private static Tensor stack(float[][] features, int[] rows) {
+  private static Tensor stack(Device device, float[][] features, int[] rows) {
     int dim = features[0].length;
     float[] all = new float[rows.length * dim];
     for (int i = 0; i < rows.length; i++) {
       System.arraycopy(features[rows[i]], 0, all, i * dim, dim);
     }
-    return Tensor.of(all, rows.length, dim);
+    return Tensor.of(device, all, rows.length, dim);
   }
 
   private static long[] classes(Dataset data, int experts, ToIntFunction<Sample> classOf) {

@@ -145,6 +145,11 @@ public final class StageTrainer {
 
   private void takeOver(Checkpoints.Found best) {
     Map<String, Parameter> parameters = model.parameters();
-    best.checkpoint().model().forEach((path, value) -> parameters.get(path).set(value));
+    best.checkpoint()
+        .model()
+        .forEach((path, value) -> {
+          Parameter p = parameters.get(path);
+          p.set(value.to(p.device()));
+        });
   }
 }

@@ -6,7 +6,7 @@ import dev.theriac.backend.BackendProvider;
 import dev.theriac.backend.Backends;
 import dev.theriac.backend.check.PretendBackend;
 
-/** Two devices that are none, for tests; on the class path of this module's tests alone. */
+/** Two devices that are none, for tests; compiled into those of the modules that run on devices. */
 public final class PretendProvider implements BackendProvider {
   /** The first of them. */
   public static final Device DEVICE = new Device("test", 0);
