@@ -2,6 +2,7 @@ package dev.theriac.cli;
 
 import dev.theriac.llm.GenerationConfig;
 import dev.theriac.moe.medmoe.MedMoe;
+import dev.theriac.tensor.Device;
 import dev.theriac.vision.image.Image;
 import dev.theriac.vision.image.Images;
 import java.io.IOException;
@@ -26,6 +27,7 @@ final class AskCommand implements Callable<Integer> {
   @ParentCommand private TheriacCommand theriac;
   @Mixin private PartOptions parts;
   @Mixin private AnswerOptions options;
+  @Mixin private DeviceOptions devices;
   @Spec private CommandSpec spec;
 
   @Option(names = "--model", required = true, paramLabel = "DIR", description = "A model folder.")
@@ -53,10 +55,11 @@ final class AskCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "Empty question: write what is asked about the image.");
     }
+    Device device = devices.device();
     Image picture = Images.read(image);
-    MedMoe answering = MedMoe.load(model, parts.parts());
+    MedMoe answering = DeviceOptions.load(device, () -> MedMoe.load(model, parts.parts()));
     double loaded = AskTimes.sinceStart();
-    theriac.startUp();
+    theriac.startUp(device);
     GenerationConfig how = options.of(answering.generation());
     PrintWriter out = theriac.out();
     boolean[] begun = {false};

@@ -15,6 +15,7 @@ import dev.theriac.moe.medmoe.data.Dataset;
 import dev.theriac.moe.medmoe.data.VqaFile;
 import dev.theriac.moe.medmoe.metrics.VqaMetrics;
 import dev.theriac.moe.medmoe.train.Evaluation;
+import dev.theriac.tensor.Device;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
@@ -31,6 +32,7 @@ import picocli.CommandLine.Spec;
 final class EvalCommand implements Callable<Integer> {
   @ParentCommand private TheriacCommand theriac;
   @Mixin private PartOptions parts;
+  @Mixin private DeviceOptions devices;
   @Spec private CommandSpec spec;
 
   @Option(names = "--model", required = true, paramLabel = "DIR", description = "A model folder.")
@@ -105,9 +107,10 @@ final class EvalCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--count, --batch-size and --max-tokens must be 1 or more.");
     }
-    MedMoe scored = MedMoe.load(model, parts.parts());
+    Device device = devices.device();
+    MedMoe scored = DeviceOptions.load(device, () -> MedMoe.load(model, parts.parts()));
     Dataset data = data(scored);
-    theriac.startUp();
+    theriac.startUp(device);
     long begin = System.nanoTime();
     Evaluation evaluation;
     try (Progress progress = Progress.console(theriac.err(), theriac.quiet())) {

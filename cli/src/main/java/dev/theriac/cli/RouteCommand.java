@@ -8,6 +8,7 @@ import dev.theriac.moe.audit.TrailWriter;
 import dev.theriac.moe.medmoe.MedMoe;
 import dev.theriac.moe.medmoe.ModelDirectory;
 import dev.theriac.moe.medmoe.RoutedAnswer;
+import dev.theriac.tensor.Device;
 import dev.theriac.vision.image.Image;
 import dev.theriac.vision.image.Images;
 import dev.theriac.vision.image.Preprocess;
@@ -36,6 +37,7 @@ final class RouteCommand implements Callable<Integer> {
   @ParentCommand private TheriacCommand theriac;
   @Mixin private PartOptions parts;
   @Mixin private AnswerOptions options;
+  @Mixin private DeviceOptions devices;
   @Spec private CommandSpec spec;
 
   @Option(
@@ -79,9 +81,10 @@ final class RouteCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     check();
+    Device device = devices.device();
     Image picture = Images.read(image);
-    MedMoe answering = MedMoe.load(model, parts.parts());
-    theriac.startUp();
+    MedMoe answering = DeviceOptions.load(device, () -> MedMoe.load(model, parts.parts()));
+    theriac.startUp(device);
     Trail recorded = replay == null ? null : Trail.read(replay);
     RoutedAnswer answer =
         recorded == null

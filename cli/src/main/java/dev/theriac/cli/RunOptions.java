@@ -4,7 +4,9 @@ import dev.theriac.cli.config.TrainConfig;
 import dev.theriac.cli.progress.Progress;
 import dev.theriac.cli.result.ResultTable;
 import dev.theriac.cli.run.ThreeStages;
+import dev.theriac.tensor.Device;
 import java.nio.file.Path;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The options of a command that trains, and the run itself. */
@@ -24,6 +26,8 @@ final class RunOptions {
   @Option(names = "--seed", paramLabel = "N", description = "Seed of all randomness.")
   private Long seed;
 
+  @Mixin private DeviceOptions devices;
+
   /**
    * Trains.
    *
@@ -33,11 +37,13 @@ final class RunOptions {
     if (json != null) {
       ResultTable.requireWritable(json);
     }
+    Device device = devices.device(config.device());
     TrainConfig seeded = seed == null ? config : config.withSeed(seed);
     Path folder = out != null ? out : config.out() != null ? config.out() : fallback;
-    theriac.startUp();
+    theriac.startUp(device);
     Progress progress = Progress.console(theriac.err(), theriac.quiet());
-    ResultTable table = new ThreeStages(seeded, folder, title, theriac.out(), progress).run();
+    ResultTable table =
+        new ThreeStages(seeded, device, folder, title, theriac.out(), progress).run();
     if (json != null) {
       table.write(json);
     }

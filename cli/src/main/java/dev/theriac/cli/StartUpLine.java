@@ -2,6 +2,7 @@ package dev.theriac.cli;
 
 import dev.theriac.backend.Backends;
 import dev.theriac.backend.Workers;
+import dev.theriac.tensor.Device;
 
 /** The one line that says what is running on what. */
 final class StartUpLine {
@@ -16,5 +17,11 @@ final class StartUpLine {
             Backends.cpu().backend().name(),
             Workers.threads(),
             Workers.threads() == 1 ? "thread" : "threads");
+  }
+
+  /** The same of a command whose model computes on {@code device}. */
+  static String text(Device device) {
+    String name = device.equals(Device.CPU) ? "" : " with " + Backends.of(device).name();
+    return "%s, device %s%s".formatted(text(), device, name);
   }
 }

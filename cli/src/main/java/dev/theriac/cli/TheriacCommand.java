@@ -1,5 +1,6 @@
 package dev.theriac.cli;
 
+import dev.theriac.tensor.Device;
 import java.io.PrintWriter;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -79,6 +80,13 @@ public final class TheriacCommand implements Runnable {
   public void startUp() {
     if (!quiet) {
       err().println(StartUpLine.text());
+    }
+  }
+
+  /** The same for a command whose model computes on {@code device}. */
+  public void startUp(Device device) {
+    if (!quiet) {
+      err().println(StartUpLine.text(device));
     }
   }
 

@@ -34,8 +34,8 @@ import java.util.stream.IntStream;
  * String answer = model.generate("The liver", model.generation(), System.out::print);
  * }</pre>
  *
- * <p>It runs on the device where its parameters are ({@link #to}); ids and what else it is given may
- * be anywhere. Forward passes may run on several threads; loading and training belong to one.
+ * <p>It runs on the device where its parameters are ({@link #to}); ids and what else it is given
+ * may be anywhere. Forward passes may run on several threads; loading and training belong to one.
  */
 public final class CausalLm extends Module {
   private static final String MODEL = "model.";

@@ -284,7 +284,9 @@ public final class Decoder extends Module {
     return head.forward(hidden);
   }
 
-  /** An empty cache, where the model is, for {@code batch} rows of up to {@code capacity} positions. */
+  /**
+   * An empty cache, where the model is, for {@code batch} rows of up to {@code capacity} positions.
+   */
   public KvCache cache(int batch, long capacity) {
     return new KvCache(
         device(), config.layers(), batch, capacity, config.kvHeads(), config.headDim());

@@ -298,8 +298,8 @@ public final class Generator {
       cache.advance(lengths);
       long[] last = new long[lengths.length];
       for (int b = 0; b < last.length; b++) last[b] = b * width + lengths[b] - 1;
-      Tensor rowsOfInterest = Index.gatherRows(
-              hidden.reshape(rows * width, -1), Tensor.of(hidden.device(), last));
+      Tensor rowsOfInterest =
+          Index.gatherRows(hidden.reshape(rows * width, -1), Tensor.of(hidden.device(), last));
       return decoder.logits(rowsOfInterest).toFloats();
     }
   }

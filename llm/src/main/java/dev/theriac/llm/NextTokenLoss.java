@@ -14,7 +14,8 @@ public final class NextTokenLoss {
    * Mean cross-entropy of each label given the positions before it.
    *
    * @param logits [B, T, V]
-   * @param labels I64 [B, T], on any device, the ids, or {@link Loss#IGNORE_INDEX} where nothing is to be learned
+   * @param labels I64 [B, T], on any device, the ids, or {@link Loss#IGNORE_INDEX} where nothing is
+   *     to be learned
    * @return rank 0; 0 with zero gradient when no label counts
    */
   public static Tensor of(Tensor logits, Tensor labels) {

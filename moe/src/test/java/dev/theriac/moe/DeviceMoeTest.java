@@ -118,8 +118,7 @@ class DeviceMoeTest extends ScopedTest {
   void everyRouterWithEveryLoss(String name) {
     RouterConfig config = configs().get(name);
     for (boolean training : new boolean[] {false, true}) {
-      for (TokenMask mask :
-          new TokenMask[] {TokenMask.all(BATCH, LENGTH), mask(), nothing()}) {
+      for (TokenMask mask : new TokenMask[] {TokenMask.all(BATCH, LENGTH), mask(), nothing()}) {
         SameBits.of(device -> {
           MoeLayer layer = layer(config, null, device);
           layer.train(training);
@@ -185,7 +184,8 @@ class DeviceMoeTest extends ScopedTest {
         assertThat(side.dispatch().drops()).isNotEmpty();
         List<float[]> results = new ArrayList<>(List.of(out.value().toFloats()));
         float[] dropped = new float[side.dispatch().drops().size()];
-        for (int i = 0; i < dropped.length; i++) dropped[i] = side.dispatch().drops().get(i).token();
+        for (int i = 0; i < dropped.length; i++)
+          dropped[i] = side.dispatch().drops().get(i).token();
         results.add(dropped);
         gradients(out.value().mul(out.value()).sum(), x, layer, results);
         return results;
@@ -208,8 +208,7 @@ class DeviceMoeTest extends ScopedTest {
       results.add(y.toFloats());
       gradients(y.mul(y).sum(), x, layer, results);
       for (FixedRouter fixed :
-          List.of(
-              FixedRouter.roundRobin(), FixedRouter.zipf(1.2, 3), FixedRouter.halfEmpty(5))) {
+          List.of(FixedRouter.roundRobin(), FixedRouter.zipf(1.2, 3), FixedRouter.halfEmpty(5))) {
         Router assigned = layer.router().with(fixed);
         assertThat(assigned.device()).isEqualTo(device);
         Tensor tokens = x.detach().reshape(BATCH * LENGTH, DIM);
@@ -223,8 +222,7 @@ class DeviceMoeTest extends ScopedTest {
   void expertsThatChoose() {
     for (TokenMask mask : new TokenMask[] {null, mask(), nothing()}) {
       SameBits.of(device -> {
-        var router =
-            new ExpertChoice(DIM, EXPERTS, 1.5, ExpertChoice.Use.NON_CAUSAL, new Rng(3));
+        var router = new ExpertChoice(DIM, EXPERTS, 1.5, ExpertChoice.Use.NON_CAUSAL, new Rng(3));
         var layer = new ExpertChoiceLayer(router, experts(true), shared(Kind.ADDED));
         layer.to(device);
         Tensor x = input(device);

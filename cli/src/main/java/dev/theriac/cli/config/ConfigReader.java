@@ -1,5 +1,6 @@
 package dev.theriac.cli.config;
 
+import dev.theriac.tensor.Device;
 import java.io.IOException;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.RecordComponent;
@@ -20,8 +21,8 @@ import tools.jackson.databind.json.JsonMapper;
  * path: unknown keys (with the nearest known one), missing keys, wrong types, numbers out of range,
  * and what the records' own constructors object to.
  *
- * <p>Values may be boolean, int, long, double, String, enums (in any case), Path (relative to the
- * folder of the file) and records.
+ * <p>Values may be boolean, int, long, double, String, enums (in any case), Device, Path (relative
+ * to the folder of the file) and records.
  */
 public final class ConfigReader {
   private static final JsonMapper JSON =
@@ -181,6 +182,8 @@ public final class ConfigReader {
       return node.isString() && !node.asString().isBlank()
           ? folder.resolve(node.asString()).normalize()
           : null;
+    } else if (type == Device.class) {
+      return node.isString() ? device(node.asString()) : null;
     } else if (type.isEnum()) {
       return Arrays.stream(type.getEnumConstants())
           .filter(c -> node.isString() && c.toString().equalsIgnoreCase(node.asString()))
@@ -188,6 +191,14 @@ public final class ConfigReader {
           .orElse(null);
     }
     throw new IllegalStateException("no configuration values of type " + type);
+  }
+
+  private static Device device(String text) {
+    try {
+      return Device.of(text);
+    } catch (IllegalArgumentException e) {
+      return null;
+    }
   }
 
   private static String expected(Class<?> type, Setting setting) {
@@ -205,6 +216,7 @@ public final class ConfigReader {
           case "int", "Integer", "long", "Long" -> "a whole number";
           case "double", "Double" -> "a number";
           case "Path" -> "a path in quotes";
+          case "Device" -> "\"cpu\", \"cuda\" or \"cuda:N\"";
           default -> "text in quotes";
         };
     return setting == null ? kind : kind + range(setting);

@@ -5,6 +5,7 @@ import dev.theriac.moe.medmoe.MoeOptions;
 import dev.theriac.moe.medmoe.prompt.Template;
 import dev.theriac.moe.medmoe.train.StageOptions;
 import dev.theriac.optim.Untouched;
+import dev.theriac.tensor.Device;
 import dev.theriac.vision.VisionConfig;
 import dev.theriac.vision.image.Augmentation;
 import dev.theriac.vision.image.Preprocessing;
@@ -14,6 +15,8 @@ import java.nio.file.Path;
  * What {@code theriac train} does.
  *
  * @param seed of all randomness
+ * @param device where the model computes, unless {@code --device} says otherwise: cpu, cuda or
+ *     cuda:N; left out, the CPU
  * @param out folder for the model, the log and the report; must be given here or by {@code --out}
  * @param checkpointEvery steps between checkpoints in stages 1 and 2
  * @param data what to learn from
@@ -26,6 +29,7 @@ import java.nio.file.Path;
  */
 public record TrainConfig(
     @Setting("0") long seed,
+    @Setting(optional = true) Device device,
     @Setting(optional = true) Path out,
     @Setting(value = "100", min = 1) int checkpointEvery,
     Data data,
@@ -39,7 +43,35 @@ public record TrainConfig(
   /** The same with another seed. */
   public TrainConfig withSeed(long newSeed) {
     return new TrainConfig(
-        newSeed, out, checkpointEvery, data, model, align, instruct, router, moe, evaluation);
+        newSeed,
+        device,
+        out,
+        checkpointEvery,
+        data,
+        model,
+        align,
+        instruct,
+        router,
+        moe,
+        evaluation);
+  }
+
+  /** What the results follow from, which the device is not: a run may go on on another one. */
+  public String identity() {
+    TrainConfig anywhere =
+        new TrainConfig(
+            seed,
+            null,
+            out,
+            checkpointEvery,
+            data,
+            model,
+            align,
+            instruct,
+            router,
+            moe,
+            evaluation);
+    return anywhere.toString().replace(", device=null", "");
   }
 
   /** Kinds of data. */

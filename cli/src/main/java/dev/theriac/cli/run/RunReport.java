@@ -18,6 +18,7 @@ import dev.theriac.moe.medmoe.prompt.ImageTokens;
 import dev.theriac.moe.medmoe.train.Evaluation;
 import dev.theriac.moe.medmoe.train.Evaluation.Answered;
 import dev.theriac.moe.medmoe.train.StagePlan;
+import dev.theriac.tensor.Device;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -28,10 +29,12 @@ import java.util.stream.IntStream;
 /**
  * Gathers what the report of a run shows.
  *
+ * @param device where the models computed
  * @param seconds of the whole run
  */
 record RunReport(
     TrainConfig config,
+    Device device,
     String title,
     String note,
     RunPlan plan,
@@ -76,7 +79,8 @@ record RunReport(
         new Setting("Router labels", config.router().labels().name().toLowerCase(Locale.ROOT)),
         new Setting("Whole run", String.format(Locale.ROOT, "%.0f s", seconds)),
         new Setting("Java", Runtime.version().toString()),
-        new Setting("Back end", Backends.cpu().backend().name()),
+        new Setting("Device", device.toString()),
+        new Setting("Back end", Backends.of(device).name()),
         new Setting("Threads", Integer.toString(Workers.threads())));
   }
 

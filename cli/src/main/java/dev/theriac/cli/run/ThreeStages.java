@@ -20,6 +20,7 @@ import dev.theriac.moe.medmoe.train.RouterTrainer;
 import dev.theriac.moe.medmoe.train.Stage;
 import dev.theriac.moe.medmoe.train.StageOptions;
 import dev.theriac.moe.medmoe.train.StageTrainer;
+import dev.theriac.tensor.Device;
 import dev.theriac.tensor.Tensor;
 import dev.theriac.train.Checkpoints;
 import java.io.PrintWriter;
@@ -44,6 +45,7 @@ public final class ThreeStages {
   private static final int ROUTED_PER_GROUP = 24;
 
   private final TrainConfig config;
+  private final Device device;
   private final Path out;
   private final String title;
   private final PrintWriter print;
@@ -55,12 +57,19 @@ public final class ThreeStages {
   private List<StepMetrics> before = List.of();
 
   /**
+   * @param device where the models compute
    * @param title heading of the report
    * @param print where the plan and the table go
    */
   public ThreeStages(
-      TrainConfig config, Path out, String title, PrintWriter print, Progress progress) {
+      TrainConfig config,
+      Device device,
+      Path out,
+      String title,
+      PrintWriter print,
+      Progress progress) {
     this.config = config;
+    this.device = device;
     this.out = out;
     this.title = title;
     this.print = print;
@@ -73,9 +82,9 @@ public final class ThreeStages {
     RouterClasses classes =
         RouterClasses.of(
             config.router().labels(), data.labelled(), config.model().experts().count());
-    MedMoe model = Models.start(config);
+    MedMoe model = Device.with(device, () -> Models.start(config));
     RunPlan plan = RunPlan.of(config, data, model);
-    folder = RunFolder.open(out, config.toString(), plan.diskBytes(KEEP + 1));
+    folder = RunFolder.open(out, config.identity(), plan.diskBytes(KEEP + 1));
     plan.print(print);
     print.println();
     print.flush();
@@ -110,7 +119,7 @@ public final class ThreeStages {
       StageTrainer twin = Stage.MOE.trainer(dense, data.moe()).denseTwin();
       stage("dense", config.moe(), twin, data.validation());
     }
-    Provenance origin = Provenance.of(config.seed(), config.toString(), "");
+    Provenance origin = Provenance.of(config.seed(), config.identity(), "");
     moe.save(
         folder.file("model"),
         origin.withExperts(classes.experts(config.model().experts().count())));
@@ -125,7 +134,7 @@ public final class ThreeStages {
         Optional.ofNullable(dense)
             .map(d -> RunScores.of("Dense", "dense", d, ofDense, Double.NaN, steps));
     ReportData report =
-        new RunReport(config, title, data.note(), plan, steps, seconds)
+        new RunReport(config, device, title, data.note(), plan, steps, seconds)
             .data(moeScores, denseScores, ofMoe, ofDense, routing, classes);
     Report.write(report, folder.file("report.html"));
     progress.close();
@@ -167,8 +176,10 @@ public final class ThreeStages {
     Path file = folder.file("checkpoints").resolve("router.safetensors");
     if (Files.exists(file)) {
       SafeTensors saved = SafeTensors.open(file);
-      return Router.of(
-          saved.get("wg.weight"), saved.get("wg.bias"), 1, Router.Weighting.PROBABILITY);
+      Router read =
+          Router.of(saved.get("wg.weight"), saved.get("wg.bias"), 1, Router.Weighting.PROBABILITY);
+      read.to(device);
+      return read;
     }
     TrainConfig.Router settings = config.router();
     progress.note("router: reading %,d labelled samples".formatted(data.labelled().size()));

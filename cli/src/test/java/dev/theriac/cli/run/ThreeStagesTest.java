@@ -10,6 +10,7 @@ import dev.theriac.cli.result.MetricsLog;
 import dev.theriac.cli.result.ResultTable;
 import dev.theriac.cli.result.StepMetrics;
 import dev.theriac.moe.medmoe.data.Phantoms;
+import dev.theriac.tensor.Device;
 import dev.theriac.vision.image.Images;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -45,7 +46,8 @@ class ThreeStagesTest {
   }
 
   private static ResultTable run(TrainConfig config, Path out, Progress progress) {
-    return new ThreeStages(config, out, "Small", new PrintWriter(new StringWriter()), progress)
+    return new ThreeStages(
+            config, Device.CPU, out, "Small", new PrintWriter(new StringWriter()), progress)
         .run();
   }
 

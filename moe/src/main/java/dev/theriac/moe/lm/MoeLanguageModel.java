@@ -43,8 +43,8 @@ import java.util.SequencedMap;
 
 /**
  * A causal language model with mixtures of experts: Mixtral, Qwen2-MoE or OLMoE. Parameter paths
- * are those of {@link Decoder}; {@link ExpertKeys} leads to the names of checkpoints. It runs on the
- * device where its parameters are ({@link #to}); ids, lengths and labels may be anywhere.
+ * are those of {@link Decoder}; {@link ExpertKeys} leads to the names of checkpoints. It runs on
+ * the device where its parameters are ({@link #to}); ids, lengths and labels may be anywhere.
  *
  * <pre>{@code
  * MoeLanguageModel model = MoeLanguageModel.load(directory);

@@ -355,6 +355,8 @@ final class ModelTensors {
   /** A weight that is none, mapped where a type holds it. */
   Tensor tensor(String key, CheckpointKeys.Place place) {
     Source source = found.get(key);
-    return source == null ? Tensor.zeros(Device.CPU, place.shape()) : source.weights.get(source.key);
+    return source == null
+        ? Tensor.zeros(Device.CPU, place.shape())
+        : source.weights.get(source.key);
   }
 }

@@ -44,8 +44,7 @@ class DeviceMoeLanguageModelTest extends MoeLanguageModelFixture {
           });
       model.train(false);
       for (int[] answer :
-          model.generate(
-              List.of(new int[] {3, 1, 4}, new int[] {5}), GenerationConfig.greedy(8))) {
+          model.generate(List.of(new int[] {3, 1, 4}, new int[] {5}), GenerationConfig.greedy(8))) {
         float[] ids = new float[answer.length];
         for (int i = 0; i < ids.length; i++) ids[i] = answer[i];
         results.add(ids);

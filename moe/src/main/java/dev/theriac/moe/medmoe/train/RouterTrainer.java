@@ -102,8 +102,7 @@ public final class RouterTrainer {
     int dim = model.language().config().dim();
     Router router =
         Device.with(
-            device,
-            () -> new Router(dim, experts, 1, Router.Weighting.PROBABILITY, new Rng(seed)));
+            device, () -> new Router(dim, experts, 1, Router.Weighting.PROBABILITY, new Rng(seed)));
     long[] classes = classes(labelled, experts, classOf);
     float[][] features = features(model, labelled);
     int perEpoch = (features.length + batchSize - 1) / batchSize;
@@ -148,7 +147,8 @@ public final class RouterTrainer {
     for (int i = 0; i < all.length; i++) all[i] = i;
     try (Scope _ = Scope.open()) {
       long[] told =
-          Autograd.noGrad(() -> Reduce.argmax(router.logits(stack(router.device(), features, all))).toLongs());
+          Autograd.noGrad(
+              () -> Reduce.argmax(router.logits(stack(router.device(), features, all))).toLongs());
       int right = 0;
       for (int i = 0; i < told.length; i++) if (told[i] == classes[i]) right++;
       return (double) right / told.length;

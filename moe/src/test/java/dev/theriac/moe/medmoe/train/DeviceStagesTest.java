@@ -131,8 +131,7 @@ class DeviceStagesTest {
     RoutedAnswer routed = RoutedAnswer.ask(model, image, "Is there a mass?", sampled, List.of());
     said.add(routed.answer());
     said.add(routed.trail().records());
-    RoutedAnswer replayed =
-        RoutedAnswer.replay(model, image, "Is there a mass?", routed.trail());
+    RoutedAnswer replayed = RoutedAnswer.replay(model, image, "Is there a mass?", routed.trail());
     assertThat(routed.trail().difference(replayed.trail())).isNull();
     ExpertUsage usage = RoutedSamples.usage(model, questions, 2, s -> s.modality().name());
     for (String group : usage.cohorts()) {
@@ -148,10 +147,12 @@ class DeviceStagesTest {
   void threeStagesAnswersAndFilesAreThoseOfTheHost(Family family) {
     Run here = run(Device.CPU, family);
     Run there = run(DEVICE, family);
-    assertThat(here.files).containsKey("MOE/checkpoint-00000002.safetensors").hasSizeGreaterThan(10);
+    assertThat(here.files)
+        .containsKey("MOE/checkpoint-00000002.safetensors")
+        .hasSizeGreaterThan(10);
     assertThat(there.files.keySet()).isEqualTo(here.files.keySet());
-    here.files.forEach((name, bytes) ->
-        assertThat(there.files.get(name)).as(name).isEqualTo(bytes));
+    here.files.forEach(
+        (name, bytes) -> assertThat(there.files.get(name)).as(name).isEqualTo(bytes));
     assertThat(there.said).usingRecursiveComparison().isEqualTo(here.said);
   }
 
