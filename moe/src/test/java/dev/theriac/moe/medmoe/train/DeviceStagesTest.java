@@ -39,7 +39,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** A whole Med-MoE on another device than the CPU: what it writes and says is the host's. */
 class DeviceStagesTest {
-  private static final List<Phantom> PHANTOMS = Phantoms.train(3, 12);
+  private static final List<Phantom> PHANTOMS = Phantoms.train(3, 6);
 
   @TempDir Path dir;
 
