@@ -104,6 +104,29 @@ class DeviceCausalLmTest extends CausalFixture {
         });
   }
 
+  /** Where tensors are made by default does not matter to a model. */
+  @Test
+  void aModelElsewhereThanTheCurrentDevice() {
+    CausalReference reference = new CausalReference("stablelm-options");
+    SameBits.of(device -> {
+      CausalLm model = reference.model();
+      model.to(device);
+      Device other = device.equals(DEVICE) ? PretendProvider.SECOND : DEVICE;
+      return Device.with(
+          other,
+          () -> {
+            Tensor ids = reference.get("ids").to(other);
+            CausalLm.Forward out = model.forward(ids, reference.mask(), ids);
+            assertThat(out.loss().device()).isEqualTo(device);
+            out.loss().backward();
+            return List.of(
+                out.logits().toFloats(),
+                out.loss().toFloats(),
+                floats(model.generate(reference.prompts(), GenerationConfig.greedy(5))));
+          });
+    });
+  }
+
   @Test
   void whatADeviceSavesIsWhatTheHostSaves() throws IOException {
     Path from = published("qwen2");

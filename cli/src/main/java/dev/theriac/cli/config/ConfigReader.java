@@ -136,16 +136,21 @@ public final class ConfigReader {
       }
       if (setting != null && !setting.value().equals(Setting.NONE)) {
         node = literal(setting.value(), component.getType());
-      } else if (component.getType().isRecord()) {
+      } else if (isObject(component.getType())) {
         node = JSON.createObjectNode();
       } else {
         problem(path, "missing; expected " + expected(component.getType(), setting));
         return null;
       }
     }
-    return component.getType().isRecord()
+    return isObject(component.getType())
         ? record(node, path, component.getType().asSubclass(Record.class))
         : value(node, path, component.getType(), setting);
+  }
+
+  /** A device is written as a text. */
+  private static boolean isObject(Class<?> type) {
+    return type.isRecord() && type != Device.class;
   }
 
   private static JsonNode literal(String text, Class<?> type) {

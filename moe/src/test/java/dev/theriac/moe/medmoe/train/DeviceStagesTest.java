@@ -225,6 +225,32 @@ class DeviceStagesTest {
         });
   }
 
+  /** Where tensors are made by default does not matter to a model. */
+  @Test
+  void aModelElsewhereThanTheCurrentDevice() {
+    Backends.with(
+        Backends.scalar(),
+        () -> {
+          MedMoe model = TinyModels.mixture(Family.PHI);
+          GenerationConfig greedy = GenerationConfig.greedy(6, model.endId());
+          var image = PHANTOMS.getFirst().image();
+          RoutedAnswer wanted = RoutedAnswer.ask(model, image, "What?", greedy, List.of());
+          RoutedAnswer found =
+              Device.with(DEVICE, () -> RoutedAnswer.replay(model, image, "What?", wanted.trail()));
+          assertThat(found.answer()).isEqualTo(wanted.answer());
+          assertThat(wanted.trail().difference(found.trail())).isNull();
+          Device.with(
+              DEVICE,
+              () ->
+                  Stage.MOE
+                      .trainer(model, StageTest.data(Stage.MOE, PHANTOMS))
+                      .options(options(false))
+                      .run());
+          assertThat(model.parameters().values()).allMatch(p -> p.device().equals(Device.CPU));
+          return null;
+        });
+  }
+
   /** A trail that was recorded on one device is replayed on another. */
   @Test
   void aTrailIsReplayedElsewhere() {
