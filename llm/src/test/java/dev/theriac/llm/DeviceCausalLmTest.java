@@ -118,11 +118,13 @@ class DeviceCausalLmTest extends CausalFixture {
             Tensor ids = reference.get("ids").to(other);
             CausalLm.Forward out = model.forward(ids, reference.mask(), ids);
             assertThat(out.loss().device()).isEqualTo(device);
+            List<float[]> results =
+                List.of(
+                    out.logits().toFloats(),
+                    out.loss().toFloats(),
+                    floats(model.generate(reference.prompts(), GenerationConfig.greedy(5))));
             out.loss().backward();
-            return List.of(
-                out.logits().toFloats(),
-                out.loss().toFloats(),
-                floats(model.generate(reference.prompts(), GenerationConfig.greedy(5))));
+            return results;
           });
     });
   }
