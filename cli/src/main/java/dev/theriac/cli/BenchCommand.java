@@ -4,6 +4,7 @@ import dev.theriac.bench.frame.Bench;
 import dev.theriac.bench.frame.BenchOptions;
 import dev.theriac.bench.frame.BenchReport;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -66,6 +67,14 @@ final class BenchCommand implements Callable<Integer> {
   private Path markdown;
 
   @Option(
+      names = "--catalogue",
+      paramLabel = "FILE",
+      description =
+          "Write there which kernels ran on this card with the right results, in the form of the"
+              + " catalogue in theriac-cuda (gpu).")
+  private Path catalogue;
+
+  @Option(
       names = "--full",
       description = "Every shape, more and longer rounds. Otherwise a run takes a few minutes.")
   private boolean full;
@@ -77,8 +86,8 @@ final class BenchCommand implements Callable<Integer> {
       names = "--python",
       paramLabel = "PATH",
       description =
-          "A Python with torch whose loop and grouped_mm (dispatch), training steps (performance)"
-              + " or answers (full-size, with transformers) run as well.")
+          "A Python with torch whose loop and grouped_mm (dispatch), training steps (performance),"
+              + " answers (full-size, with transformers) or kernels (gpu) run as well.")
   private Path python;
 
   @Option(
@@ -150,6 +159,7 @@ final class BenchCommand implements Callable<Integer> {
     theriac.out().flush();
     if (json != null) report.writeJson(json);
     if (html != null) report.writeHtml(html);
+    if (catalogue != null) Files.writeString(catalogue, report.figures("catalogue").lines());
     if (markdown != null) {
       List<String> words = spec.root().commandLine().getParseResult().originalArgs();
       report.writeMarkdown(markdown, "./theriac " + String.join(" ", words));

@@ -8,7 +8,7 @@ import java.util.Map;
  * Float64 sums for samples of a layer's output and gradients: whole tokens for the output and dx,
  * slots for the routing weights, single entries of the matrices' gradients.
  */
-final class DispatchOracle {
+public final class DispatchOracle {
   private final DispatchProblem problem;
   private final MoeShape shape;
   private final long[] ids;
@@ -16,7 +16,8 @@ final class DispatchOracle {
   private final Values g;
   private final Map<String, Values> in;
 
-  DispatchOracle(DispatchProblem problem) {
+  /** For results of that problem. */
+  public DispatchOracle(DispatchProblem problem) {
     this.problem = problem;
     shape = problem.shape();
     ids = problem.ids();
@@ -26,7 +27,8 @@ final class DispatchOracle {
   }
 
   /** Entries of an engine's last results, see {@link dev.theriac.bench.frame.Engine#values}. */
-  interface Results {
+  public interface Results {
+    /** Entries of a result, by its name, in row-major order. */
     double[] values(String tensor, long[] indices);
   }
 
@@ -39,7 +41,7 @@ final class DispatchOracle {
    *
    * @param gradients whether forward+backward ran, or forward alone
    */
-  double error(Results peer, boolean gradients) {
+  public double error(Results peer, boolean gradients) {
     int d = shape.dim();
     double worst = 0;
     long[] tokens = shape.tokens() == 1 ? new long[] {0} : new long[] {0, shape.tokens() - 1};

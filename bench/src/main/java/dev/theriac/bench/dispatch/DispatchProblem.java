@@ -1,6 +1,7 @@
 package dev.theriac.bench.dispatch;
 
 import dev.theriac.moe.FixedRouter;
+import dev.theriac.tensor.Scope;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -47,7 +48,10 @@ public record DispatchProblem(MoeShape shape, String distribution) {
           case "half-empty" -> FixedRouter.halfEmpty(SEED);
           default -> throw new IllegalArgumentException("no routing \"" + wanted + "\"");
         };
-    long[] chosen = router.choose(shape.tokens(), shape.experts(), shape.topK()).toLongs();
+    long[] chosen;
+    try (Scope _ = Scope.open()) {
+      chosen = router.choose(shape.tokens(), shape.experts(), shape.topK()).toLongs();
+    }
     if (!shape.meta()) return chosen;
     long[] ids = new long[Math.toIntExact(shape.rows())];
     for (int i = 0; i < ids.length; i++) {

@@ -141,7 +141,7 @@ public record MoeShape(
   }
 
   /** Inference: the weights of the experts that have rows, x and the output. */
-  Work forward(long used) {
+  public Work forward(long used) {
     return new Work(
         2.0 * matrices() * rows() * dim * hidden,
         weightBytes(used) + 8.0 * tokens * dim + 12.0 * rows());
@@ -162,7 +162,7 @@ public record MoeShape(
   }
 
   /** Training: forward storing z, then both halves of the backward pass. */
-  Work forwardBackward(long used) {
+  public Work forwardBackward(long used) {
     return forward(used)
         .plus(new Work(0, 4.0 * zs() * rows() * hidden))
         .plus(backwardInput(used))

@@ -3,6 +3,7 @@ package dev.theriac.bench.frame;
 import dev.theriac.bench.dispatch.DispatchBench;
 import dev.theriac.bench.fullsize.FullSizeBench;
 import dev.theriac.bench.gemm.GemmBench;
+import dev.theriac.bench.gpu.GpuBench;
 import dev.theriac.bench.kernels.ForkBench;
 import dev.theriac.bench.kernels.KernelBench;
 import dev.theriac.bench.performance.PerformanceBench;
@@ -37,7 +38,8 @@ public interface Bench {
         new KernelBench(),
         new ForkBench(),
         new PerformanceBench(),
-        new FullSizeBench());
+        new FullSizeBench(),
+        new GpuBench());
   }
 
   /**

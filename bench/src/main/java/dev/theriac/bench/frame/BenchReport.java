@@ -23,6 +23,7 @@ public final class BenchReport {
   private final List<Finding> findings = new ArrayList<>();
   private final List<String> failures = new ArrayList<>();
   private final Map<String, String> shapes = new LinkedHashMap<>();
+  private final List<Figures> figures = new ArrayList<>();
 
   public BenchReport(Bench bench, BenchOptions options) {
     name = bench.name();
@@ -36,6 +37,25 @@ public final class BenchReport {
 
   public void add(Finding finding) {
     findings.add(finding);
+  }
+
+  public void add(Figures table) {
+    figures.add(table);
+  }
+
+  /** Tables with columns of their own. */
+  public List<Figures> figures() {
+    return List.copyOf(figures);
+  }
+
+  /**
+   * The table of that title.
+   *
+   * @throws IllegalArgumentException where there is none
+   */
+  public Figures figures(String title) {
+    for (Figures one : figures) if (one.title().equals(title)) return one;
+    throw new IllegalArgumentException("bench %s has no table \"%s\"".formatted(name, title));
   }
 
   /**
@@ -123,6 +143,11 @@ public final class BenchReport {
     root.put("shapes", shapes);
     root.put("rows", rows.stream().map(BenchReport::json).toList());
     root.put("findings", findings.stream().map(BenchReport::json).toList());
+    if (!figures.isEmpty()) {
+      Map<String, Object> tables = new LinkedHashMap<>();
+      figures.forEach(table -> tables.put(table.title(), table.json()));
+      root.put("tables", tables);
+    }
     root.put("failures", failures);
     if (file.toAbsolutePath().getParent() != null) {
       Files.createDirectories(file.toAbsolutePath().getParent());

@@ -71,6 +71,7 @@ final class HtmlPage {
           table(rows);
         });
     findings(report.findings());
+    report.figures().forEach(this::figures);
     add("</body></html>");
   }
 
@@ -203,6 +204,25 @@ final class HtmlPage {
           escape(f.text()));
     }
     add("</tbody></table>");
+  }
+
+  private void figures(Figures table) {
+    add("<h2>%s</h2>", escape(table.title()));
+    if (!table.note().isEmpty()) add("<p>%s</p>", escape(table.note()));
+    add("<table><thead>");
+    cells(table, "th", table.columns());
+    add("</thead><tbody>");
+    table.texts().forEach(row -> cells(table, "td", row));
+    add("</tbody></table>");
+  }
+
+  private void cells(Figures table, String tag, List<String> cells) {
+    add("<tr>");
+    for (int i = 0; i < cells.size(); i++) {
+      String kind = table.isNumeric(i) ? "" : " class=\"text\"";
+      add("<%s%s>%s</%s>", tag, kind, escape(cells.get(i)), tag);
+    }
+    add("</tr>");
   }
 
   private static String escape(String text) {

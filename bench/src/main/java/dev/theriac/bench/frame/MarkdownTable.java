@@ -1,5 +1,6 @@
 package dev.theriac.bench.frame;
 
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -72,6 +73,24 @@ final class MarkdownTable {
           f.most() == null ? "" : figure(f.most()),
           f.text() + (Boolean.FALSE.equals(f.met()) ? "; **missed**" : ""));
     }
+    report.figures().forEach(this::figures);
+  }
+
+  private void figures(Figures table) {
+    line("");
+    line("### %s", table.title());
+    line("");
+    if (!table.note().isEmpty()) {
+      line("%s", table.note());
+      line("");
+    }
+    cells(table.columns().toArray());
+    List<String> marks = new ArrayList<>();
+    for (int i = 0; i < table.columns().size(); i++) {
+      marks.add(table.isNumeric(i) ? "--:" : "---");
+    }
+    cells(marks.toArray());
+    table.texts().forEach(row -> cells(row.toArray()));
   }
 
   private static long count(BenchReport report, Row.Standing standing) {

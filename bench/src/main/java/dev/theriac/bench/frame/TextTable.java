@@ -1,5 +1,6 @@
 package dev.theriac.bench.frame;
 
+import java.util.List;
 import java.util.Locale;
 
 /** A report for a terminal. */
@@ -57,8 +58,33 @@ final class TextTable {
               : " of at most " + f.most() + (Boolean.FALSE.equals(f.met()) ? ": missed" : ""),
           f.text());
     }
+    report.figures().forEach(this::figures);
     if (!report.failures().isEmpty()) line("");
     for (String failure : report.failures()) line("not finished: %s", failure);
+  }
+
+  private void figures(Figures table) {
+    line("");
+    line("%s", table.title());
+    if (!table.note().isEmpty()) line("  %s", table.note());
+    List<List<String>> rows = table.texts();
+    int count = table.columns().size();
+    int[] widths = new int[count];
+    for (int i = 0; i < count; i++) {
+      widths[i] = table.columns().get(i).length();
+      for (List<String> row : rows) widths[i] = Math.max(widths[i], row.get(i).length());
+    }
+    cells(table, table.columns(), widths);
+    rows.forEach(row -> cells(table, row, widths));
+  }
+
+  private void cells(Figures table, List<String> cells, int[] widths) {
+    StringBuilder text = new StringBuilder();
+    for (int i = 0; i < widths.length; i++) {
+      String form = "  %" + (table.isNumeric(i) ? "" : "-") + Math.max(1, widths[i]) + "s";
+      text.append(form.formatted(cells.get(i)));
+    }
+    line("%s", text);
   }
 
   /** The ceilings in words. */

@@ -5,7 +5,9 @@ import dev.theriac.tensor.DeviceBlock;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.LongAdder;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUdevice_attribute;
@@ -33,6 +35,7 @@ public final class CudaDevice {
   private final DeviceMemory memory;
   private final Transfers transfers;
   private final Map<String, Kernel> kernels = new ConcurrentHashMap<>();
+  private final Map<String, LongAdder> launches = new ConcurrentHashMap<>();
   private final Modules modules;
   private volatile String lastKernel;
 
@@ -254,6 +257,14 @@ public final class CudaDevice {
 
   void launched(String kernel) {
     lastKernel = kernel;
+    launches.computeIfAbsent(kernel, _ -> new LongAdder()).increment();
+  }
+
+  /** How often each kernel was launched, by its name; those that never were are not in it. */
+  public Map<String, Long> launches() {
+    Map<String, Long> counts = new TreeMap<>();
+    launches.forEach((kernel, count) -> counts.put(kernel, count.sum()));
+    return counts;
   }
 
   /** The kernel that was launched last; null before the first. */
