@@ -135,11 +135,12 @@ class ArchitectureTest {
         .check(theriac);
   }
 
+  /** But for the benchmark of its kernels, which takes their times with the device's events. */
   @Test
   void theCudaBackEndIsReachedThroughServiceLoaderAlone() {
     noClasses()
         .that()
-        .resideOutsideOfPackage("dev.theriac.cuda..")
+        .resideOutsideOfPackages("dev.theriac.cuda..", "dev.theriac.bench.gpu..")
         .should()
         .dependOnClassesThat()
         .resideInAPackage("dev.theriac.cuda..")

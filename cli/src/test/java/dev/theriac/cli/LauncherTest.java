@@ -147,6 +147,7 @@ class LauncherTest {
     String rival = "[-Dtheriac.bench.rival=" + home + "/bench/target/rival/*]";
     assertThat(run(theriac, "bench").out()).doesNotContain("rival");
     assertThat(run(theriac, "bench", "gemm", "--no-rival").out()).doesNotContain("bench.rival");
+    assertThat(run(theriac, "bench", "gpu").out()).doesNotContain("bench.rival");
     assertThat(calls()).isEqualTo(1);
 
     Path old = home.resolve("bench/target/rival/old-1.0.jar");

@@ -1,9 +1,10 @@
 package dev.theriac.bench.gpu;
 
+import dev.theriac.backend.Availability;
 import dev.theriac.cuda.Cuda;
 import dev.theriac.cuda.CudaBackend;
 import dev.theriac.cuda.Precision;
-import dev.theriac.cuda.device.Cublas;
+import dev.theriac.cuda.device.CudaBlas;
 import dev.theriac.cuda.device.CudaDevice;
 import dev.theriac.cuda.device.CudaEvent;
 import java.util.ArrayList;
@@ -19,7 +20,7 @@ import java.util.function.BooleanSupplier;
  * The device that is measured: its back ends, times taken with its events, and which of its kernels
  * ran in calls whose results were right. For one thread.
  */
-final class Gpu implements AutoCloseable {
+final class Gpu {
   private static final String EMULATED = "Emulated";
   private static final int WARM_CALLS = 3;
   private static final int MOST_CALLS = 10_000;
@@ -28,8 +29,6 @@ final class Gpu implements AutoCloseable {
   private final Map<Precision, CudaBackend> backends = new EnumMap<>(Precision.class);
   private final Set<String> right = new TreeSet<>();
   private final Set<String> wrong = new TreeSet<>();
-  private Cublas cublas;
-  private String withoutCublas = "";
 
   private Gpu() {}
 
@@ -61,20 +60,9 @@ final class Gpu implements AutoCloseable {
     return backends.computeIfAbsent(precision, p -> new CudaBackend(device, p));
   }
 
-  /** cuBLAS, or null where it cannot be used; {@link #withoutCublas} says why. */
-  Cublas cublas() {
-    if (cublas == null && withoutCublas.isEmpty()) {
-      try {
-        cublas = new Cublas(device);
-      } catch (LinkageError | IllegalStateException e) {
-        withoutCublas = "cuBLAS cannot be used: " + e.getMessage();
-      }
-    }
-    return cublas;
-  }
-
-  String withoutCublas() {
-    return withoutCublas;
+  /** Whether dense products of the back end run on cuBLAS, and if not, why. */
+  Availability cublas() {
+    return CudaBlas.of(device).availability();
   }
 
   /**
@@ -100,6 +88,8 @@ final class Gpu implements AutoCloseable {
   /** Kernels that were launched in calls with right results, and in none with wrong ones. */
   Set<String> proven() {
     Set<String> proven = new TreeSet<>(right);
+    // Calls of cuBLAS are counted too.
+    proven.retainAll(device.kernelNames());
     proven.removeAll(wrong);
     return proven;
   }
@@ -144,12 +134,7 @@ final class Gpu implements AutoCloseable {
     List<String> notes = new ArrayList<>();
     if (isEmulated()) notes.add("emulated: not timed; shapes are small ones of the same kind");
     else if (card() == null) notes.add("no data sheet of this card is known here, so no bounds");
-    if (!withoutCublas.isEmpty()) notes.add(withoutCublas);
+    notes.add("dense products: " + cublas());
     return notes;
-  }
-
-  @Override
-  public void close() {
-    if (cublas != null) cublas.close();
   }
 }

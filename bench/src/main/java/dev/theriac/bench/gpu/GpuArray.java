@@ -1,5 +1,6 @@
 package dev.theriac.bench.gpu;
 
+import dev.theriac.backend.Workers;
 import dev.theriac.bench.dispatch.DispatchProblem.Values;
 import dev.theriac.cuda.device.CudaDevice;
 import dev.theriac.tensor.DType;
@@ -9,12 +10,12 @@ import dev.theriac.tensor.Layout;
 import dev.theriac.tensor.Strided;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
-import java.util.stream.LongStream;
 
 /** A contiguous tensor in a device's memory, without a copy on the host. */
 final class GpuArray implements AutoCloseable {
   private static final String HOLDER = "bench gpu";
   private static final long CHUNK = 1 << 22;
+  private static final long GRAIN = 1 << 16;
 
   private final CudaDevice device;
   private final DeviceStorage storage;
@@ -44,9 +45,12 @@ final class GpuArray implements AutoCloseable {
       for (long from = 0; from < size; from += CHUNK) {
         long first = from;
         long count = Math.min(CHUNK, size - from);
-        LongStream.range(0, count)
-            .parallel()
-            .forEach(i -> Host.set(dtype, host, i, values.at(first + i)));
+        Workers.parallelRange(
+            count,
+            GRAIN,
+            (low, high) -> {
+              for (long i = low; i < high; i++) Host.set(dtype, host, i, values.at(first + i));
+            });
         array.storage.block().copyFromHost(first * dtype.bytes(), host, count * dtype.bytes());
       }
     }
@@ -64,11 +68,6 @@ final class GpuArray implements AutoCloseable {
 
   Strided strided() {
     return strided;
-  }
-
-  /** Address on the device of element {@code index}. */
-  long address(long index) {
-    return storage.block().address() + index * strided.dtype().bytes();
   }
 
   void clear() {

@@ -51,18 +51,17 @@ public final class GpuBench implements Bench {
     List<String> parts = chosen(options, shapes());
     Figures device = new Figures("device", "", List.of("what", "is"));
     report.add(device);
-    try (Gpu gpu = Gpu.open()) {
-      TorchPeer torch = torch(gpu, parts, options);
-      GpuLab lab = new GpuLab(gpu, report, options, torch);
-      if (gpu != null && parts.contains(CHECKS)) GpuChecks.run(gpu, report, options);
-      if (parts.contains(ATTENTION)) lab.run(ATTENTION, AttentionProblem.all());
-      if (parts.contains(GROUPED)) lab.run(GROUPED, GroupedProblem.all());
-      if (gpu != null && parts.contains(DISPATCH)) GpuDispatch.run(gpu, report, options);
-      lab.describe();
-      if (gpu == null || gpu.card() == null) report.add(bounds(parts, options));
-      describe(gpu, torch, device);
-      report.add(catalogue(gpu));
-    }
+    Gpu gpu = Gpu.open();
+    TorchPeer torch = torch(gpu, parts, options);
+    GpuLab lab = new GpuLab(gpu, report, options, torch);
+    if (gpu != null && parts.contains(CHECKS)) GpuChecks.run(gpu, report, options);
+    if (parts.contains(ATTENTION)) lab.run(ATTENTION, AttentionProblem.all());
+    if (parts.contains(GROUPED)) lab.run(GROUPED, GroupedProblem.all());
+    if (gpu != null && parts.contains(DISPATCH)) GpuDispatch.run(gpu, report, options);
+    lab.describe();
+    if (gpu == null || gpu.card() == null) report.add(bounds(parts, options));
+    describe(gpu, torch, device);
+    report.add(catalogue(gpu));
     return report;
   }
 

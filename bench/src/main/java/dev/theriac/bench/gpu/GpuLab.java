@@ -129,15 +129,15 @@ final class GpuLab {
       }
     }
 
-    private LabVersion<A> rival(A arrays) {
+    private LabVersion<A> rival() {
       LabVersion<A> cublas = problem.cublas(version.precision());
       if (cublas == null || version.halfWeights() || !options.rivals()) return null;
-      return gpu.cublas() == null ? null : cublas;
+      return gpu.cublas().available() ? cublas : null;
     }
 
     /** What is compared must have computed the same. */
     private boolean cublasIsRight(String name, A arrays) {
-      LabVersion<A> cublas = rival(arrays);
+      LabVersion<A> cublas = rival();
       if (cublas == null) return false;
       arrays.clear();
       cublas.call().accept(gpu, arrays);
@@ -151,7 +151,7 @@ final class GpuLab {
       Map<String, Runnable> calls = new TreeMap<>();
       calls.put(OURS, () -> version.call().accept(gpu, arrays));
       if (cublasIsRight(name, arrays)) {
-        calls.put(CUBLAS, () -> rival(arrays).call().accept(gpu, arrays));
+        calls.put(CUBLAS, () -> rival().call().accept(gpu, arrays));
       }
       Map<String, double[]> times = gpu.time(calls, rounds(options), seconds(options));
       double us = Stats.median(times.get(OURS));

@@ -5,7 +5,6 @@ import dev.theriac.backend.GroupedKernels.Rows;
 import dev.theriac.backend.MatmulKernels;
 import dev.theriac.bench.dispatch.DispatchProblem.Values;
 import dev.theriac.cuda.Precision;
-import dev.theriac.cuda.device.Cublas;
 import dev.theriac.moe.FixedRouter;
 import dev.theriac.tensor.DType;
 import dev.theriac.tensor.Layout;
@@ -111,14 +110,6 @@ record GroupedProblem(String id, Kind kind, int experts, int tokens, int choices
               "As one-launch-bf16, with weights that lie in BF16: half of their traffic.",
               grouped(Precision.BF16)));
     }
-    versions.add(
-        new LabVersion<>(
-            "loop-f32",
-            Precision.F32,
-            false,
-            "The baseline: a dense product for each group, launched by a host that knows the"
-                + " sizes.",
-            (gpu, held) -> held.loop(gpu.backend(Precision.F32).matmul())));
     return versions;
   }
 
@@ -137,14 +128,13 @@ record GroupedProblem(String id, Kind kind, int experts, int tokens, int choices
   }
 
   @Override
-  public LabVersion<Held> cublas(Precision precision) {
-    Cublas.Compute compute = Cublas.Compute.valueOf(precision.name());
+  public LabVersion<Held> cublas(Precision p) {
     return new LabVersion<>(
         "cublas",
-        precision,
+        p,
         false,
-        "cuBLAS, a dense product for each group",
-        (gpu, held) -> held.cublas(gpu.cublas(), compute));
+        "A dense product of cuBLAS for each group, launched by a host that knows the sizes.",
+        (gpu, held) -> held.loop(gpu.backend(p).matmul()));
   }
 
   @Override
@@ -194,6 +184,7 @@ record GroupedProblem(String id, Kind kind, int experts, int tokens, int choices
       }
     }
 
+    /** A dense product for each group. */
     void loop(MatmulKernels kernels) {
       for (int e = 0; e < p.experts; e++) {
         long from = bounds[e];
@@ -228,44 +219,6 @@ record GroupedProblem(String id, Kind kind, int experts, int tokens, int choices
 
     private static Strided part(GpuArray of, long first, long m, long n, long row, long column) {
       return of.strided().with(Layout.strided(new long[] {m, n}, new long[] {row, column}, first));
-    }
-
-    void cublas(Cublas cublas, Cublas.Compute compute) {
-      for (int e = 0; e < p.experts; e++) {
-        long from = bounds[e];
-        int count = (int) (bounds[e + 1] - from);
-        if (count == 0) continue;
-        long matrix = (long) e * p.n * p.k;
-        switch (p.kind) {
-          case FORWARD ->
-              cublas.product(
-                  x.address(from * p.k),
-                  w.address(matrix),
-                  out.address(from * p.n),
-                  count,
-                  p.n,
-                  p.k,
-                  compute);
-          case INPUT_GRADIENT ->
-              cublas.plainProduct(
-                  g.address(from * p.n),
-                  w.address(matrix),
-                  out.address(from * p.k),
-                  count,
-                  p.k,
-                  p.n,
-                  compute);
-          case WEIGHT_GRADIENT ->
-              cublas.outerProduct(
-                  g.address(from * p.n),
-                  x.address(from * p.k),
-                  out.address(matrix),
-                  p.n,
-                  p.k,
-                  count,
-                  compute);
-        }
-      }
     }
 
     @Override
