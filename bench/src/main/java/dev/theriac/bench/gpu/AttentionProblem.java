@@ -2,11 +2,10 @@ package dev.theriac.bench.gpu;
 
 import dev.theriac.backend.AttentionKernels;
 import dev.theriac.bench.dispatch.DispatchProblem.Values;
-import dev.theriac.cuda.Precision;
+import dev.theriac.cuda.Laboratory;
 import dev.theriac.tensor.DType;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -74,14 +73,14 @@ record AttentionProblem(
   @Override
   public List<LabVersion<Held>> versions() {
     List<LabVersion<Held>> versions = new ArrayList<>();
-    for (Precision p : Precision.values()) {
+    for (Laboratory.Attention version : Laboratory.attention()) {
       versions.add(
           new LabVersion<>(
-              "back-end-" + p.name().toLowerCase(Locale.ROOT),
-              p,
+              version.name(),
+              version.precision(),
               false,
-              "What the back end chooses for this shape when products are %s.".formatted(p),
-              (gpu, held) -> held.run(gpu.backend(p).attention())));
+              version.idea(),
+              (gpu, held) -> held.run(version.kernels().apply(gpu.device()))));
     }
     return versions;
   }

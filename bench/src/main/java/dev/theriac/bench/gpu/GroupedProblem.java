@@ -4,6 +4,7 @@ import dev.theriac.backend.GroupedKernels;
 import dev.theriac.backend.GroupedKernels.Rows;
 import dev.theriac.backend.MatmulKernels;
 import dev.theriac.bench.dispatch.DispatchProblem.Values;
+import dev.theriac.cuda.Laboratory;
 import dev.theriac.cuda.Precision;
 import dev.theriac.moe.FixedRouter;
 import dev.theriac.tensor.DType;
@@ -109,6 +110,16 @@ record GroupedProblem(String id, Kind kind, int experts, int tokens, int choices
               true,
               "As one-launch-bf16, with weights that lie in BF16: half of their traffic.",
               grouped(Precision.BF16)));
+    }
+    for (Precision p : Precision.values()) {
+      versions.add(
+          new LabVersion<>(
+              "loop-" + p.name().toLowerCase(Locale.ROOT),
+              p,
+              false,
+              "The baseline: the dense product of the same tiles for each group, launched by a host"
+                  + " that knows the sizes; products in %s.".formatted(p),
+              (gpu, held) -> held.loop(Laboratory.ownProducts(gpu.device(), p))));
     }
     return versions;
   }
