@@ -16,3 +16,5 @@
 #include "topk.cu"
 #include "softmax.cu"
 #include "loss.cu"
+#include "selection.cu"
+#include "sort_rows.cu"

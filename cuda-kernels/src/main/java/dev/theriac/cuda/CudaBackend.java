@@ -44,7 +44,7 @@ public final class CudaBackend implements Backend {
   private final PatchKernels patch;
   private final LossKernels loss;
   private final GroupedKernels grouped;
-  private final SelectionKernels selection = MissingKernels.of(SelectionKernels.class);
+  private final SelectionKernels selection;
   private final ExpertKernels experts;
   private final OptimKernels optim;
   private final QuantisedKernels quantised = MissingKernels.of(QuantisedKernels.class);
@@ -71,6 +71,7 @@ public final class CudaBackend implements Backend {
     this.device = device;
     attention = new CudaAttention(device, CudaAttention.Version.TILED);
     elementwise = new CudaElementwise(device);
+    selection = new CudaSelection(device);
     matmul = new CudaMatmul(device, precision, elementwise, blas);
     grouped = new CudaGrouped(device, precision);
     experts = new CudaExperts(device, precision);
