@@ -47,11 +47,15 @@ public final class GpuBench implements Bench {
 
   @Override
   public BenchReport run(BenchOptions options) {
+    return run(options, Gpu.open());
+  }
+
+  /** On that device; null for none. */
+  BenchReport run(BenchOptions options, Gpu gpu) {
     BenchReport report = new BenchReport(this, options);
     List<String> parts = chosen(options, shapes());
     Figures device = new Figures("device", "", List.of("what", "is"));
     report.add(device);
-    Gpu gpu = Gpu.open();
     TorchPeer torch = torch(gpu, parts, options);
     GpuLab lab = new GpuLab(gpu, report, options, torch);
     if (gpu != null && parts.contains(CHECKS)) GpuChecks.run(gpu, report, options);

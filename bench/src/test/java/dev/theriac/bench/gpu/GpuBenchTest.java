@@ -32,7 +32,9 @@ class GpuBenchTest {
 
     public static void main(String[] args) throws Exception {
       BenchReport report =
-          new GpuBench().run(options(List.of(), args.length > 1 ? List.of(args[1]) : List.of()));
+          args.length == 1
+              ? new GpuBench().run(options(List.of(), List.of()))
+              : new GpuBench().run(asOnACard(args[1]), Gpu.open(Card.of("H200")));
       report.writeJson(Path.of(args[0]));
       System.out.println(report.text());
       System.out.println(GpuDispatchBenchmark.obstacle());
@@ -41,6 +43,11 @@ class GpuBenchTest {
 
   private static BenchOptions options(List<String> parts, List<String> cases) {
     return new BenchOptions(List.of(1), false, true, null, null, parts, cases, 0, 0, line -> {});
+  }
+
+  private static BenchOptions asOnACard(String name) {
+    return new BenchOptions(
+        List.of(1), false, true, null, null, List.of("attention"), List.of(name), 2, 1e-6, x -> {});
   }
 
   private record Ran(JsonNode tables, JsonNode failures, String text) {}
@@ -102,6 +109,28 @@ class GpuBenchTest {
     // It is no card, and the benchmark in JMH knows.
     assertThat(ran.tables.get("catalogue").size()).isZero();
     assertThat(ran.text.strip()).endsWith("emulated: not timed");
+  }
+
+  /** What happens on a card, with the emulated device in its place: the figures say nothing. */
+  @Test
+  void onACardRightVersionsAreTimedAndTheirKernelsListed() throws Exception {
+    Ran ran = emulated("decode-4096/tiled");
+    assertThat(ran.failures).as(ran.text).isEmpty();
+    assertThat(ran.tables.get("attention").size()).isEqualTo(1);
+    JsonNode row = ran.tables.get("attention").get(0);
+    double us = row.get("us").asDouble();
+    assertThat(row.get("state").asString()).isEqualTo("right");
+    assertThat(us).isPositive();
+    Demand demand = AttentionProblem.all().getLast().demand(4);
+    assertThat(row.get("TFLOP/s").asDouble())
+        .isCloseTo(demand.flops() / us / 1e6, withPercentage(1));
+    assertThat(row.get("GB/s").asDouble()).isCloseTo(demand.bytes() / us / 1e3, withPercentage(1));
+    double bound = new Roofline(demand, Card.of("H200"), "f32").micros();
+    assertThat(row.get("of bound").asDouble()).isCloseTo(bound / us, withPercentage(1));
+    assertThat(ran.tables.has("bounds")).isFalse();
+    List<String> kernels = new ArrayList<>();
+    ran.tables.get("catalogue").forEach(line -> kernels.add(line.get("kernel").asString()));
+    assertThat(kernels).contains("attention_forward_f32_128", "attention_merge");
   }
 
   @Test
