@@ -5,7 +5,13 @@
 
 namespace dv {
 
-enum Activation { ACTIVATION_RELU = 0, ACTIVATION_SILU = 1, ACTIVATION_GELU = 2, ACTIVATION_GELU_TANH = 3 };
+enum Activation {
+  ACTIVATION_RELU = 0,
+  ACTIVATION_SILU = 1,
+  ACTIVATION_GELU = 2,
+  ACTIVATION_GELU_TANH = 3,
+  ACTIVATION_QUICK_GELU = 4
+};
 
 DV float activate(int kind, float z) {
   switch (kind) {
@@ -15,6 +21,8 @@ DV float activate(int kind, float z) {
       return silu(z);
     case ACTIVATION_GELU:
       return gelu(z);
+    case ACTIVATION_QUICK_GELU:
+      return quick_gelu(z);
     default:
       return gelu_tanh(z);
   }
@@ -28,6 +36,8 @@ DV float activation_derivative(int kind, float z) {
       return silu_derivative(z);
     case ACTIVATION_GELU:
       return gelu_derivative(z);
+    case ACTIVATION_QUICK_GELU:
+      return silu_derivative(quick_slope * z);
     default:
       return gelu_tanh_derivative(z);
   }

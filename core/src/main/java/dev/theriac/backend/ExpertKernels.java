@@ -15,7 +15,7 @@ public interface ExpertKernels {
    * @param gateBias [E, n] or null
    * @param up like gate, or null for the plain form
    * @param upBias [E, n] or null
-   * @param activation GELU, GELU_TANH, SILU or RELU
+   * @param activation GELU, GELU_TANH, QUICK_GELU, SILU or RELU
    */
   record Hidden(Strided gate, Strided gateBias, Strided up, Strided upBias, UnaryKind activation) {
     public boolean gated() {

@@ -27,9 +27,11 @@ final class CudaExperts implements ExpertKernels {
       case SILU -> 1;
       case GELU -> 2;
       case GELU_TANH -> 3;
+      case QUICK_GELU -> 4;
       default ->
           throw new IllegalArgumentException(
-              "experts: activation " + activation + "; there are RELU, SILU, GELU and GELU_TANH");
+              "experts: activation %s; there are RELU, SILU, GELU, GELU_TANH and QUICK_GELU"
+                  .formatted(activation));
     };
   }
 

@@ -53,7 +53,7 @@ class CudaExpertsTest {
   @ParameterizedTest
   @EnumSource(
       value = UnaryKind.class,
-      names = {"RELU", "SILU", "GELU", "GELU_TANH"})
+      names = {"RELU", "SILU", "GELU", "GELU_TANH", "QUICK_GELU"})
   void hiddenOfEveryForm(UnaryKind activation) {
     Strided offsets = make.longs(OFFSETS);
     for (Precision precision : Precision.values()) {
@@ -109,7 +109,7 @@ class CudaExpertsTest {
   @ParameterizedTest
   @EnumSource(
       value = UnaryKind.class,
-      names = {"RELU", "SILU", "GELU", "GELU_TANH"})
+      names = {"RELU", "SILU", "GELU", "GELU_TANH", "QUICK_GELU"})
   void hiddenGradientOfEveryForm(UnaryKind activation) {
     Strided offsets = make.longs(OFFSETS);
     for (boolean gated : new boolean[] {false, true}) {
