@@ -178,6 +178,7 @@ build_device() {
   fi
   say "compiling the device code with $nvcc"
   assembler=$(command -v ptxas || true)
+  [ -n "$assembler" ] || say "no ptxas: WHETHER KERNELS SPILL REGISTERS IS NOT CHECKED"
   mkdir -p "$emulator" "$resources"
   printf '%-44s %-8s %9s %12s\n' kernel target registers shared >"$emulator/resources.txt"
   to_ptx all.cu compute_80 "$emulator/kernels.ptx"

@@ -11,7 +11,7 @@
 # N      only every N-th fault of a kind in a file (default 1)
 #
 # Each fault is compiled for the emulated device, in a folder of its own, and the tests of this
-# module run on it, under both modes of copies and several schedules as always. Run
+# module run on it (TESTS names others), as they would in the build's first run. Run
 # `mvn -o -pl cuda-kernels -am test-compile` first. Ends with 1 where a fault was found by no test:
 # then a test is missing, or the line is not needed.
 set -eu
@@ -41,7 +41,7 @@ place() {
     barrier) echo '__syncthreads[_a-z]*\(' ;;
     wait) echo 'cp_wait<' ;;
     edge) echo '(if \(|\? |bool [a-z_]+ = |&& ).* < ' ;;
-    mask) echo '0xffffffffu' ;;
+    mask) echo '(0xffffffffu|all_lanes)[,)]' ;;
     *) echo "plant-faults: no kind $1" >&2; exit 2 ;;
   esac
 }
@@ -50,14 +50,26 @@ change() {
     barrier) echo 's/__syncthreads()/(void)0/' ;;
     wait) echo 's/cp_wait<[^>]*>()/(void)0/' ;;
     edge) echo 's/ < / <= /' ;;
-    mask) echo 's/0xffffffffu/0x0000ffffu/' ;;
+    mask) echo 's/0xffffffffu/0x0000ffffu/; s/all_lanes/0x0000ffffu/' ;;
   esac
+}
+
+# run EMULATOR LOG: the tests of this module on that emulated device, until the first one fails
+run() {
+  (cd "$root" && mvn -o -q -pl cuda-kernels -am surefire:test -Demulator.folder="$1" \
+    -Dtest="${TESTS:-dev.theriac.cuda.Cuda*Test}" -Dsurefire.failIfNoSpecifiedTests=false \
+    -Dsurefire.skipAfterFailureCount=1 >"$2" 2>&1)
 }
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 found=0
 missed=0
+if [ -z "$list" ] && ! run "$module/target/emu" "$work/test.log"; then
+  cat "$work/test.log"
+  echo "plant-faults: the tests fail without any fault" >&2
+  exit 2
+fi
 for file in "${files[@]}"; do
   for kind in "${kinds[@]}"; do
     # Declarations of loops are left alone: `for (` bounds are exercised by every size.
@@ -75,21 +87,23 @@ for file in "${files[@]}"; do
       cmp -s "$here/kernels/$file" "$work/native/kernels/$file" && continue
       mkdir -p "$work/emu"
       if ! sh "$work/native/build.sh" "$work/emu" "$work" host >"$work/build.log" 2>&1; then
-        echo "compiler  $kind  $file:$line  $text"
-        found=$((found + 1))
+        echo "(does not compile)  $kind  $file:$line  $text"
         continue
       fi
-      # The first failure is enough.
-      if (cd "$root" && mvn -o -q -pl cuda-kernels -am surefire:test -Demulator.folder="$work/emu" \
-        -Dtest='dev.theriac.cuda.**' -Dsurefire.failIfNoSpecifiedTests=false -Dsurefire.skipAfterFailureCount=1 \
-        >"$work/test.log" 2>&1); then
+      if run "$work/emu" "$work/test.log"; then
         echo "MISSED    $kind  $file:$line  $text"
         missed=$((missed + 1))
-      else
-        test=$(grep -oE 'ERROR.*(Test\.[A-Za-z0-9_]+|Cuda[A-Za-z]*Test)' "$work/test.log" | grep -oE '[A-Za-z]+Test[.A-Za-z0-9_]*' | head -1)
-        echo "${test:-a crash}  $kind  $file:$line  $text"
-        found=$((found + 1))
+        continue
       fi
+      test=$(grep -E 'ERROR' "$work/test.log" | grep -oE 'Cuda[A-Za-z]*Test[.A-Za-z0-9_]*' | head -1 || true)
+      if [ -z "$test" ]; then
+        cp "$work/test.log" "$module/target/plant-faults-$kind-$line.log"
+        echo "(no test ran)  $kind  $file:$line  $text"
+        missed=$((missed + 1))
+        continue
+      fi
+      echo "$test  $kind  $file:$line  $text"
+      found=$((found + 1))
     done
   done
 done

@@ -66,15 +66,22 @@ final class DoctorCommand implements Callable<Integer> {
     for (BackendProvider provider : BackendProvider.all()) {
       Availability found = provider.availability();
       row(out, provider.name() + " back end", (found.available() ? "" : "not used: ") + found);
-      if (found.available()) right &= examine(out, Backends.of(new Device(provider.name(), 0)));
+      if (found.available()) right &= examine(out, new Device(provider.name(), 0));
     }
     return right ? 0 : 1;
   }
 
   /** What a back end beside the CPU's chose, and whether its kernels agree with scalar code. */
-  private static boolean examine(PrintWriter out, Backend backend) {
+  private static boolean examine(PrintWriter out, Device device) {
+    Backend backend;
+    try {
+      backend = Backends.of(device);
+    } catch (RuntimeException e) {
+      row(out, device.toString(), "FAILED: " + e.getMessage());
+      return false;
+    }
     backend.choices().forEach((name, why) -> row(out, name, why));
-    SelfCheck check = SelfCheck.compare(StagedBackend.of(backend), Backends.scalar());
+    SelfCheck check = SelfCheck.compare(StagedBackend.of(backend.exact()), Backends.scalar());
     row(out, "self-check", check.text());
     check.failures().forEach(failure -> row(out, "", failure));
     return check.failures().isEmpty();

@@ -41,6 +41,11 @@ public interface Backend {
         "%s computes in host memory, and gives none of its own to %s".formatted(name(), holder));
   }
 
+  /** The same device with products in F32, for comparisons with other back ends. */
+  default Backend exact() {
+    return this;
+  }
+
   ElementwiseKernels elementwise();
 
   ReduceKernels reduce();

@@ -2,6 +2,7 @@ package dev.theriac.cuda;
 
 import dev.theriac.backend.Availability;
 import dev.theriac.cuda.device.CudaDevice;
+import dev.theriac.cuda.device.CudaException;
 import dev.theriac.tensor.DeviceBlock;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -49,7 +50,14 @@ public final class Cuda {
       throw new IllegalStateException(
           "no device cuda:%d; there %s".formatted(index, count == 1 ? "is one" : "are " + count));
     }
-    return new CudaBackend(CudaDevice.open(index));
+    try {
+      return new CudaBackend(CudaDevice.open(index));
+    } catch (CudaException e) {
+      throw new IllegalStateException(
+          "cuda:%d cannot be used: %s; see whether nvidia-smi shows another program on it"
+              .formatted(index, e.getMessage()),
+          e);
+    }
   }
 
   private static Availability detect() {

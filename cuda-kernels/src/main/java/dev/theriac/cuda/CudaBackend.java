@@ -16,6 +16,7 @@ import dev.theriac.backend.ReduceKernels;
 import dev.theriac.backend.RopeKernels;
 import dev.theriac.backend.SelectionKernels;
 import dev.theriac.backend.SoftmaxKernels;
+import dev.theriac.cuda.device.CudaBlas;
 import dev.theriac.cuda.device.CudaDevice;
 import dev.theriac.tensor.Device;
 import dev.theriac.tensor.DeviceBlock;
@@ -33,6 +34,7 @@ public final class CudaBackend implements Backend {
   private static final double GIBI = 1L << 30;
 
   private final CudaDevice device;
+  private final Precision precision;
   private final ElementwiseKernels elementwise;
   private final ReduceKernels reduce;
   private final IndexKernels index;
@@ -68,6 +70,7 @@ public final class CudaBackend implements Backend {
    * @param blas whether cuBLAS may be used
    */
   CudaBackend(CudaDevice device, Precision precision, boolean blas) {
+    this.precision = precision;
     this.device = device;
     attention = new CudaAttention(device, CudaAttention.Version.TILED);
     elementwise = new CudaElementwise(device);
@@ -96,6 +99,11 @@ public final class CudaBackend implements Backend {
   }
 
   @Override
+  public Backend exact() {
+    return precision == Precision.F32 ? this : new CudaBackend(device, Precision.F32);
+  }
+
+  @Override
   public DeviceBlock allocate(long bytes, String holder) {
     return device.allocate(bytes, holder);
   }
@@ -113,6 +121,8 @@ public final class CudaBackend implements Backend {
                 device.freeMemory() / GIBI,
                 device.driverVersion() / 1000,
                 device.driverVersion() % 1000 / 10));
+    out.put("CUDA products", precision + " (theriac.cuda.precision), attention in F32");
+    out.put("cuBLAS", CudaBlas.of(device).availability().toString());
     out.put("CUDA kernels", KernelCatalogue.load().describe(device.kernelNames()));
     out.put("CUDA missing", missing());
     return out;

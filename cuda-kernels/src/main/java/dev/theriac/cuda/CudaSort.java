@@ -13,7 +13,7 @@ final class CudaSort extends CudaKernels implements AutoCloseable {
 
   private final long count;
   private final DeviceBlock memory;
-  private final DeviceBlock counts;
+  private final long counts;
   private long keys;
   private long values;
   private long otherKeys;
@@ -23,8 +23,10 @@ final class CudaSort extends CudaKernels implements AutoCloseable {
   CudaSort(CudaDevice device, long count, String holder) {
     super(device);
     this.count = count;
-    memory = device.allocate(4 * 8 * count, holder);
-    counts = device.allocate(8 * 256 * Math.ceilDiv(count, BLOCK_PAIRS), holder);
+    long pairs = 4 * 8 * count;
+    // One block: a second request that fails would leave the first behind.
+    memory = device.allocate(pairs + 8 * 256 * Math.ceilDiv(count, BLOCK_PAIRS), holder);
+    counts = memory.address() + pairs;
     keys = memory.address();
     values = keys + 8 * count;
     otherKeys = values + 8 * count;
@@ -51,9 +53,9 @@ final class CudaSort extends CudaKernels implements AutoCloseable {
           .pointer(keys)
           .longs(count)
           .ints(shift)
-          .pointer(counts.address())
+          .pointer(counts)
           .run();
-      kernel("index_sort_sum").block(256).pointer(counts.address()).longs(256 * blocks).run();
+      kernel("index_sort_sum").block(256).pointer(counts).longs(256 * blocks).run();
       kernel("index_sort_place")
           .grid(blocks)
           .block(256)
@@ -61,7 +63,7 @@ final class CudaSort extends CudaKernels implements AutoCloseable {
           .pointer(values)
           .longs(count)
           .ints(shift)
-          .pointer(counts.address())
+          .pointer(counts)
           .pointer(otherKeys)
           .pointer(otherValues)
           .run();
@@ -82,6 +84,5 @@ final class CudaSort extends CudaKernels implements AutoCloseable {
   @Override
   public void close() {
     memory.release();
-    counts.release();
   }
 }

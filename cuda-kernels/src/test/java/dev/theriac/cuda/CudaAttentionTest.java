@@ -184,8 +184,8 @@ class CudaAttentionTest {
         }
       }
     } finally {
-      EmulatedCuda.configure("CUEMU_SCHED", "fwd");
-      EmulatedCuda.configure("CUEMU_CPASYNC", "late");
+      EmulatedCuda.configure("CUEMU_SCHED", EmulatedCuda.SCHEDULE);
+      EmulatedCuda.configure("CUEMU_CPASYNC", EmulatedCuda.COPIES);
     }
   }
 }

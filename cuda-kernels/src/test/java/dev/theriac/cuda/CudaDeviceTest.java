@@ -10,6 +10,9 @@ import dev.theriac.tensor.DeviceBlock;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -156,5 +159,30 @@ class CudaDeviceTest {
       assertThat(back.toArray(ValueLayout.JAVA_FLOAT)).containsOnly(3f);
     }
     block.release();
+  }
+
+  /** A virtual thread goes on on whatever carrier is free, which may know no context yet. */
+  @Test
+  void virtualThreadsMayMoveBetweenCalls() throws InterruptedException {
+    List<Throwable> failures = Collections.synchronizedList(new ArrayList<>());
+    List<Thread> threads = new ArrayList<>();
+    for (int i = 0; i < 8; i++) {
+      threads.add(
+          Thread.startVirtualThread(() -> {
+            try {
+              for (int turn = 0; turn < 5; turn++) {
+                DeviceBlock block = device.allocate(4096, "test");
+                device.clear(block.address(), 4096);
+                Thread.sleep(1);
+                block.release();
+                Thread.yield();
+              }
+            } catch (Throwable e) {
+              failures.add(e);
+            }
+          }));
+    }
+    for (Thread thread : threads) thread.join();
+    assertThat(failures).isEmpty();
   }
 }

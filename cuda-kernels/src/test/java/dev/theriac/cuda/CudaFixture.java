@@ -192,7 +192,7 @@ abstract class CudaFixture {
         assertThat(Arrays.equals(bits(kernel.get()), first)).as(schedule).isTrue();
       }
     } finally {
-      EmulatedCuda.configure("CUEMU_SCHED", "fwd");
+      EmulatedCuda.configure("CUEMU_SCHED", EmulatedCuda.SCHEDULE);
     }
   }
 

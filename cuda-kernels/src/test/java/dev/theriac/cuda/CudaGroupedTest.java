@@ -233,7 +233,7 @@ class CudaGroupedTest {
           cuda(precision).grouped().grouped(x, w, null, offsets, again);
           assertThat(Matrices.values(again)).isEqualTo(Matrices.values(first));
         } finally {
-          EmulatedCuda.configure("CUEMU_SCHED", "fwd");
+          EmulatedCuda.configure("CUEMU_SCHED", EmulatedCuda.SCHEDULE);
         }
       }
     }

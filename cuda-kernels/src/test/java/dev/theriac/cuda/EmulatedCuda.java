@@ -37,6 +37,11 @@ final class EmulatedCuda {
     return !System.getProperty("theriac.cuda.test", "").equals("device");
   }
 
+  /** The order of threads and the mode of copies that this JVM was started with. */
+  static final String SCHEDULE = System.getenv().getOrDefault("CUEMU_SCHED", "fwd");
+
+  static final String COPIES = System.getenv().getOrDefault("CUEMU_CPASYNC", "late");
+
   /** Loads the emulated driver and cuBLAS, or skips the test where they were not built. */
   static synchronized void load() {
     if (loaded || !isUsed()) return;
@@ -60,6 +65,8 @@ final class EmulatedCuda {
    * native/emu/driver/settings.cpp lists, also by their CUEMU_ names.
    */
   static void configure(String key, String value) {
+    // A card has no settings: what is repeated under others is repeated as it is.
+    if (!isUsed()) return;
     load();
     try (Arena arena = Arena.ofConfined()) {
       var type =

@@ -126,8 +126,8 @@ final class Twins implements AutoCloseable {
         }
       }
     } finally {
-      EmulatedCuda.configure("CUEMU_SCHED", "fwd");
-      EmulatedCuda.configure("CUEMU_CPASYNC", "late");
+      EmulatedCuda.configure("CUEMU_SCHED", EmulatedCuda.SCHEDULE);
+      EmulatedCuda.configure("CUEMU_CPASYNC", EmulatedCuda.COPIES);
     }
   }
 

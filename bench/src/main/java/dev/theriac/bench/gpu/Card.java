@@ -1,7 +1,9 @@
 package dev.theriac.bench.gpu;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 
 /**
  * What a GPU can do at most, as its maker's data sheet says: dense products, no sparsity, boost
@@ -59,17 +61,24 @@ public record Card(String name, double f32, double tf32, double bf16, double gig
 
   /** The card that the driver calls {@code name}, or null. */
   public static Card named(String name) {
-    String plain = name.toUpperCase(Locale.ROOT).replace(" ", "").replace("-", "");
+    String upper = name.toUpperCase(Locale.ROOT);
+    Set<String> words =
+        Set.of(Arrays.stream(upper.split("[ -]+")).distinct().toArray(String[]::new));
     Card found = null;
     for (Card card : KNOWN) {
       boolean all = true;
       for (String part : card.name.toUpperCase(Locale.ROOT).split("-")) {
-        all &= plain.contains(part);
+        // RTX 4090 is two words there and one here, 80 is 80GB there.
+        all &= words.contains(part) || words.contains(part + "GB") || upper.contains(spaced(part));
       }
       // Of A100-40 and A100, L4 and L40S the longer name is meant.
       if (all && (found == null || card.name.length() > found.name.length())) found = card;
     }
     return found;
+  }
+
+  private static String spaced(String part) {
+    return part.startsWith("RTX") ? part.replace("RTX", "RTX ") : " " + part + " ";
   }
 
   /** TFLOP/s of products in a precision: f32, tf32 or bf16. */

@@ -74,7 +74,12 @@ class RooflineTest {
     assertThat(Card.named("NVIDIA L40S").name()).isEqualTo("L40S");
     assertThat(Card.named("NVIDIA L4").name()).isEqualTo("L4");
     assertThat(Card.named("NVIDIA GeForce RTX 4090").name()).isEqualTo("RTX4090");
-    assertThat(Card.named("Emulated device")).isNull();
+    for (String other :
+        new String[] {
+          "Emulated device", "NVIDIA L40", "NVIDIA A10G", "NVIDIA RTX A1000", "NVIDIA A100X"
+        }) {
+      assertThat(Card.named(other)).as(other).isNull();
+    }
   }
 
   @Test

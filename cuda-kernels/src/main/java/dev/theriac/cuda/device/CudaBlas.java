@@ -2,6 +2,7 @@ package dev.theriac.cuda.device;
 
 import dev.theriac.backend.Availability;
 import dev.theriac.tensor.DeviceBlock;
+import dev.theriac.tensor.OutOfTensorMemoryException;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import jcuda.Pointer;
@@ -76,14 +77,22 @@ public final class CudaBlas {
       int major = version[0] / 10000;
       String found = "cuBLAS %d.%d".formatted(major, version[0] / 100 % 100);
       if (version[0] >= OLDEST_VERSION) return Availability.of(found);
-      handle = null;
+      give();
       return Availability.missing(found + " found, 12.0 is needed", remedy);
     } catch (LinkageError e) {
       return Availability.missing("no cuBLAS could be loaded: " + e.getMessage(), remedy);
-    } catch (CudaException e) {
-      handle = null;
+    } catch (CudaException | OutOfTensorMemoryException e) {
+      give();
       return Availability.missing(e.getMessage(), remedy);
     }
+  }
+
+  /** Gives back what was taken before something failed. */
+  private void give() {
+    if (handle != null) JCublas2.cublasDestroy(handle);
+    handle = null;
+    if (workspace != null) workspace.release();
+    workspace = null;
   }
 
   private void prepare(int[] version) {

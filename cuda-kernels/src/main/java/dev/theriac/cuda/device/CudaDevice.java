@@ -26,7 +26,6 @@ public final class CudaDevice {
   private static final int POISON_WORD = 0x7fc0dead;
 
   private static final Map<Integer, CudaDevice> OPEN = new ConcurrentHashMap<>();
-  private static final ThreadLocal<CudaDevice> CURRENT = new ThreadLocal<>();
 
   private final int ordinal;
   private final CUdevice handle = new CUdevice();
@@ -166,11 +165,7 @@ public final class CudaDevice {
   /** Waits until everything on the device is done; errors of kernels are thrown here. */
   public void synchronize() {
     makeCurrent();
-    String last = lastKernel;
-    Driver.check(
-        "cuCtxSynchronize",
-        JCudaDriver.cuCtxSynchronize(),
-        last == null ? "" : "the last kernel launched was " + last);
+    Driver.check("cuCtxSynchronize", JCudaDriver.cuCtxSynchronize(), lastWork());
   }
 
   /** A launch of a kernel on the compute stream. */
@@ -250,9 +245,15 @@ public final class CudaDevice {
 
   /** Makes the device's context the one of this thread. */
   void makeCurrent() {
-    if (CURRENT.get() == this) return;
+    // Each time: a virtual thread may have moved to a carrier with another context, or another
+    // library of this process may have set its own.
     Driver.check("cuCtxSetCurrent", JCudaDriver.cuCtxSetCurrent(context));
-    CURRENT.set(this);
+  }
+
+  /** For errors that show when the device is waited for: what may have caused them. */
+  String lastWork() {
+    String last = lastKernel;
+    return last == null ? "" : "the last kernel launched was " + last;
   }
 
   void launched(String kernel) {

@@ -35,14 +35,14 @@ public final class CudaEvent implements AutoCloseable {
     device.makeCurrent();
     int code = JCudaDriver.cuEventQuery(handle);
     if (code == CUresult.CUDA_ERROR_NOT_READY) return false;
-    Driver.check("cuEventQuery", code);
+    Driver.check("cuEventQuery", code, device.lastWork());
     return true;
   }
 
   /** Waits until the device has come to it. */
   public void synchronize() {
     device.makeCurrent();
-    Driver.check("cuEventSynchronize", JCudaDriver.cuEventSynchronize(handle));
+    Driver.check("cuEventSynchronize", JCudaDriver.cuEventSynchronize(handle), device.lastWork());
   }
 
   /** Seconds on the device from {@code earlier}, which was reached, as was this one. */

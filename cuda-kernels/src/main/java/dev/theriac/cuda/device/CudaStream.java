@@ -29,7 +29,7 @@ public final class CudaStream implements AutoCloseable {
   /** Waits until all that was queued is done; errors of kernels are thrown here. */
   public void synchronize() {
     device.makeCurrent();
-    Driver.check("cuStreamSynchronize", JCudaDriver.cuStreamSynchronize(handle), lastKernel());
+    Driver.check("cuStreamSynchronize", JCudaDriver.cuStreamSynchronize(handle), device.lastWork());
   }
 
   /** Whether all that was queued is done. */
@@ -37,7 +37,7 @@ public final class CudaStream implements AutoCloseable {
     device.makeCurrent();
     int code = JCudaDriver.cuStreamQuery(handle);
     if (code == CUresult.CUDA_ERROR_NOT_READY) return false;
-    Driver.check("cuStreamQuery", code, lastKernel());
+    Driver.check("cuStreamQuery", code, device.lastWork());
     return true;
   }
 
@@ -45,11 +45,6 @@ public final class CudaStream implements AutoCloseable {
   public void await(CudaEvent event) {
     device.makeCurrent();
     Driver.check("cuStreamWaitEvent", JCudaDriver.cuStreamWaitEvent(handle, event.handle(), 0));
-  }
-
-  private String lastKernel() {
-    String last = device.lastKernel();
-    return last == null ? "" : "the last kernel launched was " + last;
   }
 
   @Override

@@ -2,21 +2,18 @@ package dev.theriac.cuda.device;
 
 import dev.theriac.tensor.OutOfTensorMemoryException;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.Iterator;
-import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
 
 /**
- * The pool of a device's memory. Blocks come in size classes, eight to each power of two; a freed
+ * The pool of a device's memory. Blocks come in size classes, four to each power of two; a freed
  * one waits in its class for the next request, because the driver's own calls stop the device.
  *
  * <p>Reuse follows the order of the compute stream: a block that is freed may be handed out at
- * once, since what uses it next is queued behind what used it last. A block that another stream
- * works on ({@link #usedOn}) waits until that stream has come past this point.
+ * once, since what uses it next is queued behind what used it last. Who lets another stream work on
+ * a tensor keeps it until that stream is done.
  *
  * <p>{@code theriac.cuda.memory.limit} (bytes, or with suffix k, m, g) bounds what is taken from
  * the driver. Thread-safe.
@@ -27,7 +24,6 @@ public final class DeviceMemory {
 
   private final CudaDevice device;
   private final Map<Long, ArrayDeque<Block>> free = new TreeMap<>();
-  private final List<Waiting> waiting = new ArrayList<>();
   private final Map<String, Long> holders = new TreeMap<>();
   private long limit;
   private long live;
@@ -54,7 +50,6 @@ public final class DeviceMemory {
     final long address;
     final long bytes;
     final String holder;
-    CudaStream other;
 
     Block(long address, long bytes, String holder) {
       this.address = address;
@@ -62,8 +57,6 @@ public final class DeviceMemory {
       this.holder = holder;
     }
   }
-
-  private record Waiting(Block block, CudaEvent event) {}
 
   DeviceMemory(CudaDevice device, long limit) {
     this.device = device;
@@ -88,7 +81,6 @@ public final class DeviceMemory {
   /** Gives every block that waits for reuse back to the driver; waits for the device first. */
   public synchronized void trim() {
     device.synchronize();
-    collect();
     for (ArrayDeque<Block> blocks : free.values()) {
       for (Block block : blocks) {
         reserved -= block.bytes;
@@ -104,7 +96,6 @@ public final class DeviceMemory {
    */
   synchronized Block allocate(long bytes, String holder) {
     long rounded = rounded(bytes);
-    collect();
     requests++;
     ArrayDeque<Block> blocks = free.get(rounded);
     Block waiting = blocks == null ? null : blocks.pollLast();
@@ -115,36 +106,15 @@ public final class DeviceMemory {
     return new Block(address, rounded, holder);
   }
 
-  /** Says that a stream beside the compute stream works on the block. */
-  synchronized void usedOn(Block block, CudaStream stream) {
-    block.other = stream;
-  }
-
   synchronized void release(Block block) {
     live -= block.bytes;
     holders.computeIfPresent(
         block.holder, (_, held) -> held == block.bytes ? null : held - block.bytes);
-    if (block.other == null) {
-      reuse(block);
-      return;
-    }
-    CudaEvent event = device.event(false);
-    event.record(block.other);
-    waiting.add(new Waiting(block, event));
+    reuse(block);
   }
 
   private void reuse(Block block) {
     free.computeIfAbsent(block.bytes, _ -> new ArrayDeque<>()).addLast(block);
-  }
-
-  private void collect() {
-    for (Iterator<Waiting> all = waiting.iterator(); all.hasNext(); ) {
-      Waiting next = all.next();
-      if (!next.event.isDone()) continue;
-      next.event.close();
-      reuse(next.block);
-      all.remove();
-    }
   }
 
   private long reserve(long rounded, long asked, String holder) {

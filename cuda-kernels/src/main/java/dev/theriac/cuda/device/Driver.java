@@ -1,12 +1,14 @@
 package dev.theriac.cuda.device;
 
+import java.util.Set;
 import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
 
 /** Checks what calls of the driver return. */
 final class Driver {
-  private static final int ILLEGAL_ADDRESS = 700;
-  private static final int LAUNCH_FAILED = 719;
+  /** After these every call of the process fails: faults of kernels, and of the device. */
+  private static final Set<Integer> SPOILING =
+      Set.of(214, 700, 702, 710, 714, 715, 716, 717, 718, 719);
 
   private Driver() {}
 
@@ -23,7 +25,7 @@ final class Driver {
   }
 
   static CudaException failure(String call, int code, String detail) {
-    boolean spoilt = code == ILLEGAL_ADDRESS || code == LAUNCH_FAILED;
+    boolean spoilt = SPOILING.contains(code);
     String text =
         spoilt
             ? detail

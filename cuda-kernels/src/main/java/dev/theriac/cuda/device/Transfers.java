@@ -45,7 +45,7 @@ final class Transfers {
           "cuMemcpyHtoDAsync",
           JCudaDriver.cuMemcpyHtoDAsync(
               RawPointer.device(to + at), RawPointer.host(side.address), part, stream()),
-          part + " bytes");
+          part + " bytes; " + device.lastWork());
       side.done.record(device.compute());
     }
   }
@@ -64,7 +64,7 @@ final class Transfers {
                 RawPointer.device(from + queued),
                 Math.min(CHUNK, bytes - queued),
                 stream()),
-            bytes + " bytes");
+            bytes + " bytes; " + device.lastWork());
         next.done.record(device.compute());
       }
       Side side = side((int) turn & 1);
