@@ -81,8 +81,11 @@ for file in "${files[@]}"; do
         echo "$kind  $file:$line  $text"
         continue
       fi
+      # Only what differs from the build before is compiled again.
       rm -rf "$work/native"
-      cp -r "$here" "$work/native"
+      cp -rp "$here" "$work/native"
+      [ -z "${previous:-}" ] || touch "$work/native/kernels/$previous"
+      previous=$file
       sed -i "${line}$(change "$kind")" "$work/native/kernels/$file"
       cmp -s "$here/kernels/$file" "$work/native/kernels/$file" && continue
       mkdir -p "$work/emu"
