@@ -56,7 +56,7 @@ change() {
 
 # run EMULATOR LOG: the tests of this module on that emulated device, until the first one fails
 run() {
-  (cd "$root" && mvn -o -q -pl cuda-kernels -am surefire:test -Demulator.folder="$1" \
+  (cd "$root" && mvn -o -q -pl cuda-kernels -am test -Demulator.folder="$1" \
     -Dtest="${TESTS:-dev.theriac.cuda.Cuda*Test}" -Dsurefire.failIfNoSpecifiedTests=false \
     -Dsurefire.skipAfterFailureCount=1 >"$2" 2>&1)
 }
